@@ -1,0 +1,62 @@
+"""Ask a Gradio Space as a chat model, and read the answer as it is written.
+
+The names here are imported when first used, and gradio_client when something is first asked.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import AuthenticationError as AuthenticationError
+    from .errors import GenerationError as GenerationError
+    from .errors import InvalidMessagesError as InvalidMessagesError
+    from .errors import ModelNotFoundError as ModelNotFoundError
+    from .errors import QueueFullError as QueueFullError
+    from .errors import QwenGradioError as QwenGradioError
+    from .errors import RateLimitError as RateLimitError
+    from .errors import SpaceInterfaceError as SpaceInterfaceError
+    from .errors import SpaceUnavailableError as SpaceUnavailableError
+    from .errors import StreamInterruptedError as StreamInterruptedError
+    from .errors import StreamTimeoutError as StreamTimeoutError
+    from .jobs import generate_session_hash as generate_session_hash
+    from .provider import Qwen_Qwen_2_5_Max as Qwen_Qwen_2_5_Max
+    from .stream import FragmentStream as FragmentStream
+    from .updates import Progress as Progress
+    from .updates import StatusUpdate as StatusUpdate
+
+_HOME = {
+    "provider": ["Qwen_Qwen_2_5_Max"],
+    "stream": ["FragmentStream"],
+    "updates": ["Progress", "StatusUpdate"],
+    "jobs": ["generate_session_hash"],
+    "errors": [
+        "AuthenticationError",
+        "GenerationError",
+        "InvalidMessagesError",
+        "ModelNotFoundError",
+        "QueueFullError",
+        "QwenGradioError",
+        "RateLimitError",
+        "SpaceInterfaceError",
+        "SpaceUnavailableError",
+        "StreamInterruptedError",
+        "StreamTimeoutError",
+    ],
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = sorted(_MODULE_OF)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

