@@ -25,7 +25,7 @@ class InvalidMessagesError(QwenGradioError, ValueError):
 
 
 class ModelNotFoundError(QwenGradioError, ValueError):
-    """The provider has no such model. Raised before any network access; it names those there are."""
+    """The provider has no such model; names those it has. Raised before any network access."""
 
 
 class SpaceUnavailableError(QwenGradioError, ConnectionError):

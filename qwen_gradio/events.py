@@ -14,7 +14,7 @@ def read_events(chunks: Iterable[bytes], max_bytes: int = MAX_BYTES) -> Iterator
     """The events in a stream of server-sent events, each a `data:` line of JSON and an empty line.
 
     :param chunks: the stream's bytes, split anywhere.
-    :raises ValueError: if an event is larger than `max_bytes`, or is not a JSON object with a `msg`.
+    :raises ValueError: if an event is larger than `max_bytes`, or no JSON object with a `msg`.
     """
     buffer = bytearray()
     for chunk in chunks:
@@ -33,7 +33,10 @@ def read_events(chunks: Iterable[bytes], max_bytes: int = MAX_BYTES) -> Iterator
 def _event(block: bytes) -> dict[str, Any] | None:
     if not block.startswith(b"data:"):
         return None  # a comment, which servers and proxies send to keep the connection open
-    event = json.loads(block[len(b"data:") :])
+    try:
+        event = json.loads(block[len(b"data:") :])
+    except ValueError:
+        event = None
     if not isinstance(event, dict) or not isinstance(event.get("msg"), str):
-        raise ValueError(f"an event without a msg: {block[:80]!r}")
+        raise ValueError(f"not an event: {block[:80]!r}")
     return event

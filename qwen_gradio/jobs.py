@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
+from contextlib import ExitStack
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from .errors import QwenGradioError
 from .messages import Prompt
 from .spaces import Access
 from .updates import End, Updates
 
 if TYPE_CHECKING:
     from .sessions import Session
-
-logger = logging.getLogger(__package__)
 
 
 def generate_session_hash() -> str:
@@ -23,7 +22,7 @@ def generate_session_hash() -> str:
 
 
 class Job:
-    """A question, the thread that asks it, and the `updates` that come of it, of which `End` is the last.
+    """A question, the thread that asks it, and the `updates` that come of it: `End` is the last.
 
     :param timeout: seconds that the Space may take to answer an HTTP request.
     """
@@ -59,22 +58,31 @@ class Job:
             self._session.stop()
 
     def _run(self) -> None:
-        error: Exception | None = None
-        try:
-            # gradio_client and httpx load here: off the event loop, and only when something is asked.
-            from .sessions import connect
+        with ExitStack() as sessions:
+            try:
+                self._ask(sessions)
+                end = End()
+            except Exception as error:
+                end = End(error)
+            self.updates.put(end)
+            # Only now are the sessions closed, which may take a while: nobody needs to wait for it.
 
-            session = connect(
-                self.access, generate_session_hash(), self._timeout, self.updates.put
-            )
-        except Exception as connecting_failed:
-            self.updates.put(End(connecting_failed))
-            return
-        self._session = session
-        try:
-            if not self._stopped:
+    def _ask(self, sessions: ExitStack) -> None:
+        # gradio_client and httpx load here: off the event loop, and only to ask something.
+        from .sessions import connect
+
+        session: Session | None
+        session = connect(self.access, generate_session_hash(), self._timeout, self.updates.put)
+        while session is not None and not self._stopped:
+            self._session = session
+            sessions.callback(session.close)
+            unanswered: Exception | None = None
+            try:
                 session.ask(self._prompt)
-        except Exception as asking_failed:
-            error = asking_failed
-        self.updates.put(End(error))
-        session.close()
+            except QwenGradioError as error:
+                unanswered = error
+            # Without a word of reply, it may be the endpoint that is not what it was.
+            fresh = None if session.reply.text else session.renewed(generate_session_hash())
+            if fresh is None and unanswered is not None:
+                raise unanswered
+            session = fresh

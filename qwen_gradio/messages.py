@@ -52,7 +52,7 @@ def prompt_from(messages: Iterable[Mapping[str, Any]], history: History = "flat"
 
 
 def as_pairs(turns: Sequence[Turn]) -> list[list[str | None]]:
-    """Turns in the older form of Gradio's history: `[user, assistant]`, None where one is missing."""
+    """Turns in Gradio's first form of history: `[user, assistant]`, None where one is missing."""
     pairs: list[list[str | None]] = []
     for role, text in turns:
         if role == "assistant" and pairs and pairs[-1][1] is None:
@@ -63,8 +63,13 @@ def as_pairs(turns: Sequence[Turn]) -> list[list[str | None]]:
 
 
 def as_messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
-    """Turns in the newer form of Gradio's history, the only one that Gradio 6 knows."""
+    """Turns in the form of history that came with Gradio 4.44: messages, as OpenAI has them."""
     return [{"role": role, "content": text} for role, text in turns]
+
+
+def as_parts(turns: Sequence[Turn]) -> list[dict[str, Any]]:
+    """Turns in the only form of history that Gradio 6 takes: messages, their text in parts."""
+    return [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in turns]
 
 
 def _flat(turns: Sequence[Turn]) -> str:

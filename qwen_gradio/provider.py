@@ -19,7 +19,7 @@ from .updates import StatusUpdate
 logger = logging.getLogger(__package__)
 
 JOIN = "/gradio_api/queue/join?"
-"""Where a Gradio Space takes requests; kept for registries that show it. gradio_client finds its own."""
+"""Where Gradio takes requests, for registries that show it; gradio_client finds out by itself."""
 
 REQUEST_TIMEOUT = 120.0
 
@@ -33,7 +33,7 @@ class _Params:
 
 
 class Provider:
-    """A model behind a Gradio Space. A subclass is a table of facts, and is used without an instance."""
+    """A model behind a Gradio Space. Subclasses are tables of facts, used without an instance."""
 
     label: ClassVar[str]
     url: ClassVar[str]
@@ -71,7 +71,7 @@ class Provider:
         :param model: one of `models`; `default_model` if it is None or empty.
         :param messages: the chat so far, as OpenAI has it.
         :param proxy: URL of the proxy for every request; else those in the environment are used.
-        :param space: the Space to ask, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`; else `url`.
+        :param space: the Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`; else `url`.
         :param api_key: Hugging Face token, sent to the Space alone. None is sent unless given here.
         :param timeout: seconds for the whole reply.
         :param stream_timeout: seconds that may pass without any update, the first one included.
@@ -79,7 +79,7 @@ class Provider:
         :param history: "flat" sends the whole chat as one query, which is what Spaces are used to;
             "native" hands earlier turns to the Space's own history input.
         :param on_status: called in the event loop with each `StatusUpdate`, as it is read.
-        :param kwargs: what registries pass along (`stream`, `temperature`, ...). Accepted and logged.
+        :param kwargs: what registries pass along (`stream`, `temperature`, ...): only logged.
         :raises InvalidMessagesError: at once, if the messages cannot be sent.
         :raises ModelNotFoundError: at once, if there is no such model.
         """
@@ -114,7 +114,7 @@ class Provider:
 
     @classmethod
     def get_parameters(cls, as_json: bool = False) -> dict[str, Any]:
-        """What `create_async_generator` takes, by name: as `inspect.Parameter`, or as plain defaults."""
+        """What `create_async_generator` takes: by name, an `inspect.Parameter` or a default."""
         signature = inspect.signature(cls.create_async_generator)
         parameters = {
             name: parameter
@@ -141,5 +141,5 @@ class Qwen_Qwen_2_5_Max(Provider):
     url = spaces.QWEN_2_5_MAX
     api_endpoint = url + JOIN
     default_model = "qwen-qwen2-5-max"
-    model_aliases = {"qwen-2-5-max": default_model, "qwen-2.5-max": default_model}
-    models = list(model_aliases)
+    model_aliases: ClassVar = {"qwen-2-5-max": default_model, "qwen-2.5-max": default_model}
+    models: ClassVar = list(model_aliases)

@@ -10,10 +10,10 @@ Gradio has four ways to hold a reply, and the versions in use know different one
 
 from __future__ import annotations
 
-import os.path
 import reprlib
 from collections.abc import Mapping
 from itertools import takewhile
+from os.path import commonprefix
 from typing import Any
 
 
@@ -33,7 +33,7 @@ class Reply:
         before, self.text = self.text, reply_text(value)
         if self.text.startswith(before):
             return self.text[len(before) :]
-        return self.text[len(os.path.commonprefix([before, self.text])) :]
+        return self.text[len(commonprefix([before, self.text])) :]
 
 
 def reply_text(value: Any) -> str:
@@ -65,4 +65,6 @@ def _text(content: Any) -> str:
         return "".join(_text(part) for part in content if isinstance(part, Mapping))
     if isinstance(content, Mapping):
         return _text(content.get("text"))
-    raise ValueError(f"the content of a reply cannot be {type(content).__name__} {reprlib.repr(content)}")
+    raise ValueError(
+        f"the content of a reply cannot be {type(content).__name__} {reprlib.repr(content)}"
+    )

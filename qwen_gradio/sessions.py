@@ -33,7 +33,6 @@ from huggingface_hub import constants as hub
 from .errors import (
     AuthenticationError,
     GenerationError,
-    QueueFullError,
     QwenGradioError,
     RateLimitError,
     SpaceInterfaceError,
@@ -59,6 +58,7 @@ class Space:
     """A Space and what it told of itself when first asked, for any number of sessions to share."""
 
     def __init__(self, access: Access) -> None:
+        self.access = access
         self.url = address_of(access.space)
         self.token = access.api_key or False  # None would have the one saved on disk sent
         self.http = httpx.Client(verify=_ssl_context(), proxy=access.proxy, limits=CONNECTIONS)
@@ -122,6 +122,8 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
     :param report: called with each fragment and status as it arrives.
     """
 
+    endpoints: dict[int, Any]
+
     def __init__(
         self, space: Space, session_hash: str, timeout: float, report: Callable[[Update], None]
     ) -> None:
@@ -143,13 +145,13 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
                 download_files=False,
                 analytics_enabled=False,
             )
+            self._is_first = space.endpoint is None
             if space.endpoint is None:
                 space.endpoint = chat_endpoint(self.config, self._info, space.url)
         self.chat = space.endpoint
-        dependency = self.endpoints[self.chat.fn_index].dependency
-        self.endpoints = {
-            self.chat.fn_index: _Endpoint(self, self.chat.fn_index, dependency, self.protocol)
-        }
+        number = self.chat.fn_index
+        dependency = self.endpoints[number].dependency
+        self.endpoints = {number: _Endpoint(self, number, dependency, self.protocol)}
         self.session_hash = session_hash
         self.executor = _InThisThread()
 
@@ -160,6 +162,21 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
         """
         with _typed_errors(self.space.url, self):
             self.submit(*self.chat.arguments(prompt), fn_index=self.chat.fn_index).result()
+
+    def renewed(self, session_hash: str) -> Session | None:
+        """A session that asks otherwise than this, if the Space has changed since it was read."""
+        if self._is_first or self.stopped:
+            return None
+        space = Space(self.space.access)
+        try:
+            fresh = Session(space, session_hash, self.timeout.read or 0, self.report)
+        except QwenGradioError:
+            return None
+        if (fresh.chat, fresh.sse_data_url) == (self.chat, self.sse_data_url):
+            return None
+        with _lock:
+            _spaces[space.access] = space
+        return fresh
 
     def close(self) -> None:
         """Leave nothing behind: a Space that is still at work is told to stop."""
@@ -200,7 +217,7 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
         """Send none: before 2.7.2, gradio_client does not heed `connect_heartbeat`."""
 
     def new_helper(self, fn_index: int, headers: dict[str, str] | None = None) -> Any:
-        """The place where gradio_client leaves what it learns; this one passes it on and keeps nothing."""
+        """Where gradio_client leaves what it learns. This one passes it on, and keeps nothing."""
         helper = super().new_helper(fn_index, headers)
         helper.job.outputs = deque(maxlen=0)
         helper.updates = self
@@ -209,7 +226,7 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
     def send_data(
         self, data: dict[str, Any], hash_data: dict[str, Any], protocol: str, request_headers: Any
     ) -> str:
-        """Join the queue. gradio_client then takes the session's events from where this puts them."""
+        """Join the queue, and put the session's events where gradio_client then takes them from."""
         joined = self.space.request(
             "POST",
             self.sse_data_url,
@@ -298,7 +315,9 @@ class _Endpoint(Endpoint):  # type: ignore[misc]
         return data  # Nothing is uploaded, whatever a Space gives as a default or a user writes.
 
     def process_predictions(self, *outputs: Any) -> tuple[Any, ...]:
-        return outputs  # Nothing is downloaded, and outputs keep the places that /config gives them.
+        return (
+            outputs  # Nothing is downloaded, and outputs keep the places that /config gives them.
+        )
 
     def _sse_fn_v1plus(self, helper: Any, event_id: str, protocol: str) -> Any:
         session = self.client
@@ -308,7 +327,7 @@ class _Endpoint(Endpoint):  # type: ignore[misc]
 
 
 class _Events:
-    """Stands in for the deque that gradio_client polls: there is always one more event to wait for."""
+    """Stands in for the deque that gradio_client polls: one more event is always to be had."""
 
     def __init__(self, events: Iterator[dict[str, Any]]) -> None:
         self._events = events

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from .errors import SpaceInterfaceError, SpaceUnavailableError
-from .messages import Prompt, as_messages, as_pairs
+from .messages import Prompt, Turn, as_messages, as_pairs, as_parts
 
 HUB_PAGE = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/spaces/([^/?#]+/[^/?#]+)")
 OWNER_AND_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -20,6 +20,13 @@ CHAT_ENDPOINTS = ("/model_chat", "/model_chat_1")
 """The Qwen demos' chat: Enter and the button run one function."""
 
 PARAMETERS = ("query", "history", "system")
+
+Form: TypeAlias = Literal["pairs", "messages", "parts"]
+HISTORY: Mapping[Form, Callable[[Sequence[Turn]], list[Any]]] = {
+    "pairs": as_pairs,
+    "messages": as_messages,
+    "parts": as_parts,
+}
 
 
 @dataclass(frozen=True)
@@ -36,19 +43,18 @@ class ChatEndpoint:
     """A chat that a Space offers: how it is called and where its reply is.
 
     :ivar fn_index: the endpoint's number, by which it is called.
-    :ivar form: how its history holds the turns.
+    :ivar form: in which of Gradio's forms its history holds the turns.
     :ivar reply: which of its outputs holds the reply.
     """
 
     fn_index: int
     api_name: str
-    form: Literal["pairs", "messages"]
+    form: Form
     reply: int
 
     def arguments(self, prompt: Prompt) -> list[Any]:
         """What this endpoint is called with, one value for each of its parameters."""
-        turns = as_pairs if self.form == "pairs" else as_messages
-        return [prompt.query, turns(prompt.history), prompt.system]
+        return [prompt.query, HISTORY[self.form](prompt.history), prompt.system]
 
 
 def address_of(space: str) -> str:
@@ -96,13 +102,11 @@ def chat_endpoint(config: Mapping[str, Any], info: Mapping[str, Any], url: str) 
     )
 
 
-def _form(chatbot: Mapping[str, Any], config: Mapping[str, Any]) -> Literal["pairs", "messages"]:
-    # Gradio 4.44 and 5 say which (pairs are "tuples" there), 6 knows only messages, and apps
-    # older than messages say nothing.
-    told = chatbot.get("props", {}).get("type")
-    if told == "messages" or (told is None and _major_version(config) >= 6):
-        return "messages"
-    return "pairs"
+def _form(chatbot: Mapping[str, Any], config: Mapping[str, Any]) -> Form:
+    if _major_version(config) >= 6:
+        return "parts"
+    # From 4.44 on they say which it is ("tuples" are pairs); before, there were only pairs.
+    return "messages" if chatbot.get("props", {}).get("type") == "messages" else "pairs"
 
 
 def _major_version(config: Mapping[str, Any]) -> int:

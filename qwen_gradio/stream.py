@@ -12,7 +12,7 @@ from anyio.lowlevel import checkpoint
 
 from .errors import QwenGradioError, StreamInterruptedError, StreamTimeoutError
 from .jobs import Job
-from .updates import End, StatusUpdate, Update
+from .updates import StatusUpdate, Update
 
 
 class FragmentStream(AsyncIterator[str]):
@@ -117,8 +117,8 @@ class FragmentStream(AsyncIterator[str]):
         if self._job.started and not self._ended:
             self._close()
             warnings.warn(
-                f"A reply from {self._job.access.space} was abandoned, and stopped. Read it to its end, "
-                "or use `async with` or `aclose()`",
+                f"A reply from {self._job.access.space} was abandoned, and is stopped. Read it to "
+                "its end, or use `async with` or `aclose()`",
                 ResourceWarning,
                 source=self,
                 stacklevel=2,
@@ -126,7 +126,8 @@ class FragmentStream(AsyncIterator[str]):
 
     def __repr__(self) -> str:
         state = "complete" if self._whole else "closed" if self._ended else "open"
-        return f"<FragmentStream from {self._job.access.space}: {state}, {len(self._job.text)} characters>"
+        arrived = f"{len(self._job.text)} characters"
+        return f"<FragmentStream from {self._job.access.space}: {state}, {arrived}>"
 
     def _start(self) -> None:
         if not self._job.started and not self._ended:
@@ -160,7 +161,7 @@ class FragmentStream(AsyncIterator[str]):
 
 
 class _Loop(AsyncIterator[str]):
-    """One `async for` over a stream. Python drops it when the loop is left, and so the stream stops."""
+    """One `async for` over a stream. Python drops it when the loop is left: so the stream stops."""
 
     def __init__(self, stream: FragmentStream) -> None:
         self._stream = stream

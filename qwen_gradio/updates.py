@@ -14,7 +14,7 @@ from anyio.lowlevel import current_token
 
 @dataclass(frozen=True)
 class Progress:
-    """How far one step of the Space's work is: `index` of `length` `unit`s, or a `fraction` of 1."""
+    """How far a step of the Space's work is: `index` of `length` `unit`s, or a `fraction` of 1."""
 
     index: int | None
     length: int | None
@@ -25,7 +25,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class StatusUpdate:
-    """What a Space says of a request besides the reply; fields that `state` has no use for are None.
+    """What a Space says of a request besides the reply; what `state` has no use for is None.
 
     :ivar state: "queued", "processing" (the Space has begun), "progress" or "log".
     :ivar position: place in the queue while queued; 1 is next.
@@ -90,7 +90,7 @@ class Updates:
 
 
 def _waker(event: anyio.Event) -> Callable[[], object]:
-    """What sets `event` from another thread without waiting for it, as `anyio.from_thread` would."""
+    """Sets `event` from another thread; unlike `anyio.from_thread`, without waiting until it is."""
     loop: Any = current_token().native_token
     call_soon = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
     return lambda: call_soon(event.set)

@@ -1,4 +1,4 @@
-"""The embedded Space: a Gradio app with the real one's endpoints, and a small model that runs offline.
+"""The embedded Space: a Gradio app with the real one's endpoints and a small offline model.
 
 Needs the extra `local`.
 """

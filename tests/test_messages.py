@@ -1,0 +1,145 @@
+"""Messages to what a Space is asked."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qwen_gradio.errors import InvalidMessagesError, QwenGradioError
+from qwen_gradio.messages import (
+    DEFAULT_SYSTEM,
+    as_messages,
+    as_pairs,
+    as_parts,
+    prompt_from,
+)
+
+
+def user(content: Any) -> dict[str, Any]:
+    return {"role": "user", "content": content}
+
+
+def assistant(content: Any) -> dict[str, Any]:
+    return {"role": "assistant", "content": content}
+
+
+def system(content: Any) -> dict[str, Any]:
+    return {"role": "system", "content": content}
+
+
+@given(st.text())
+def test_one_message_goes_verbatim(text: str) -> None:
+    prompt = prompt_from([user(text)])
+    assert (prompt.query, prompt.history, prompt.system) == (text, (), DEFAULT_SYSTEM)
+
+
+def test_without_a_system_message_the_assistant_is_helpful() -> None:
+    assert prompt_from([user("hi")]).system == "You are a helpful assistant."
+
+
+def test_system_messages_are_joined_wherever_they_stand() -> None:
+    prompt = prompt_from([system("Be brief."), user("hi"), system("Be kind.")])
+    assert prompt.system == "Be brief.\nBe kind."
+    assert prompt.query == "hi"
+
+
+def test_several_messages_become_lines_with_their_roles() -> None:
+    prompt = prompt_from([user("1+1?"), assistant("2"), user("sure?")])
+    assert prompt.query == "User: 1+1?\nAssistant: 2\nUser: sure?\nAssistant:"
+    assert prompt.history == ()
+
+
+def test_native_history_keeps_earlier_turns_apart() -> None:
+    prompt = prompt_from([system("s"), user("1+1?"), assistant("2"), user("sure?")], "native")
+    assert prompt.query == "sure?"
+    assert prompt.history == (("user", "1+1?"), ("assistant", "2"))
+    assert prompt.system == "s"
+
+
+@given(st.lists(st.text(), min_size=1))
+def test_text_parts_are_one_text(texts: list[str]) -> None:
+    parts = [{"type": "text", "text": text} for text in texts]
+    assert prompt_from([user(parts)]).query == "".join(texts)
+
+
+def test_messages_can_be_any_iterable_of_mappings() -> None:
+    assert prompt_from(iter([user("hi")])).query == "hi"
+
+
+def test_pairs_have_a_gap_where_a_turn_is_missing() -> None:
+    turns = [("assistant", "hello"), ("user", "a"), ("user", "b"), ("assistant", "c")]
+    assert as_pairs(turns) == [[None, "hello"], ["a", None], ["b", "c"]]
+
+
+def test_messages_and_parts_keep_role_and_text() -> None:
+    assert as_messages([("user", "a")]) == [user("a")]
+    assert as_parts([("user", "a")]) == [user([{"type": "text", "text": "a"}])]
+
+
+@pytest.mark.parametrize(
+    ("messages", "complaint"),
+    [
+        (None, "not NoneType"),
+        ([], "the list is empty"),
+        ("hi", "not str"),
+        (user("hi"), "not dict"),
+        (7, "not int"),
+        (["hi"], r"messages\[0\]: must be a dict"),
+        ([user("hi"), None], r"messages\[1\]: must be a dict"),
+        ([{"content": "hi"}], r"messages\[0\] has no role"),
+        ([user("hi"), {"role": "wizard", "content": "hi"}], r"messages\[1\].*'wizard'"),
+        ([{"role": ["user"], "content": "hi"}], r"messages\[0\].*unknown role"),
+        ([{"role": "user"}], r"messages\[0\] has no content"),
+        ([user("hi"), assistant(None)], r"messages\[1\] has no content"),
+        ([user(7)], r"messages\[0\].*not int"),
+        ([user(b"hi")], r"messages\[0\].*not bytes"),
+        ([user([])], r"messages\[0\] has no content"),
+        ([user(["hi"])], r"messages\[0\], part 0: only text can be sent, not 'str'"),
+        ([user([{"type": "text"}])], r"messages\[0\], part 0: .* its text"),
+        (
+            [user([{"type": "text", "text": "?"}, {"type": "image_url", "image_url": {}}])],
+            r"messages\[0\], part 1: only text can be sent, not 'image_url'",
+        ),
+        ([system("s")], "no user message"),
+        ([system("s"), assistant("hello")], "no user message"),
+    ],
+)
+def test_what_cannot_be_sent_is_named(messages: Any, complaint: str) -> None:
+    with pytest.raises(InvalidMessagesError, match=complaint) as caught:
+        prompt_from(messages)
+    assert isinstance(caught.value, QwenGradioError)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_native_history_needs_a_question_at_the_end() -> None:
+    with pytest.raises(InvalidMessagesError, match=r"messages\[2\]: .* must be the user's"):
+        prompt_from([system("s"), user("hi"), assistant("hello")], "native")
+
+
+def test_history_has_two_ways() -> None:
+    with pytest.raises(InvalidMessagesError, match="'tape'"):
+        prompt_from([user("hi")], "tape")  # type: ignore[arg-type]
+
+
+anything: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.binary(),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(st.text() | st.sampled_from(["role", "content", "type", "text"]), inner)
+    ),
+)
+nearly_messages = st.lists(
+    st.fixed_dictionaries(
+        {"role": st.sampled_from(["system", "user", "assistant"]) | anything, "content": anything}
+    )
+)
+
+
+@given(anything | nearly_messages)
+def test_any_input_is_sent_or_refused_in_our_words(messages: Any) -> None:
+    with suppress(InvalidMessagesError):
+        prompt_from(messages)

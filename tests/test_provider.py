@@ -1,0 +1,131 @@
+"""The provider interface, to the letter, and what is refused before any network access."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import socket
+from typing import Any
+
+import pytest
+
+import qwen_gradio
+from qwen_gradio import (
+    InvalidMessagesError,
+    ModelNotFoundError,
+    Qwen_Qwen_2_5_Max,
+    QwenGradioError,
+    SpaceUnavailableError,
+    generate_session_hash,
+)
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any) -> None:
+        raise AssertionError("network access")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+def test_its_facts_are_the_contracts() -> None:
+    p = Qwen_Qwen_2_5_Max
+    assert p.__name__ == "Qwen_Qwen_2_5_Max"
+    assert p.label == "Qwen Qwen-2.5-Max"
+    assert p.url == "https://qwen-qwen2-5-max-demo.hf.space"
+    assert p.api_endpoint == "https://qwen-qwen2-5-max-demo.hf.space/gradio_api/queue/join?"
+    assert p.working is p.supports_stream is p.supports_system_message is True
+    assert p.supports_message_history is False
+    assert p.default_model == "qwen-qwen2-5-max"
+    assert p.model_aliases == {
+        "qwen-2-5-max": "qwen-qwen2-5-max",
+        "qwen-2.5-max": "qwen-qwen2-5-max",
+    }
+    assert p.models == ["qwen-2-5-max", "qwen-2.5-max"]
+
+
+def test_what_registries_ask_of_it() -> None:
+    p = Qwen_Qwen_2_5_Max
+    assert p.get_models() == p.models
+    assert p.get_dict() == {"name": "Qwen_Qwen_2_5_Max", "url": p.url, "label": p.label}
+    assert {"model", "messages", "proxy", "timeout"} <= set(p.get_parameters())
+    assert isinstance(p.get_parameters()["proxy"], inspect.Parameter)
+    assert p.get_parameters(as_json=True)["model"] == p.default_model
+    assert p.params.startswith("Qwen_Qwen_2_5_Max supports: (model")
+
+
+def test_its_signature_is_the_contracts() -> None:
+    parameters = inspect.signature(Qwen_Qwen_2_5_Max.create_async_generator).parameters
+    assert [(name, p.default) for name, p in parameters.items()] == [
+        ("model", inspect.Parameter.empty),
+        ("messages", inspect.Parameter.empty),
+        ("proxy", None),
+        ("space", None),
+        ("api_key", None),
+        ("timeout", None),
+        ("stream_timeout", 120.0),
+        ("max_retries", 2),
+        ("history", "flat"),
+        ("on_status", None),
+        ("kwargs", inspect.Parameter.empty),
+    ]
+
+
+@pytest.mark.parametrize("model", ["qwen-2-5-max", "qwen-2.5-max", "qwen-qwen2-5-max", "", None])
+def test_every_name_of_the_model_is_the_model(model: str | None) -> None:
+    assert Qwen_Qwen_2_5_Max.get_model(model) == "qwen-qwen2-5-max"
+
+
+def test_an_unknown_model_is_refused_by_naming_those_there_are() -> None:
+    with pytest.raises(ModelNotFoundError, match=r"gpt-5.*qwen-2-5-max, qwen-2.5-max") as caught:
+        Qwen_Qwen_2_5_Max.create_async_generator("gpt-5", MESSAGES)
+    assert isinstance(caught.value, QwenGradioError)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_wrong_messages_are_refused_at_once() -> None:
+    with pytest.raises(InvalidMessagesError, match="empty"):
+        Qwen_Qwen_2_5_Max.create_async_generator("qwen-2-5-max", [])
+
+
+def test_what_is_no_space_is_refused_at_once() -> None:
+    with pytest.raises(SpaceUnavailableError, match="'nowhere' is not a Space"):
+        Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES, space="nowhere")
+
+
+def test_the_space_is_the_given_one_else_the_environments_else_the_real_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def asked(**options: Any) -> str:
+        return repr(Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES, **options))
+
+    assert "https://qwen-qwen2-5-max-demo.hf.space" in asked()
+    monkeypatch.setenv("QWEN_GRADIO_SPACE", "someone/from-the-environment")
+    assert "someone/from-the-environment" in asked()
+    assert "someone/given" in asked(space="someone/given")
+
+
+def test_what_registries_pass_along_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "qwen_gradio")
+    Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES, stream=True, temperature=0.1)
+    assert "stream, temperature" in caplog.text
+
+
+def test_a_stream_that_is_never_read_asks_nothing_and_warns_of_nothing() -> None:
+    stream = Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES)
+    assert "open" in repr(stream)
+
+
+def test_session_hashes_are_new_and_of_12_hex_digits() -> None:
+    hashes = {generate_session_hash() for _ in range(1000)}
+    assert len(hashes) == 1000
+    assert all(re.fullmatch("[0-9a-f]{12}", session_hash) for session_hash in hashes)
+
+
+def test_every_public_name_can_be_imported() -> None:
+    for name in qwen_gradio.__all__:
+        assert getattr(qwen_gradio, name).__name__ == name
+    with pytest.raises(AttributeError):
+        qwen_gradio.nothing  # noqa: B018

@@ -1,0 +1,81 @@
+"""The way from a job's thread to an event loop."""
+
+from __future__ import annotations
+
+from threading import Event, Thread
+
+import anyio
+import pytest
+
+from qwen_gradio.updates import Updates
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_updates_arrive_in_order_from_another_thread() -> None:
+    updates = Updates()
+    sent = [str(number) for number in range(10_000)]
+    thread = Thread(target=lambda: [updates.put(update) for update in sent])
+    thread.start()
+    assert [await updates.get() for _ in sent] == sent
+    thread.join()
+    assert updates.get_nowait() is None
+
+
+async def test_a_task_that_waits_is_woken() -> None:
+    updates = Updates()
+    waiting = Event()
+
+    def put_when_awaited() -> None:
+        waiting.wait()
+        updates.put("here")
+
+    thread = Thread(target=put_when_awaited)
+    thread.start()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(anyio.lowlevel.checkpoint)
+        waiting.set()
+        assert await updates.get() == "here"
+    thread.join()
+
+
+async def test_many_updates_wake_a_waiting_task_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    woken = 0
+
+    class Counted(Updates):
+        async def get(self) -> object:  # type: ignore[override]
+            nonlocal woken
+            while not self._queue:
+                woken += 1
+                await super().get()
+                return None
+            return await super().get()
+
+    updates = Counted()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(updates.get)
+        await anyio.wait_all_tasks_blocked()
+        for number in range(100):
+            updates.put(str(number))
+    assert woken == 1
+
+
+def test_nobody_is_left_to_wake_when_the_loop_has_closed(anyio_backend: str) -> None:
+    updates = Updates()
+
+    async def wait_a_moment() -> None:
+        with anyio.move_on_after(0):
+            await updates.get()
+
+    anyio.run(wait_a_moment, backend=anyio_backend)
+    updates.put("too late")
+    assert updates.get_nowait() == "too late"
+
+
+def test_updates_go_to_whichever_loop_waits(anyio_backend: str) -> None:
+    updates = Updates()
+    for number in ("1", "2"):
+        thread = Thread(target=updates.put, args=[number])
+        thread.start()
+        assert anyio.run(updates.get, backend=anyio_backend) == number
+        thread.join()
