@@ -235,7 +235,3 @@ def _fail(why: str) -> NoReturn:
 def main() -> None:
     """Run the command, and exit."""
     app()
-
-
-if __name__ == "__main__":
-    main()

@@ -420,6 +420,11 @@ def _typed(error: Exception, url: str, replying: bool) -> QwenGradioError:
     return SpaceUnavailableError(f"{url} is not a Gradio app: {error!r}", space=url)
 
 
+def _close_connections() -> None:
+    for space in _spaces.values():
+        space.http.close()
+
+
 def _start_afresh() -> None:
     # What a forked child inherits is the parent's: its connections must not be used, nor closed
     # under a lock that a thread of the parent's may have held.
@@ -432,6 +437,6 @@ _spaces: dict[Access, Space] = {}
 _inherited: list[dict[Access, Space]] = []
 _lock = Lock()
 _ssl_context = cache(httpx.create_ssl_context)  # 40 ms of work, and the same for every Space
-atexit.register(lambda: _spaces.clear())
+atexit.register(_close_connections)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_afresh)

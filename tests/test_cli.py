@@ -1,0 +1,185 @@
+"""The command `qwen-gradio`, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from .servers import PATIENCE, ScriptedSpace, script, tag_of
+
+COMMAND = [sys.executable, "-m", "qwen_gradio"]
+
+
+def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], input=stdin, capture_output=True, text=True, timeout=4 * PATIENCE
+    )
+
+
+@contextmanager
+def started(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
+    with subprocess.Popen([*COMMAND, *arguments], **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def query(**what: Any) -> str:
+    return str(script(**what)["content"])
+
+
+def test_ask_writes_the_answer_and_nothing_else(scripted: ScriptedSpace) -> None:
+    done = run("ask", "--space", scripted.url, query(say=["Hello", ", world"]))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Hello, world\n", "")
+
+
+def test_ask_takes_the_space_from_the_environment(
+    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QWEN_GRADIO_SPACE", scripted.url)
+    assert run("ask", "plain words").stdout == "plain words\n"
+
+
+def test_ask_reads_the_question_from_standard_input(scripted: ScriptedSpace) -> None:
+    done = run("ask", "--space", scripted.url, "-", stdin=query(say=["read"]))
+    assert done.stdout == "read\n"
+
+
+def test_ask_passes_the_system_prompt(scripted: ScriptedSpace) -> None:
+    done = run("ask", "--space", scripted.url, "--system", "Be brief.", query(show="inputs"))
+    assert json.loads(done.stdout)[2] == "Be brief."
+
+
+def test_fragments_are_written_as_they_come(scripted: ScriptedSpace) -> None:
+    question = query(say=["first"], finish="hang")
+    with started("ask", "--space", scripted.url, question) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(5) == "first"
+        assert process.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (["ask", "--space", "http://127.0.0.1:9", "hi"], 1, "http://127.0.0.1:9 cannot be reached"),
+        (["ask", "--space", "nowhere", "hi"], 1, "'nowhere' is not a Space"),
+        (["ask"], 2, "Missing argument"),
+        (["ask", " "], 2, "the question is empty"),
+        (["ask", "--local", "--space", "http://127.0.0.1:9", "hi"], 2, "exclude each other"),
+        (["ask", "--gguf", "x.gguf", "hi"], 2, "goes with --local"),
+        (["ask", "--local", "--gguf", "missing.gguf", "hi"], 1, "no model file missing.gguf"),
+        (["ask", "--local", "--gguf", __file__, "hi"], 1, "is not a GGUF model"),
+        (["serve", "--port", "ninety"], 2, "Invalid value for '--port'"),
+        (["fly"], 2, "fly"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_failures_have_exit_codes_and_words(
+    arguments: list[str], code: int, complaint: str
+) -> None:
+    done = run(*arguments)
+    assert done.returncode == code
+    assert complaint in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    if code == 1:
+        assert done.stderr.startswith("qwen-gradio: ")
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_answer_that_fails_keeps_what_had_arrived(scripted: ScriptedSpace) -> None:
+    done = run("ask", "--space", scripted.url, query(say=["so far"], every=0.1, finish="fail"))
+    assert (done.returncode, done.stdout) == (1, "so far\n")
+    assert "the model is out of words" in done.stderr
+
+
+def test_ctrl_c_ends_ask_and_stops_the_space(scripted: ScriptedSpace) -> None:
+    question = script(say=["first"], finish="hang")
+    with started("ask", "--space", scripted.url, question["content"]) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(5) == "first"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) != 0
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+    scripted.wait_for("stopped", tag_of(question))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_a_terminal_shows_how_it_goes(scripted: ScriptedSpace) -> None:
+    import pty
+
+    ours, its = pty.openpty()
+    question = query(say=["done"], steps=[0.25, 0.5])
+    with started("ask", "--space", scripted.url, question, stderr=its) as process:
+        os.close(its)
+        shown = b""
+        while b"thinking" not in shown:
+            shown += os.read(ours, 1000)
+        assert process.communicate(timeout=PATIENCE)[0] == "done\n"
+    os.close(ours)
+
+
+def test_chat_remembers_until_it_is_told_not_to(scripted: ScriptedSpace) -> None:
+    look = query(show="inputs")
+    lines = ["hello", "/system Be brief.", look, "/reset", look, "/quit", "never asked"]
+    done = run("chat", "--space", scripted.url, stdin="\n".join(lines))
+    assert done.returncode == 0
+    first, second, third = done.stdout.splitlines()
+    assert first == "hello"
+    _, history, system = json.loads(second)
+    assert system == "Be brief."
+    assert "hello" in json.dumps(history)
+    assert json.loads(third)[1] == []
+
+
+def test_chat_goes_on_after_a_turn_that_failed(scripted: ScriptedSpace) -> None:
+    lines = [query(finish="fail"), "/fly", query(show="inputs")]
+    done = run("chat", "--space", scripted.url, stdin="\n".join(lines))
+    assert done.returncode == 0
+    assert "the model is out of words" in done.stderr
+    assert "There is no /fly" in done.stderr
+    assert json.loads(done.stdout)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("module", "extra", "arguments"),
+    [
+        ("typer", "cli", ["ask", "hi"]),
+        ("gradio", "local", ["ask", "--local", "hi"]),
+        ("xllamacpp", "local", ["serve"]),
+    ],
+)
+def test_a_missing_extra_is_named_with_its_command(
+    module: str, extra: str, arguments: list[str]
+) -> None:
+    program = (
+        f"import sys; sys.modules[{module!r}] = None; from qwen_gradio.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert f"pip install 'qwen-gradio[{extra}]'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_help_is_shown_without_loading_gradio() -> None:
+    program = (
+        "import sys, atexit; from qwen_gradio.cli import main;"
+        "atexit.register(lambda: print({'gradio', 'gradio_client', 'httpx'} & set(sys.modules)));"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program, "--help"], capture_output=True, text=True)
+    assert "ask" in done.stdout
+    assert done.stdout.rstrip().endswith("set()")

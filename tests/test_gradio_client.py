@@ -1,0 +1,152 @@
+"""The insides of gradio_client that sessions.py relies on. What changes there fails here first."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from threading import Lock
+from typing import Any
+
+import pytest
+from gradio_client import Client, utils
+from gradio_client.client import Endpoint
+
+from qwen_gradio.jobs import generate_session_hash
+from qwen_gradio.messages import Prompt
+from qwen_gradio.sessions import Session, Space, _Endpoint, _Events
+from qwen_gradio.spaces import Access
+from qwen_gradio.updates import Update
+
+from .servers import ScriptedSpace, script
+
+
+@pytest.fixture
+def space(scripted: ScriptedSpace) -> Space:
+    return Space(Access(scripted.url))
+
+
+def session(space: Space, report: Callable[[Update], None] = lambda update: None) -> Session:
+    return Session(space, generate_session_hash(), 60.0, report)
+
+
+def test_a_client_takes_what_a_session_gives_it() -> None:
+    taken = inspect.signature(Client.__init__).parameters
+    assert {"src", "token", "verbose", "download_files", "analytics_enabled"} <= set(taken)
+
+
+@pytest.mark.parametrize(
+    ("overridden", "override"),
+    [
+        (getattr(Client, name), getattr(Session, name))
+        for name in ("_get_config", "_get_api_info", "_telemetry_thread", "new_helper", "send_data")
+    ]
+    + [
+        (getattr(Endpoint, name), getattr(_Endpoint, name))
+        for name in ("process_input_files", "process_predictions", "_sse_fn_v1plus")
+    ],
+    ids=lambda function: function.__qualname__,
+)
+def test_overridden_methods_are_called_as_before(overridden: Any, override: Any) -> None:
+    kinds = [p.kind for p in inspect.signature(overridden).parameters.values()]
+    assert [p.kind for p in inspect.signature(override).parameters.values()] == kinds
+
+
+def test_events_are_turned_into_updates_in_their_order() -> None:
+    output = {"msg": "process_generating", "output": {"data": ["", "Hel", "s"]}}
+    more = {
+        "msg": "process_generating",
+        "output": {"data": [[], [["append", [], "lo"]], []]},
+    }
+    completed = {
+        "msg": "process_completed",
+        "output": {"data": ["", "Hello", "s"]},
+        "success": True,
+    }
+
+    class Sink(list[Any]):
+        put_nowait = list.append
+
+    def as_they_are(*outputs: Any) -> tuple[Any, ...]:
+        return outputs
+
+    helper = utils.Communicator(Lock(), utils.JobStatus(), as_they_are, "", updates=Sink())
+    helper.job.outputs = deque(maxlen=0)
+
+    def received() -> Iterator[dict[str, Any]]:
+        for event in ({"msg": "estimation", "rank": 2, "queue_size": 3}, output, more, completed):
+            yield dict(event)
+
+    pending = {"e": _Events(received())}
+    utils.stream_sse_v1plus(helper, pending, Lock(), "e", "sse_v3")
+    assert pending == {}
+    codes = [u.code for u in helper.updates if isinstance(u, utils.StatusUpdate)]
+    assert codes == [
+        utils.Status.IN_QUEUE,
+        utils.Status.ITERATING,
+        utils.Status.ITERATING,
+        utils.Status.FINISHED,
+    ]
+    outputs = [u for u in helper.updates if isinstance(u, utils.OutputUpdate)]
+    assert [u.outputs for u in outputs[:2]] == [("", "Hel", "s"), ("", "Hello", "s")]
+    assert outputs[-1].final
+    assert outputs[-1].outputs["data"] == ["", "Hello", "s"]
+
+
+def test_a_reply_takes_one_thread_and_no_pool(space: Space) -> None:
+    threads: set[int] = set()
+    reports: list[Update] = []
+
+    def report(update: Update) -> None:
+        threads.add(threading.active_count())
+        reports.append(update)
+
+    before = threading.active_count()
+    asked = session(space, report)
+    asked.ask(Prompt(script(say=["a", "b"])["content"]))
+    asked.close()
+    assert [update for update in reports if isinstance(update, str)] == ["a", "b"]
+    assert threads == {before}
+    assert not asked.helper_executor._threads
+    assert not asked.stream_executor._threads
+    assert not asked.heartbeat.is_alive()
+
+
+def test_a_space_is_asked_about_itself_once(space: Space, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "httpx")
+
+    def requests() -> list[str]:
+        asked = session(space)
+        asked.ask(Prompt(script(say=["x"])["content"]))
+        asked.close()
+        paths = [record.args[1].path for record in caplog.records if record.name == "httpx"]  # type: ignore[index, union-attr]
+        caplog.clear()
+        return paths
+
+    joined = ["/gradio_api/queue/join", "/gradio_api/queue/data"]
+    assert requests() == ["/config", "/gradio_api/info", *joined]
+    assert requests() == joined
+
+
+def test_a_finished_reply_leaves_its_connection_for_the_next(space: Space) -> None:
+    used = set()
+    for _ in range(3):
+        asked = session(space)
+        asked.ask(Prompt(script(say=["x"])["content"]))
+        assert asked._socket is not None
+        used.add(asked._socket.getsockname())
+        asked.close()
+    assert len(used) == 1
+
+
+def test_the_token_on_disk_is_not_sent(
+    space: Space, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    asked = session(space)
+    assert "hf_secret" not in str(asked.headers)
+    given = Session(Space(Access(space.url, "hf_given")), "0" * 12, 60.0, lambda update: None)
+    assert given.headers["x-hf-authorization"] == "Bearer hf_given"
+    assert "hf_given" not in repr(given.space.access)
