@@ -169,6 +169,8 @@ def _described(status: StatusUpdate) -> str:
     if status.state == "queued":
         place = f"In the queue: {status.position} of {status.queue_size}"
         return place if status.eta is None else f"{place}, about {status.eta:.0f} s to go"
+    if status.state == "retrying":
+        return f"{status.log}; asking again in {status.eta:.0f} s"
     if status.progress:
         step = status.progress[-1]
         done = "" if step.fraction is None else f" {step.fraction:.0%}"

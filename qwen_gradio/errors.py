@@ -11,13 +11,18 @@ class QwenGradioError(Exception):
     """Something went wrong between a question and its answer.
 
     `partial` is the reply text that had arrived by then (empty if none had), `space` the Space that
-    was asked, as a URL or `owner/name` (None where no Space is concerned).
+    was asked, as a URL or `owner/name` (None where no Space is concerned). `transient` says that
+    the same question may be taken a little later, and `retry_after` how many seconds later, if the
+    Space said.
     """
+
+    transient = False
 
     def __init__(self, message: str, *, space: str | None = None, partial: str = "") -> None:
         super().__init__(message)
         self.space = space
         self.partial = partial
+        self.retry_after: float | None = None
 
 
 class InvalidMessagesError(QwenGradioError, ValueError):
@@ -43,9 +48,13 @@ class AuthenticationError(QwenGradioError, PermissionError):
 class QueueFullError(QwenGradioError):
     """The Space takes no more requests for now. Ask again later."""
 
+    transient = True
+
 
 class RateLimitError(QwenGradioError):
     """The Space has had too many requests from here. Ask again later, or give an `api_key`."""
+
+    transient = True
 
 
 class GenerationError(QwenGradioError):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import secrets
 from contextlib import ExitStack
-from threading import Thread
-from typing import TYPE_CHECKING
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
 
 from .errors import QwenGradioError
 from .messages import Prompt
 from .spaces import Access
-from .updates import End, Updates
+from .updates import End, StatusUpdate, Updates
 
 if TYPE_CHECKING:
     from .sessions import Session
+
+LONGEST_WAIT = 60.0
+"""Seconds between two attempts at the most; a Space that asks for more is not asked again."""
 
 
 def generate_session_hash() -> str:
@@ -25,15 +28,17 @@ class Job:
     """A question, the thread that asks it, and the `updates` that come of it: `End` is the last.
 
     :param timeout: seconds that the Space may take to answer an HTTP request.
+    :param max_retries: how often the question is asked again, if the Space did not take it.
     """
 
-    def __init__(self, prompt: Prompt, access: Access, timeout: float) -> None:
+    def __init__(self, prompt: Prompt, access: Access, timeout: float, max_retries: int) -> None:
         self.updates = Updates()
         self.access = access
         self._prompt = prompt
         self._timeout = timeout
+        self._max_retries = max_retries
         self._session: Session | None = None
-        self._stopped = False
+        self._stopped = Event()
         # A daemon, so that a Space which never answers does not keep the interpreter from exiting.
         self._thread = Thread(target=self._run, name="qwen_gradio", daemon=True)
 
@@ -48,24 +53,57 @@ class Job:
 
     def start(self) -> None:
         """Ask the question, once; a job that has started or was stopped is left as it is."""
-        if not self.started and not self._stopped:
+        if not self.started and not self._stopped.is_set():
             self._thread.start()
 
     def stop(self) -> None:
         """Want no more of the reply. Never waits; the thread tells the Space, and ends."""
-        self._stopped = True
+        self._stopped.set()
         if self._session is not None:
             self._session.stop()
 
     def _run(self) -> None:
         with ExitStack() as sessions:
             try:
-                self._ask(sessions)
+                self._ask_with_retries(sessions)
                 end = End()
             except Exception as error:
                 end = End(error)
             self.updates.put(end)
             # Only now are the sessions closed, which may take a while: nobody needs to wait for it.
+
+    def _ask_with_retries(self, sessions: ExitStack) -> None:
+        import tenacity
+
+        backoff = tenacity.wait_exponential(0.5, max=8) + tenacity.wait_random(0, 0.5)
+
+        def wait(attempt: tenacity.RetryCallState) -> float:
+            after = _error_of(attempt).retry_after
+            return backoff(attempt) if after is None else after
+
+        def tell(attempt: tenacity.RetryCallState) -> None:
+            seconds = attempt.next_action.sleep if attempt.next_action else None
+            why = str(_error_of(attempt))
+            self.updates.put(StatusUpdate("retrying", eta=seconds, log=why))
+
+        tenacity.Retrying(
+            retry=tenacity.retry_if_exception(self._may_ask_again),
+            stop=tenacity.stop_after_attempt(self._max_retries + 1),
+            wait=wait,
+            before_sleep=tell,
+            sleep=tenacity.sleep_using_event(self._stopped),
+            reraise=True,
+        )(self._ask, sessions)
+
+    def _may_ask_again(self, error: BaseException) -> bool:
+        # After a fragment, the text would come twice.
+        return (
+            isinstance(error, QwenGradioError)
+            and error.transient
+            and (error.retry_after or 0) <= LONGEST_WAIT
+            and not self.text
+            and not self._stopped.is_set()
+        )
 
     def _ask(self, sessions: ExitStack) -> None:
         # gradio_client and httpx load here: off the event loop, and only to ask something.
@@ -73,7 +111,7 @@ class Job:
 
         session: Session | None
         session = connect(self.access, generate_session_hash(), self._timeout, self.updates.put)
-        while session is not None and not self._stopped:
+        while session is not None and not self._stopped.is_set():
             self._session = session
             sessions.callback(session.close)
             unanswered: Exception | None = None
@@ -86,3 +124,9 @@ class Job:
             if fresh is None and unanswered is not None:
                 raise unanswered
             session = fresh
+
+
+def _error_of(attempt: Any) -> QwenGradioError:
+    error = attempt.outcome.exception()
+    assert isinstance(error, QwenGradioError)  # no other is tried again
+    return error

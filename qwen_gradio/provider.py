@@ -89,7 +89,8 @@ class Provider:
             logger.debug("%s has no use for %s", cls.__name__, ", ".join(sorted(kwargs)))
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
         access = Access(spaces.address_of(address), api_key, proxy)
-        job = Job(prompt, access, REQUEST_TIMEOUT if stream_timeout is None else stream_timeout)
+        request_timeout = REQUEST_TIMEOUT if stream_timeout is None else stream_timeout
+        job = Job(prompt, access, request_timeout, max_retries)
         return FragmentStream(
             job, timeout=timeout, stream_timeout=stream_timeout, on_status=on_status
         )

@@ -19,6 +19,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
 from threading import Lock
 from typing import Any
@@ -33,6 +35,7 @@ from huggingface_hub import constants as hub
 from .errors import (
     AuthenticationError,
     GenerationError,
+    QueueFullError,
     QwenGradioError,
     RateLimitError,
     SpaceInterfaceError,
@@ -109,10 +112,18 @@ class Space:
                 f"{self.url} refused access ({status}): give an api_key that may use it",
                 space=self.url,
             )
+        refusal: QwenGradioError
         if response.status_code == 429:
-            return RateLimitError(f"{self.url} has had too many requests", space=self.url)
-        where = f" for {response.url.path}" if response.status_code == 404 else ""
-        return SpaceUnavailableError(f"{self.url} answered {status}{where}", space=self.url)
+            refusal = RateLimitError(f"{self.url} has had too many requests", space=self.url)
+        elif response.status_code == 503 and response.url.path.endswith(utils.SSE_DATA_URL):
+            refusal = QueueFullError(f"{self.url} has a full queue", space=self.url)
+        else:
+            path = response.url.path
+            refusal = SpaceUnavailableError(
+                f"{self.url} answered {status} for {path}", space=self.url
+            )
+        refusal.retry_after = _seconds(response.headers.get("retry-after"))
+        return refusal
 
 
 class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
@@ -403,6 +414,18 @@ def _typed_errors(url: str, session: Session | None = None) -> Iterator[None]:
         raise _typed(error, url, replying) from error
 
 
+def _seconds(retry_after: str | None) -> float | None:
+    """The Retry-After header, which is in seconds or a date, as seconds from now."""
+    if retry_after is None:
+        return None
+    with suppress(ValueError):
+        return max(float(retry_after), 0.0)
+    with suppress(ValueError):
+        at = parsedate_to_datetime(retry_after)
+        return max((at - datetime.now(at.tzinfo)).total_seconds(), 0.0)
+    return None
+
+
 def _typed(error: Exception, url: str, replying: bool) -> QwenGradioError:
     match error:
         case AppError():
@@ -411,13 +434,27 @@ def _typed(error: Exception, url: str, replying: bool) -> QwenGradioError:
             return StreamTimeoutError(f"{url} did not answer in time", space=url)
         case httpx.HTTPError() if replying:
             return StreamInterruptedError(f"The connection to {url} broke: {error}", space=url)
-        case httpx.HTTPError() | httpx.InvalidURL():
+        case httpx.HTTPError():
+            unavailable = SpaceUnavailableError(f"{url} cannot be reached: {error}", space=url)
+            unavailable.transient = _is_transient(error)
+            return unavailable
+        case httpx.InvalidURL():
             return SpaceUnavailableError(f"{url} cannot be reached: {error}", space=url)
         case ImportError():  # httpx does without socksio until a SOCKS proxy is asked for
             return SpaceUnavailableError(f"{url} cannot be reached: {error}", space=url)
     if replying:
         return StreamInterruptedError(f"{url} broke off Gradio's protocol: {error!r}", space=url)
     return SpaceUnavailableError(f"{url} is not a Gradio app: {error!r}", space=url)
+
+
+def _is_transient(error: httpx.HTTPError) -> bool:
+    """Whether a connection was refused, reset, or not made in time; and not, say, a wrong name."""
+    root: BaseException = error
+    while (deeper := root.__cause__ or root.__context__) is not None:
+        root = deeper
+    return isinstance(root, ConnectionError) or isinstance(
+        error, (httpx.ConnectTimeout, httpx.RemoteProtocolError)
+    )
 
 
 def _close_connections() -> None:

@@ -27,7 +27,8 @@ class Progress:
 class StatusUpdate:
     """What a Space says of a request besides the reply; what `state` has no use for is None.
 
-    :ivar state: "queued", "processing" (the Space has begun), "progress" or "log".
+    :ivar state: "queued", "processing" (the Space has begun), "progress", "log", or "retrying" (it
+        did not take the request, and will be asked again in `eta` seconds; `log` says why).
     :ivar position: place in the queue while queued; 1 is next.
     :ivar queue_size: how many requests are in that queue.
     :ivar eta: seconds until the request is expected to be done, as the Space guesses.
@@ -35,7 +36,7 @@ class StatusUpdate:
     :ivar log: what the Space wants the user to read, and `level` ("info", "warning") how urgently.
     """
 
-    state: Literal["queued", "processing", "progress", "log"]
+    state: Literal["queued", "processing", "progress", "log", "retrying"]
     position: int | None = None
     queue_size: int | None = None
     eta: float | None = None

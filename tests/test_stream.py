@@ -23,6 +23,9 @@ from .servers import PATIENCE, ScriptedSpace, script, tag_of
 
 pytestmark = pytest.mark.anyio
 
+NOBODY = "http://127.0.0.1:9"
+"""An address at which nobody listens."""
+
 
 def ask(space: ScriptedSpace, *messages: dict[str, Any], **options: Any) -> FragmentStream:
     return Qwen_Qwen_2_5_Max.create_async_generator(
@@ -231,6 +234,17 @@ async def test_a_space_that_cannot_be_reached_is_named() -> None:
         await stream.text()
     assert isinstance(caught.value, ConnectionError)
     assert caught.value.__cause__ is not None
+
+
+async def test_a_refused_connection_is_tried_again_and_each_time_told() -> None:
+    told: list[StatusUpdate] = []
+    stream = Qwen_Qwen_2_5_Max.create_async_generator(
+        None, [script(say=["x"])], space=NOBODY, max_retries=2, on_status=told.append
+    )
+    with pytest.raises(SpaceUnavailableError):
+        await stream.text()
+    assert [status.state for status in told] == ["retrying", "retrying"]
+    assert all("cannot be reached" in (status.log or "") for status in told)
 
 
 async def test_a_space_without_a_chat_is_named_with_what_it_has() -> None:

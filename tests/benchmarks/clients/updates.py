@@ -1,0 +1,28 @@
+"""gradio_client's own way for asyncio, `async for update in job`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from gradio_client import Client
+
+from . import Ask, Heard
+
+AT_ONCE = 250
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Ask]:
+    client = Client(url, verbose=False, max_workers=AT_ONCE, analytics_enabled=False)
+
+    async def ask(query: str, heard: Heard) -> None:
+        length = 0
+        async for update in client.submit(query, [], "", api_name="/model_chat"):
+            if update.type == "output" and not update.final:
+                text = update.outputs[1][-1][1]
+                heard(text[length:])
+                length = len(text)
+
+    yield ask
+    client.close()

@@ -1,0 +1,44 @@
+"""A Space whose replies tell when they were written: each fragment is `number:seconds `.
+
+The query is JSON: `fragments`, how many to write, and `every`, the seconds before each of them (0 is
+full speed). The seconds are those of `time.monotonic()`. Runs on Gradio 5, as a program of its own.
+"""
+
+import asyncio
+import json
+import sys
+import time
+
+import gradio as gr
+
+AT_ONCE = 150
+
+
+async def model_chat(query, history, system):
+    script = json.loads(query)
+    text = ""
+    for number in range(script["fragments"]):
+        await asyncio.sleep(script["every"])
+        text += f"{number}:{time.monotonic():.6f} "
+        yield "", [*(history or []), [query, text]], system
+
+
+with gr.Blocks() as app:
+    chatbot = gr.Chatbot(type="tuples")
+    query = gr.Textbox()
+    system = gr.Textbox()
+    query.submit(
+        model_chat,
+        [query, chatbot, system],
+        [query, chatbot, system],
+        api_name="model_chat",
+        concurrency_limit=AT_ONCE,
+    )
+
+_, url, _ = app.launch(
+    server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, max_threads=AT_ONCE
+)
+sys.stdout.write(json.dumps({"url": url.rstrip("/")}) + "\n")
+sys.stdout.flush()
+sys.stdin.read()  # until the benchmark closes it, or is gone
+app.close()
