@@ -18,6 +18,7 @@ from .updates import StatusUpdate
 try:
     import typer
     from rich.console import Console
+    from rich.markup import escape
 except ModuleNotFoundError as missing:
     sys.exit(f"qwen-gradio: {missing.name} is not installed. Run: pip install 'qwen-gradio[cli]'")
 
@@ -146,7 +147,7 @@ async def _write_reply(messages: list[dict[str, str]], options: dict[str, Any]) 
     waiting = notes.status("Connecting")  # shows nothing unless standard error is a terminal
 
     def show(status: StatusUpdate) -> None:
-        waiting.update(_described(status))
+        waiting.update(escape(str(status)))
 
     stream = Qwen_Qwen_2_5_Max.create_async_generator(None, messages, on_status=show, **options)
     line_is_open = False
@@ -162,20 +163,6 @@ async def _write_reply(messages: list[dict[str, str]], options: dict[str, Any]) 
         if line_is_open:
             sys.stdout.write("\n")
     return await stream.text()
-
-
-def _described(status: StatusUpdate) -> str:
-    """A status update in a line."""
-    if status.state == "queued":
-        place = f"In the queue: {status.position} of {status.queue_size}"
-        return place if status.eta is None else f"{place}, about {status.eta:.0f} s to go"
-    if status.state == "retrying":
-        return f"{status.log}; asking again in {status.eta:.0f} s"
-    if status.progress:
-        step = status.progress[-1]
-        done = "" if step.fraction is None else f" {step.fraction:.0%}"
-        return f"{step.description or 'Working'}{done}"
-    return status.log or "The Space has begun"
 
 
 def _lines() -> Iterator[str]:

@@ -44,6 +44,22 @@ class StatusUpdate:
     log: str | None = None
     level: str | None = None
 
+    def __str__(self) -> str:
+        """The update in a line for people to read."""
+        match self.state:
+            case "queued":
+                place = f"In the queue: {self.position} of {self.queue_size}"
+                return place if self.eta is None else f"{place}, about {self.eta:.0f} s to go"
+            case "progress" if self.progress:
+                step = self.progress[-1]
+                done = "" if step.fraction is None else f" {step.fraction:.0%}"
+                return f"{step.description or 'Working'}{done}"
+            case "log" if self.log:
+                return self.log
+            case "retrying":
+                return f"{self.log}; asking again in {self.eta:.0f} s"
+        return "The Space has begun"
+
 
 @dataclass(frozen=True)
 class End:

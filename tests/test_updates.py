@@ -7,7 +7,7 @@ from threading import Event, Thread
 import anyio
 import pytest
 
-from qwen_gradio.updates import Updates
+from qwen_gradio.updates import Progress, StatusUpdate, Updates
 
 pytestmark = pytest.mark.anyio
 
@@ -79,3 +79,21 @@ def test_updates_go_to_whichever_loop_waits(anyio_backend: str) -> None:
         thread.start()
         assert anyio.run(updates.get, backend=anyio_backend) == number
         thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        (StatusUpdate("queued", 2, 5), "In the queue: 2 of 5"),
+        (StatusUpdate("queued", 2, 5, 7.6), "In the queue: 2 of 5, about 8 s to go"),
+        (StatusUpdate("processing"), "The Space has begun"),
+        (
+            StatusUpdate("progress", progress=(Progress(None, None, None, 0.5, None),)),
+            "Working 50%",
+        ),
+        (StatusUpdate("log", log="warming up"), "warming up"),
+        (StatusUpdate("retrying", eta=2.0, log="full"), "full; asking again in 2 s"),
+    ],
+)
+def test_a_status_update_reads_as_a_line(status: StatusUpdate, line: str) -> None:
+    assert str(status) == line

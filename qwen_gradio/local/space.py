@@ -95,6 +95,7 @@ def running(
             server_port=port,
             share=False,
             prevent_thread_lock=True,
+            inline=False,
             quiet=True,
             show_error=True,
             footer_links=["api"],

@@ -134,7 +134,7 @@ def install_javascript_client() -> None:
     NODE_HOME.mkdir(parents=True, exist_ok=True)
     if (NODE_HOME / "node_modules" / "@gradio" / "client").exists():
         return
-    install = [npm, "install", "--prefix", NODE_HOME, "--no-save", "--no-package-lock"]
+    install = [npm, "install", "--prefix", str(NODE_HOME), "--no-save", "--no-package-lock"]
     try:
         subprocess.run([*install, JAVASCRIPT_CLIENT], check=True, capture_output=True, text=True)
     except subprocess.CalledProcessError as error:

@@ -1,7 +1,8 @@
 """A Space whose replies tell when they were written: each fragment is `number:seconds `.
 
-The query is JSON: `fragments`, how many to write, and `every`, the seconds before each of them (0 is
-full speed). The seconds are those of `time.monotonic()`. Runs on Gradio 5, as a program of its own.
+The query is JSON: `fragments`, how many to write, and `every`, the seconds before each of them
+(0 is full speed). The stamps are those of `time.monotonic()`. Runs on Gradio 5, as a program of its
+own.
 """
 
 import asyncio
