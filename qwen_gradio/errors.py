@@ -10,19 +10,16 @@ from __future__ import annotations
 class QwenGradioError(Exception):
     """Something went wrong between a question and its answer.
 
-    `partial` is the reply text that had arrived by then (empty if none had), `space` the Space that
-    was asked, as a URL or `owner/name` (None where no Space is concerned). `transient` says that
-    the same question may be taken a little later, and `retry_after` how many seconds later, if the
-    Space said.
+    :ivar partial: the reply text that had arrived by then.
+    :ivar space: the Space that was asked, as it was given; None if none was.
+    :ivar transient: whether the same question may well be taken a little later.
+    :ivar retry_after: how many seconds later, if the Space said.
     """
 
-    transient = False
-
-    def __init__(self, message: str, *, space: str | None = None, partial: str = "") -> None:
-        super().__init__(message)
-        self.space = space
-        self.partial = partial
-        self.retry_after: float | None = None
+    partial: str = ""
+    space: str | None = None
+    transient: bool = False
+    retry_after: float | None = None
 
 
 class InvalidMessagesError(QwenGradioError, ValueError):

@@ -107,10 +107,12 @@ class Job:
 
     def _ask(self, sessions: ExitStack) -> None:
         # gradio_client and httpx load here: off the event loop, and only to ask something.
-        from .sessions import connect
+        from .connections import space_at
+        from .sessions import Session
 
         session: Session | None
-        session = connect(self.access, generate_session_hash(), self._timeout, self.updates.put)
+        space = space_at(self.access)
+        session = Session(space, generate_session_hash(), self._timeout, self.updates.put)
         while session is not None and not self._stopped.is_set():
             self._session = session
             sessions.callback(session.close)

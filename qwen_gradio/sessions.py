@@ -1,6 +1,4 @@
-"""Spaces, and a session on one for each reply.
-
-This is the only file that touches gradio_client's insides, and all of it runs in job threads.
+"""A session for each reply: the only file that touches gradio_client's insides.
 
 By itself a `gradio_client.Client` spreads each request over four threads that poll one another,
 opens a connection for every HTTP request and keeps every output. A `Session` is a `Client` whose
@@ -10,120 +8,29 @@ is polled, so nothing lags. `tests/test_gradio_client.py` pins each inside that 
 
 from __future__ import annotations
 
-import atexit
-import json
-import logging
-import os
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager, suppress
-from datetime import datetime
-from email.utils import parsedate_to_datetime
-from functools import cache
-from threading import Lock
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urljoin
 
 import httpx
 from gradio_client import Client, utils
 from gradio_client.client import Endpoint
-from gradio_client.exceptions import AppError
-from huggingface_hub import constants as hub
 
-from .errors import (
-    AuthenticationError,
-    GenerationError,
-    QueueFullError,
-    QwenGradioError,
-    RateLimitError,
-    SpaceInterfaceError,
-    SpaceUnavailableError,
-    StreamInterruptedError,
-    StreamTimeoutError,
-)
-from .events import MAX_BYTES, read_events
+from .connections import Space, replace
+from .errors import QwenGradioError, SpaceInterfaceError, StreamInterruptedError
+from .events import read_events
+from .faults import connecting, refusal, replying
 from .messages import Prompt
 from .replies import Reply
-from .spaces import Access, ChatEndpoint, address_of, chat_endpoint
+from .spaces import chat_endpoint
 from .updates import Progress, StatusUpdate, Update
-
-logger = logging.getLogger(__package__)
 
 CONNECT_TIMEOUT = 10.0
 CANCEL_TIMEOUT = 4.0
-CONNECTIONS = httpx.Limits(max_connections=None, max_keepalive_connections=8)
-MAX_SPACES = 32
-
-
-class Space:
-    """A Space and what it told of itself when first asked, for any number of sessions to share."""
-
-    def __init__(self, access: Access) -> None:
-        self.access = access
-        self.url = address_of(access.space)
-        self.token = access.api_key or False  # None would have the one saved on disk sent
-        self.http = httpx.Client(verify=_ssl_context(), proxy=access.proxy, limits=CONNECTIONS)
-        self.lock = Lock()  # held while the Space is being asked about itself
-        self.config: dict[str, Any] | None = None
-        self.info: dict[str, Any] | None = None
-        self.endpoint: ChatEndpoint | None = None
-
-    def __del__(self) -> None:
-        if hasattr(self, "http"):
-            self.http.close()
-
-    def locate(self, timeout: httpx.Timeout) -> None:
-        """If only `owner/name` is known, ask the Hugging Face hub for the URL. It gets no token."""
-        if self.url.startswith("http"):
-            return
-        try:
-            told = self.request("GET", f"{hub.ENDPOINT}/api/spaces/{self.url}", timeout=timeout)
-        except (AuthenticationError, SpaceUnavailableError) as error:
-            raise SpaceUnavailableError(
-                f"The hub shows no Space {self.url}. If it is private, give its URL and an api_key",
-                space=self.url,
-            ) from error
-        stage = told.get("runtime", {}).get("stage")
-        if stage in utils.INVALID_RUNTIME:
-            raise SpaceUnavailableError(
-                f"{self.url} is not running: the hub says {stage}", space=self.url
-            )
-        self.url = told["host"]
-
-    def request(self, method: str, url: str, **kwargs: Any) -> Any:
-        """Send a request and return the JSON of its answer, which is read up to `MAX_BYTES`."""
-        with self.http.stream(method, url, **kwargs) as response:
-            body = bytearray()
-            for chunk in response.iter_bytes():
-                body += chunk
-                if len(body) > MAX_BYTES:
-                    raise ValueError(f"an answer of more than {MAX_BYTES} bytes")
-        if not response.is_success:
-            raise self.refusal(response)
-        return json.loads(body)
-
-    def refusal(self, response: httpx.Response) -> QwenGradioError:
-        """The error that an answer's status code stands for."""
-        status = f"{response.status_code} {response.reason_phrase}".strip()
-        if response.status_code in (401, 403):
-            return AuthenticationError(
-                f"{self.url} refused access ({status}): give an api_key that may use it",
-                space=self.url,
-            )
-        refusal: QwenGradioError
-        if response.status_code == 429:
-            refusal = RateLimitError(f"{self.url} has had too many requests", space=self.url)
-        elif response.status_code == 503 and response.url.path.endswith(utils.SSE_DATA_URL):
-            refusal = QueueFullError(f"{self.url} has a full queue", space=self.url)
-        else:
-            path = response.url.path
-            refusal = SpaceUnavailableError(
-                f"{self.url} answered {status} for {path}", space=self.url
-            )
-        refusal.retry_after = _seconds(response.headers.get("retry-after"))
-        return refusal
 
 
 class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
@@ -147,11 +54,11 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
         self.stopped = False
         self._stream: Iterator[dict[str, Any]] = iter(())
         self._socket: socket.socket | None = None
-        with space.lock, _typed_errors(space.url):
+        with space.lock, connecting(space.url):
             space.locate(self.timeout)
             super().__init__(
                 space.url,
-                token=space.token,
+                token=space.access.api_key or False,  # None would send the one saved on disk
                 verbose=False,
                 download_files=False,
                 analytics_enabled=False,
@@ -171,7 +78,7 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
 
         :raises QwenGradioError: if it cannot be asked, or does not reply to the end.
         """
-        with _typed_errors(self.space.url, self):
+        with replying(self.space.url):
             self.submit(*self.chat.arguments(prompt), fn_index=self.chat.fn_index).result()
 
     def renewed(self, session_hash: str) -> Session | None:
@@ -185,8 +92,7 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
             return None
         if (fresh.chat, fresh.sse_data_url) == (self.chat, self.sse_data_url):
             return None
-        with _lock:
-            _spaces[space.access] = space
+        replace(space)
         return fresh
 
     def close(self) -> None:
@@ -238,14 +144,15 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
         self, data: dict[str, Any], hash_data: dict[str, Any], protocol: str, request_headers: Any
     ) -> str:
         """Join the queue, and put the session's events where gradio_client then takes them from."""
-        joined = self.space.request(
-            "POST",
-            self.sse_data_url,
-            json={**data, **hash_data},
-            headers={**request_headers, **self.headers},
-            timeout=self.timeout,
-        )
-        event_id = self.event_id = str(joined["event_id"])
+        with connecting(self.space.url):
+            joined = self.space.request(
+                "POST",
+                self.sse_data_url,
+                json={**data, **hash_data},
+                headers={**request_headers, **self.headers},
+                timeout=self.timeout,
+            )
+            event_id = self.event_id = str(joined["event_id"])
         self._stream = self._events()
         self.pending_messages_per_event[event_id] = _Events(self._stream)
         return event_id
@@ -263,8 +170,7 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
             fragment = self.reply.feed(outputs[self.chat.reply])
         except (IndexError, TypeError, KeyError, ValueError) as error:
             raise SpaceInterfaceError(
-                f"{self.space.url} replied in a form that is not a chat: {error}",
-                space=self.space.url,
+                f"{self.space.url} replied in a form that is not a chat: {error}"
             ) from error
         if fragment:
             self.report(fragment)
@@ -287,7 +193,7 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
             if self.stopped:
                 return
             if not response.is_success:
-                raise self.space.refusal(response)
+                raise refusal(self.space.url, response)
             for event in read_events(response.iter_bytes()):
                 if event["msg"] in ("heartbeat", "close_stream"):
                     continue
@@ -298,8 +204,7 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
                 # can be used again
         if not self.completed:
             raise StreamInterruptedError(
-                f"{self.space.url} ended the stream before the reply was complete",
-                space=self.space.url,
+                f"{self.space.url} ended the stream before the reply was complete"
             )
 
     def _cancel(self) -> None:
@@ -326,9 +231,7 @@ class _Endpoint(Endpoint):  # type: ignore[misc]
         return data  # Nothing is uploaded, whatever a Space gives as a default or a user writes.
 
     def process_predictions(self, *outputs: Any) -> tuple[Any, ...]:
-        return (
-            outputs  # Nothing is downloaded, and outputs keep the places that /config gives them.
-        )
+        return outputs  # Nothing is downloaded, and each output keeps its place in /config.
 
     def _sse_fn_v1plus(self, helper: Any, event_id: str, protocol: str) -> Any:
         session = self.client
@@ -362,23 +265,6 @@ class _InThisThread(Executor):
         return future
 
 
-def connect(
-    access: Access, session_hash: str, timeout: float, report: Callable[[Update], None]
-) -> Session:
-    """A session on a Space, which is asked about itself only the first time.
-
-    :raises QwenGradioError: if the Space cannot be reached or offers no chat.
-    """
-    with _lock:
-        space = _spaces.get(access)
-        if space is None:
-            with _typed_errors(access.space):
-                space = _spaces[access] = Space(access)
-            if len(_spaces) > MAX_SPACES:
-                del _spaces[next(iter(_spaces))]
-    return Session(space, session_hash, timeout, report)
-
-
 def _status(update: utils.StatusUpdate) -> StatusUpdate | None:
     """gradio_client's status in our words, or None for those that tell nothing new."""
     match update.code:
@@ -400,80 +286,3 @@ def _status(update: utils.StatusUpdate) -> StatusUpdate | None:
             log, level = update.log
             return StatusUpdate("log", log=log, level=level)
     return None
-
-
-@contextmanager
-def _typed_errors(url: str, session: Session | None = None) -> Iterator[None]:
-    """Raise what httpx and gradio_client raise as one of our own errors."""
-    try:
-        yield
-    except QwenGradioError:
-        raise
-    except Exception as error:
-        replying = session is not None and session.event_id is not None
-        raise _typed(error, url, replying) from error
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """The Retry-After header, which is in seconds or a date, as seconds from now."""
-    if retry_after is None:
-        return None
-    with suppress(ValueError):
-        return max(float(retry_after), 0.0)
-    with suppress(ValueError):
-        at = parsedate_to_datetime(retry_after)
-        return max((at - datetime.now(at.tzinfo)).total_seconds(), 0.0)
-    return None
-
-
-def _typed(error: Exception, url: str, replying: bool) -> QwenGradioError:
-    match error:
-        case AppError():
-            return GenerationError(str(error), space=url)
-        case httpx.TimeoutException() if not isinstance(error, httpx.ConnectTimeout):
-            return StreamTimeoutError(f"{url} did not answer in time", space=url)
-        case httpx.HTTPError() if replying:
-            return StreamInterruptedError(f"The connection to {url} broke: {error}", space=url)
-        case httpx.HTTPError():
-            unavailable = SpaceUnavailableError(f"{url} cannot be reached: {error}", space=url)
-            unavailable.transient = _is_transient(error)
-            return unavailable
-        case httpx.InvalidURL():
-            return SpaceUnavailableError(f"{url} cannot be reached: {error}", space=url)
-        case ImportError():  # httpx does without socksio until a SOCKS proxy is asked for
-            return SpaceUnavailableError(f"{url} cannot be reached: {error}", space=url)
-    if replying:
-        return StreamInterruptedError(f"{url} broke off Gradio's protocol: {error!r}", space=url)
-    return SpaceUnavailableError(f"{url} is not a Gradio app: {error!r}", space=url)
-
-
-def _is_transient(error: httpx.HTTPError) -> bool:
-    """Whether a connection was refused, reset, or not made in time; and not, say, a wrong name."""
-    root: BaseException = error
-    while (deeper := root.__cause__ or root.__context__) is not None:
-        root = deeper
-    return isinstance(root, ConnectionError) or isinstance(
-        error, (httpx.ConnectTimeout, httpx.RemoteProtocolError)
-    )
-
-
-def _close_connections() -> None:
-    for space in _spaces.values():
-        space.http.close()
-
-
-def _start_afresh() -> None:
-    # What a forked child inherits is the parent's: its connections must not be used, nor closed
-    # under a lock that a thread of the parent's may have held.
-    global _lock, _spaces
-    _inherited.append(_spaces)
-    _lock, _spaces = Lock(), {}
-
-
-_spaces: dict[Access, Space] = {}
-_inherited: list[dict[Access, Space]] = []
-_lock = Lock()
-_ssl_context = cache(httpx.create_ssl_context)  # 40 ms of work, and the same for every Space
-atexit.register(_close_connections)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_afresh)

@@ -70,8 +70,7 @@ def address_of(space: str) -> str:
     if OWNER_AND_NAME.fullmatch(space):
         return space
     raise SpaceUnavailableError(
-        f'{space!r} is not a Space: give its "owner/name" or its URL with http:// or https://',
-        space=space,
+        f'{space!r} is not a Space: give its "owner/name" or its URL with http:// or https://'
     )
 
 
@@ -97,8 +96,7 @@ def chat_endpoint(config: Mapping[str, Any], info: Mapping[str, Any], url: str) 
             return ChatEndpoint(dependency.get("id", index), api_name, form, chatbots[0])
     raise SpaceInterfaceError(
         f"{url} offers no chat that can be used. Wanted: {CHAT_ENDPOINTS[0]}"
-        f"({', '.join(PARAMETERS)}) with a chatbot as an output; found: {_described(info)}",
-        space=url,
+        f"({', '.join(PARAMETERS)}) with a chatbot as an output; found: {_described(info)}"
     )
 
 

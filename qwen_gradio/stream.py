@@ -50,12 +50,11 @@ class FragmentStream(AsyncIterator[str]):
 
     def __aiter__(self) -> AsyncIterator[str]:
         if self._ended and not self._whole:
-            raise StreamInterruptedError(
-                "This stream was closed before its end, by leaving a loop over it or by an error. "
-                "Ask again for a new one",
-                space=self._job.access.space,
-                partial=self._job.text,
+            closed = StreamInterruptedError(
+                "This stream was closed before its end, by an error or by leaving a loop over it. "
+                "Ask again for a new one"
             )
+            raise self._described(closed)
         return _Loop(self)
 
     async def __anext__(self) -> str:
@@ -78,8 +77,8 @@ class FragmentStream(AsyncIterator[str]):
                 if update.error is not None:
                     raise update.error
             except QwenGradioError as error:
-                error.partial = self._job.text
                 self._close()
+                self._described(error)
                 raise
             except BaseException:
                 self._close()
@@ -152,7 +151,11 @@ class FragmentStream(AsyncIterator[str]):
             what = f"did not complete its reply within timeout={self._timeout} seconds"
         else:
             what = f"sent no update for stream_timeout={self._stream_timeout} seconds"
-        return StreamTimeoutError(f"{space} {what}", space=space)
+        return StreamTimeoutError(f"{space} {what}")
+
+    def _described(self, error: QwenGradioError) -> QwenGradioError:
+        error.space, error.partial = self._job.access.space, self._job.text
+        return error
 
     def _close(self) -> None:
         if not self._ended:

@@ -14,9 +14,10 @@ import pytest
 from gradio_client import Client, utils
 from gradio_client.client import Endpoint
 
+from qwen_gradio.connections import Space
 from qwen_gradio.jobs import generate_session_hash
 from qwen_gradio.messages import Prompt
-from qwen_gradio.sessions import Session, Space, _Endpoint, _Events
+from qwen_gradio.sessions import Session, _Endpoint, _Events
 from qwen_gradio.spaces import Access
 from qwen_gradio.updates import Update
 
@@ -108,7 +109,7 @@ def test_a_reply_takes_one_thread_and_no_pool(space: Space) -> None:
     asked.ask(Prompt(script(say=["a", "b"])["content"]))
     asked.close()
     assert [update for update in reports if isinstance(update, str)] == ["a", "b"]
-    assert threads == {before}
+    assert max(threads) <= before
     assert not asked.helper_executor._threads
     assert not asked.stream_executor._threads
     assert not asked.heartbeat.is_alive()

@@ -39,7 +39,7 @@ def main() -> None:
     with stamping_space() as url:
         if options.quick:
             results, _ = _measured(url, clients, QUICK_LOADS, 1, options.all)
-            sys.stdout.write(f"{counts(results)}\n")
+            sys.stdout.write(f"{counts(results, QUICK_LOADS)}\n")
             return
         results, replies = _measured(url, clients, LOADS, options.rounds, options.all)
         for name in clients:

@@ -18,6 +18,10 @@ from .space import question
 Figures: TypeAlias = dict[str, float]
 
 WARM_UP = question(3, 0.02)
+LOOKS_EVERY = 0.05
+"""Seconds between a Gradio server's looks for news. Turns are spread over them, or a millisecond
+more on the way to the first fragment would now be nothing, now 50."""
+
 SETTLE = 0.5
 """Seconds for what a client does after a reply, so that it is not counted for the next one."""
 
@@ -39,7 +43,6 @@ class Load:
 
 
 LOADS = (
-    # When a first fragment comes depends on when the server happens to look: hence many.
     Load("first", streams=1, fragments=2, every=0.033, turns=15),
     Load("one", streams=1, fragments=100, every=0.033),
     Load("twenty", streams=20, fragments=100, every=0.033),
@@ -64,10 +67,10 @@ def run(name: str, url: str, load: Load) -> tuple[Figures, Reply]:
         client.ask([WARM_UP])
         time.sleep(SETTLE)
         at_rest = client.threads()
-        questions = [question(load.fragments, load.every)] * load.streams
         outcomes = []
-        for _ in range(load.turns):
-            outcomes.append(client.ask(questions))
+        for turn in range(load.turns):
+            every = load.every + turn / load.turns * LOOKS_EVERY
+            outcomes.append(client.ask([question(load.fragments, every)] * load.streams))
             time.sleep(load.rest / load.turns)
         left = client.threads() - at_rest
     replies = [reply for outcome in outcomes for reply in outcome.replies]

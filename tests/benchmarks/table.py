@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .clients import CLIENTS
-from .measures import Figures
+from .measures import Figures, Load
 
 Results = Mapping[tuple[str, str], Figures]
 """Figures by the client's and the load's name."""
@@ -63,18 +63,17 @@ def table(results: Results, not_run: Mapping[str, str]) -> str:
     return markdown(titles, lines) + "".join(notes)
 
 
-def counts(results: Results) -> str:
+def counts(results: Results, loads: Sequence[Load]) -> str:
     """What was counted and does not depend on how fast the machine is."""
-    heads = ["client", "load", "replies", "fragments", "threads left"]
-    lines = [
-        [
-            CLIENTS[client],
-            load,
-            *(f"{figures[name]:g}" for name in ("complete", "fragments", "left")),
-        ]
-        for (client, load), figures in results.items()
-        if "fragments" in figures
-    ]
+    heads = ["client", "load", "fragments in order", "threads left"]
+    lines = []
+    for load in loads:
+        asked = load.turns * load.streams * load.fragments
+        for name in CLIENTS:
+            if figures := results.get((name, load.name)):
+                arrived = f"{figures['fragments']:g} of {asked}"
+                what = f"{load.streams} x {load.fragments} fragments"
+                lines.append([CLIENTS[name], what, arrived, f"{figures['left']:g}"])
     return markdown(heads, lines)
 
 

@@ -1,0 +1,93 @@
+"""What httpx and gradio_client raise, and what a Space refuses with, as errors of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+
+import httpx
+from gradio_client.exceptions import AppError
+
+from .errors import (
+    AuthenticationError,
+    GenerationError,
+    QueueFullError,
+    QwenGradioError,
+    RateLimitError,
+    SpaceUnavailableError,
+    StreamInterruptedError,
+    StreamTimeoutError,
+)
+
+
+@contextmanager
+def connecting(space: str) -> Iterator[None]:
+    """Raise whatever goes wrong before a Space has taken the question as an error of ours."""
+    try:
+        yield
+    except QwenGradioError:
+        raise
+    except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
+        raise StreamTimeoutError(f"{space} did not answer in time") from error
+    except (httpx.HTTPError, httpx.InvalidURL, ImportError) as error:
+        # The ImportError is httpx's, which loads socksio only when a SOCKS proxy is asked for.
+        unavailable = SpaceUnavailableError(f"{space} cannot be reached: {error}")
+        unavailable.transient = _may_pass(error)
+        raise unavailable from error
+    except Exception as error:
+        raise SpaceUnavailableError(f"{space} is not a Gradio app: {error!r}") from error
+
+
+@contextmanager
+def replying(space: str) -> Iterator[None]:
+    """Raise whatever goes wrong once a Space has taken the question as an error of ours."""
+    try:
+        yield
+    except QwenGradioError:
+        raise
+    except AppError as error:
+        raise GenerationError(str(error)) from error
+    except httpx.HTTPError as error:
+        raise StreamInterruptedError(f"The connection to {space} broke: {error!r}") from error
+    except Exception as error:
+        raise StreamInterruptedError(f"{space} left Gradio's protocol: {error!r}") from error
+
+
+def refusal(space: str, response: httpx.Response) -> QwenGradioError:
+    """The error that an HTTP answer's status code stands for."""
+    status, path = f"{response.status_code} {response.reason_phrase}".strip(), response.url.path
+    error: QwenGradioError
+    if response.status_code in (401, 403):
+        error = AuthenticationError(
+            f"{space} refused access ({status}): it wants an api_key or auth"
+        )
+    elif response.status_code == 429:
+        error = RateLimitError(f"{space} has had too many requests")
+    elif response.status_code == 503 and path.endswith("/queue/join"):
+        error = QueueFullError(f"{space} has a full queue")
+    else:
+        error = SpaceUnavailableError(f"{space} answered {status} for {path}")
+    error.retry_after = _seconds(response.headers.get("retry-after", ""))
+    return error
+
+
+def _seconds(retry_after: str) -> float | None:
+    """A Retry-After header, in seconds or a date (RFC 9110, 10.2.3), as seconds from now."""
+    with suppress(ValueError):
+        return max(float(retry_after), 0.0)
+    with suppress(ValueError):
+        wait = parsedate_to_datetime(retry_after) - datetime.now(timezone.utc)
+        return max(wait.total_seconds(), 0.0)
+    return None
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether a connection was refused, reset or not made in time, not sent to a wrong name."""
+    if isinstance(error, (httpx.ConnectTimeout, httpx.RemoteProtocolError)):
+        return True
+    root: BaseException = error
+    while (deeper := root.__cause__ or root.__context__) is not None:
+        root = deeper
+    return isinstance(root, ConnectionError)

@@ -1,0 +1,134 @@
+"""An HTTP server in front of a real Space, or of nothing, that misbehaves as a test tells it to.
+
+It is also a forward proxy, which takes every name to be that Space's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from .servers import PATIENCE
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that arrived. `path` has no query; `seen` says how often it was asked before."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    seen: int
+
+
+@dataclass(frozen=True)
+class Forward:
+    """Pass the request on, and back `limit` bytes of the answer, with a `pause` after each KB."""
+
+    limit: int | None = None
+    pause: float = 0
+
+
+@dataclass(frozen=True)
+class Endless:
+    """Answer with a head, then with a chunk, for ever."""
+
+    head: bytes
+    chunk: bytes
+
+
+Behaviour = Callable[[Request], "bytes | Forward | Endless"]
+
+
+def answer(status: str, body: str = "", kind: str = "application/json", **headers: str) -> bytes:
+    """A whole HTTP response."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", f"Content-Length: {len(body.encode())}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return ("\r\n".join([*lines, "Connection: close", "", ""]) + body).encode()
+
+
+class Front:
+    """Runs in a thread of its own from `with` to its end."""
+
+    def __init__(self, behave: Behaviour, upstream: str = "http://127.0.0.1:9") -> None:
+        self.behave = behave
+        self.upstream = urlsplit(upstream)
+        self.requests: list[Request] = []
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def __enter__(self) -> Front:
+        self._thread.start()
+        starting = asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result(PATIENCE)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(PATIENCE)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _stop(self) -> None:
+        self._server.close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await self._answer(reader, writer)
+        writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        first, *lines = head.split("\r\n")
+        method, target, _ = first.split(" ")
+        headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines if line)}
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
+        split = urlsplit(target)
+        seen = sum(request.path == split.path for request in self.requests)
+        request = Request(method, split.path, headers, seen)
+        self.requests.append(request)
+        told = self.behave(request)
+        if isinstance(told, bytes):
+            writer.write(told)
+        elif isinstance(told, Endless):
+            writer.write(told.head)
+            while True:
+                writer.write(told.chunk)
+                await writer.drain()
+        else:
+            await self._forward(told, f"{method} {split.path}?{split.query}", headers, body, writer)
+        await writer.drain()
+
+    async def _forward(
+        self,
+        told: Forward,
+        what: str,
+        headers: dict[str, str],
+        body: bytes,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        upstream, to_upstream = await asyncio.open_connection(
+            self.upstream.hostname, self.upstream.port
+        )
+        headers = {**headers, "host": self.upstream.netloc, "connection": "close"}
+        lines = [f"{what} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        try:
+            to_upstream.write("\r\n".join([*lines, "", ""]).encode() + body)
+            left = told.limit
+            while (data := await upstream.read(1000)) and left != 0:
+                data = data[:left]
+                left = None if left is None else left - len(data)
+                writer.write(data)
+                await writer.drain()
+                await asyncio.sleep(told.pause)
+        finally:
+            to_upstream.close()
