@@ -49,6 +49,8 @@ def replying(space: str) -> Iterator[None]:
         raise
     except AppError as error:
         raise GenerationError(str(error)) from error
+    except httpx.TimeoutException as error:
+        raise StreamTimeoutError(f"{space} fell silent") from error
     except httpx.HTTPError as error:
         raise StreamInterruptedError(f"The connection to {space} broke: {error!r}") from error
     except Exception as error:
@@ -59,7 +61,7 @@ def refusal(space: str, response: httpx.Response) -> QwenGradioError:
     """The error that an HTTP answer's status code stands for."""
     status, path = f"{response.status_code} {response.reason_phrase}".strip(), response.url.path
     error: QwenGradioError
-    if response.status_code in (401, 403):
+    if response.status_code in (401, 403) or path.endswith("/login"):
         error = AuthenticationError(
             f"{space} refused access ({status}): it wants an api_key or auth"
         )

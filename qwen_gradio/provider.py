@@ -57,6 +57,7 @@ class Provider:
         *,
         space: str | None = None,
         api_key: str | None = None,
+        auth: tuple[str, str] | None = None,
         timeout: float | None = None,
         stream_timeout: float | None = 120.0,
         max_retries: int = 2,
@@ -73,6 +74,7 @@ class Provider:
         :param proxy: URL of the proxy for every request; else those in the environment are used.
         :param space: the Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`; else `url`.
         :param api_key: Hugging Face token, sent to the Space alone. None is sent unless given here.
+        :param auth: user and password, for a Gradio app that asks for a login.
         :param timeout: seconds for the whole reply.
         :param stream_timeout: seconds that may pass without any update, the first one included.
         :param max_retries: how often to ask again if the Space could not take the request.
@@ -88,7 +90,7 @@ class Provider:
         if kwargs:
             logger.debug("%s has no use for %s", cls.__name__, ", ".join(sorted(kwargs)))
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
-        access = Access(spaces.address_of(address), api_key, proxy)
+        access = Access(spaces.address_of(address), api_key, proxy, auth)
         request_timeout = REQUEST_TIMEOUT if stream_timeout is None else stream_timeout
         job = Job(prompt, access, request_timeout, max_retries)
         return FragmentStream(

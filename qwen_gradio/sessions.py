@@ -60,6 +60,7 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
                 space.url,
                 token=space.access.api_key or False,  # None would send the one saved on disk
                 verbose=False,
+                auth=None if space.config else space.access.auth,
                 download_files=False,
                 analytics_enabled=False,
             )
@@ -113,6 +114,15 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     # What gradio_client calls, in the order in which it does:
+
+    def _login(self, auth: tuple[str, str]) -> None:
+        # The cookie that this answers with stays with the Space's connections.
+        self.space.request(
+            "POST",
+            urljoin(self.src, utils.LOGIN_URL),
+            data={"username": auth[0], "password": auth[1]},
+            timeout=self.timeout,
+        )
 
     def _get_config(self) -> dict[str, Any]:
         if self.space.config is None:

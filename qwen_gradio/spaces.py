@@ -36,6 +36,7 @@ class Access:
     space: str
     api_key: str | None = field(default=None, repr=False)
     proxy: str | None = field(default=None, repr=False)
+    auth: tuple[str, str] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,9 @@ class Front:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        for thread in threading.enumerate():
+            if thread.name == "qwen_gradio":  # it may still have a request to make, to /cancel
+                thread.join(PATIENCE)
         asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(PATIENCE)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -82,9 +85,13 @@ class Front:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
-            await self._answer(reader, writer)
-        writer.close()
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                await self._answer(reader, writer)
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -132,3 +139,5 @@ class Front:
                 await asyncio.sleep(told.pause)
         finally:
             to_upstream.close()
+            with suppress(OSError):
+                await to_upstream.wait_closed()

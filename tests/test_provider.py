@@ -64,6 +64,7 @@ def test_its_signature_is_the_contracts() -> None:
         ("proxy", None),
         ("space", None),
         ("api_key", None),
+        ("auth", None),
         ("timeout", None),
         ("stream_timeout", 120.0),
         ("max_retries", 2),

@@ -27,6 +27,10 @@ arguments = argparse.ArgumentParser()
 arguments.add_argument("--form", default="messages", choices=["pairs", "messages"])
 arguments.add_argument("--at-once", type=int, default=40)
 arguments.add_argument("--no-chat", action="store_true")
+arguments.add_argument("--swapped", action="store_true", help="another endpoint comes first")
+arguments.add_argument("--port", type=int)
+arguments.add_argument("--queue", type=int, help="how many requests may wait")
+arguments.add_argument("--auth", nargs=2)
 options = arguments.parse_args()
 
 
@@ -106,6 +110,8 @@ with gr.Blocks() as app:
     system = gr.Textbox()
     button = gr.Button()
     names = ("shout", "shout_1") if options.no_chat else ("model_chat", "model_chat_1")
+    if options.swapped:
+        button.click(lambda query, history, system: ("", [], ""), [query, chatbot, system])
     for listen, name in zip((query.submit, button.click), names):
         listen(
             model_chat,
@@ -116,8 +122,14 @@ with gr.Blocks() as app:
             concurrency_id="model",
         )
 
+app.queue(max_size=options.queue)
 _, url, _ = app.launch(
-    server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, show_error=True
+    server_name="127.0.0.1",
+    server_port=options.port,
+    prevent_thread_lock=True,
+    quiet=True,
+    show_error=True,
+    auth=tuple(options.auth) if options.auth else None,
 )
 tell(event="listening", url=url.rstrip("/"), gradio=gr.__version__)
 sys.stdin.read()  # until the tests close it, or are gone

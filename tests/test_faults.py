@@ -1,0 +1,540 @@
+"""Real faults: a typed error in bounded time, what had arrived, and a next call that works."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+from qwen_gradio import (
+    AuthenticationError,
+    QueueFullError,
+    Qwen_Qwen_2_5_Max,
+    QwenGradioError,
+    RateLimitError,
+    SpaceInterfaceError,
+    SpaceUnavailableError,
+    StatusUpdate,
+    StreamInterruptedError,
+    StreamTimeoutError,
+)
+from qwen_gradio.stream import FragmentStream
+
+from .fronts import Behaviour, Endless, Forward, Front, Request, answer
+from .servers import PATIENCE, ScriptedSpace, script, tag_of
+
+pytestmark = pytest.mark.anyio
+
+JOIN, EVENTS, CANCEL = "/gradio_api/queue/join", "/gradio_api/queue/data", "/gradio_api/cancel"
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+
+
+def ask(space: str, *messages: dict[str, Any], **options: Any) -> FragmentStream:
+    options = {"max_retries": 0, **options}
+    return Qwen_Qwen_2_5_Max.create_async_generator(None, list(messages), space=space, **options)
+
+
+@contextmanager
+def scripted_space(*options: str) -> Iterator[ScriptedSpace]:
+    """A scripted Space of one's own, to do harm to."""
+    space = ScriptedSpace("6", "messages", *options)
+    try:
+        yield space
+    finally:
+        space.process.send_signal(signal.SIGCONT)
+        space.close()
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def misbehaving(path: str, told: bytes | Forward | Endless, times: int = 10**6) -> Behaviour:
+    """What a front does: `told` for the first `times` requests of `path`, and forward all else."""
+
+    def behave(request: Request) -> bytes | Forward | Endless:
+        return told if request.path == path and request.seen < times else Forward()
+
+    return behave
+
+
+REFUSALS = [
+    ("/config", "401 Unauthorized", AuthenticationError),
+    ("/config", "403 Forbidden", AuthenticationError),
+    ("/config", "404 Not Found", SpaceUnavailableError),
+    ("/config", "429 Too Many Requests", RateLimitError),
+    ("/config", "500 Internal Server Error", SpaceUnavailableError),
+    ("/config", "502 Bad Gateway", SpaceUnavailableError),
+    ("/config", "503 Service Unavailable", SpaceUnavailableError),
+    ("/config", "302 Found", SpaceUnavailableError),
+    (JOIN, "401 Unauthorized", AuthenticationError),
+    (JOIN, "429 Too Many Requests", RateLimitError),
+    (JOIN, "500 Internal Server Error", SpaceUnavailableError),
+    (JOIN, "502 Bad Gateway", SpaceUnavailableError),
+    (JOIN, "503 Service Unavailable", QueueFullError),
+    (EVENTS, "403 Forbidden", AuthenticationError),
+    (EVENTS, "502 Bad Gateway", SpaceUnavailableError),
+]
+
+
+@pytest.mark.parametrize(("path", "status", "expected"), REFUSALS)
+async def test_a_refusal_is_the_error_that_its_status_stands_for(
+    scripted: ScriptedSpace, path: str, status: str, expected: type[QwenGradioError]
+) -> None:
+    with Front(misbehaving(path, answer(status)), scripted.url) as front:
+        with pytest.raises(expected) as caught:
+            await ask(front.url, script(say=["x"])).text()
+        assert caught.value.space == front.url
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/config", "429 Too Many"), (JOIN, "429 Too Many"), (JOIN, "503 Full")]
+)
+async def test_what_may_pass_is_tried_again_when_the_space_said(
+    scripted: ScriptedSpace, path: str, status: str
+) -> None:
+    told: list[StatusUpdate] = []
+    behave = misbehaving(path, answer(status, Retry_After="0.25"), times=2)
+    with Front(behave, scripted.url) as front:
+        stream = ask(front.url, script(say=["x"]), max_retries=2, on_status=told.append)
+        assert await stream.text() == "x"
+    waits = [status.eta for status in told if status.state == "retrying"]
+    assert waits == [0.25, 0.25]
+
+
+async def test_a_full_queue_is_said_to_be_full() -> None:
+    with scripted_space("--at-once", "1", "--queue", "1") as space:
+        async with anyio.create_task_group() as tasks:
+            first, second = script(say=["x"], finish="hang"), script(say=["y"], finish="hang")
+            running = await ask(space.url, first)
+            assert await running.__anext__() == "x"
+            queued = anyio.Event()
+
+            def see(status: StatusUpdate) -> None:
+                if status.state == "queued":
+                    queued.set()
+
+            tasks.start_soon(ask(space.url, second, on_status=see).text)
+            await queued.wait()
+            with pytest.raises(QueueFullError):
+                await ask(space.url, script(say=["z"])).text()
+            await running.aclose()
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_connection_that_breaks_is_told_with_what_had_arrived(
+    scripted: ScriptedSpace,
+) -> None:
+    behave = misbehaving(EVENTS, Forward(limit=5000), times=1)
+    pieces = [f"{number}," for number in range(100)]
+    with Front(behave, scripted.url) as front:
+        with pytest.raises(StreamInterruptedError) as caught:
+            await ask(front.url, script(say=pieces, every=0.01), max_retries=2).text()
+        assert caught.value.partial
+        assert "".join(pieces).startswith(caught.value.partial)
+        assert await ask(front.url, script(say=["again"])).text() == "again"
+
+
+async def test_a_slow_link_loses_nothing(scripted: ScriptedSpace) -> None:
+    pieces = [f"{number} " for number in range(50)]
+    with Front(misbehaving(EVENTS, Forward(pause=0.02)), scripted.url) as front:
+        assert await ask(front.url, script(say=pieces)).text() == "".join(pieces)
+
+
+def event(**what: Any) -> bytes:
+    return b"data: " + json.dumps({"event_id": "e", **what}).encode() + b"\n\n"
+
+
+def output(*data: Any) -> bytes:
+    return event(msg="process_generating", success=True, output={"data": list(data)})
+
+
+HOSTILE = {
+    "no event": (STREAM + b"data: nonsense\n\n", StreamInterruptedError),
+    "no msg": (STREAM + b'data: {"event_id": "e"}\n\n', StreamInterruptedError),
+    "unknown msg": (STREAM + event(msg="hello"), StreamInterruptedError),
+    "rank is text": (STREAM + event(msg="estimation", rank="first"), StreamInterruptedError),
+    "output is text": (
+        STREAM + event(msg="process_generating", output="x"),
+        StreamInterruptedError,
+    ),
+    "data is a number": (
+        STREAM + event(msg="process_generating", output={"data": 7}),
+        StreamInterruptedError,
+    ),
+    "too few outputs": (STREAM + output(""), SpaceInterfaceError),
+    "no chat": (STREAM + output("", 7, ""), SpaceInterfaceError),
+    "no content": (STREAM + output("", [{"role": "assistant", "content": 7}]), SpaceInterfaceError),
+    "no diff": (STREAM + output("", [], "") + output("", "x", ""), StreamInterruptedError),
+    "completed without output": (
+        STREAM + event(msg="process_completed", success=True, output={}),
+        StreamInterruptedError,
+    ),
+    "failed without words": (
+        STREAM + event(msg="process_completed", success=False, output={"error": None}),
+        QwenGradioError,
+    ),
+    "closed at once": (STREAM + event(msg="close_stream"), StreamInterruptedError),
+    "nothing at all": (STREAM, StreamInterruptedError),
+    "unexpected error": (
+        STREAM + event(msg="unexpected_error", message="?"),
+        StreamInterruptedError,
+    ),
+    "deep nesting": (STREAM + b"data: " + b"[" * 10**6 + b"\n\n", StreamInterruptedError),
+    "an endless event": (Endless(STREAM + b"data: ", b"x" * 2**16), StreamInterruptedError),
+    "a huge output": (
+        Endless(STREAM + b'data: {"msg": "process_generating", "output": ["', b"x" * 2**20),
+        StreamInterruptedError,
+    ),
+    "a compressed bomb": (
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n"
+        + gzip.compress(b"data: " + b"x" * 10**8),
+        StreamInterruptedError,
+    ),
+}
+
+
+@pytest.mark.parametrize(("told", "expected"), HOSTILE.values(), ids=HOSTILE)
+async def test_a_hostile_stream_is_a_typed_error(
+    scripted: ScriptedSpace, told: bytes | Endless, expected: type[QwenGradioError]
+) -> None:
+    def behave(request: Request) -> bytes | Forward | Endless:
+        if request.path == JOIN:
+            return answer("200 OK", '{"event_id": "e"}')
+        return told if request.path == EVENTS else Forward()
+
+    with Front(behave, scripted.url) as front, anyio.fail_after(PATIENCE):
+        with pytest.raises(expected):
+            await ask(front.url, script(say=["x"])).text()
+
+
+@pytest.mark.parametrize("path", ["/config", "/gradio_api/info", JOIN])
+@pytest.mark.parametrize("body", ["", "<html>", "[]", "7", "null", "{}", '{"dependencies": null}'])
+async def test_an_answer_that_is_not_gradios_is_a_typed_error(
+    scripted: ScriptedSpace, path: str, body: str
+) -> None:
+    with Front(misbehaving(path, answer("200 OK", body)), scripted.url) as front:
+        with pytest.raises(QwenGradioError) as caught:
+            await ask(front.url, script(say=["x"])).text()
+        assert isinstance(caught.value, (SpaceUnavailableError, SpaceInterfaceError))
+
+
+@pytest.mark.parametrize("path", ["/config", "/gradio_api/info", JOIN])
+async def test_an_endless_answer_is_a_typed_error(scripted: ScriptedSpace, path: str) -> None:
+    endless = Endless(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b" " * 2**18)
+    with Front(misbehaving(path, endless), scripted.url) as front, anyio.fail_after(PATIENCE):
+        with pytest.raises(SpaceUnavailableError):
+            await ask(front.url, script(say=["x"])).text()
+
+
+async def test_a_name_that_no_host_has_is_named() -> None:
+    with pytest.raises(SpaceUnavailableError, match=r"http://nobody\.invalid cannot be reached"):
+        await ask("http://nobody.invalid", script(say=["x"]), max_retries=2).text()
+
+
+@pytest.mark.parametrize("moment", ["queued", "before", "amid"])
+async def test_a_space_that_dies_is_noticed_and_the_next_on_its_address_is_asked(
+    moment: str,
+) -> None:
+    port = free_port()
+    pieces = {"queued": ["x"], "before": ["x"], "amid": ["so ", "far"]}[moment]
+    question = script(say=pieces, every=0 if moment == "amid" else PATIENCE, finish="hang")
+    with scripted_space("--port", str(port), "--at-once", "1") as space:
+        if moment == "queued":
+            ahead = script(say=["x"], finish="hang")
+            blocking = await ask(space.url, ahead)
+            assert await blocking.__anext__() == "x"
+        begun = anyio.Event()
+
+        def see(status: StatusUpdate) -> None:
+            if status.state == ("queued" if moment == "queued" else "processing"):
+                begun.set()
+
+        stream = ask(space.url, question, on_status=see)
+        if moment == "amid":
+            assert await stream.__anext__() == "so "
+            assert await stream.__anext__() == "far"
+            space.process.kill()
+            with pytest.raises(StreamInterruptedError) as caught:
+                await stream.text()
+            assert caught.value.partial == "so far"
+        else:
+
+            async def kill() -> None:
+                await begun.wait()
+                space.process.kill()
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(kill)
+                with pytest.raises(StreamInterruptedError):
+                    await stream.text()
+        if moment == "queued":
+            with pytest.raises(StreamInterruptedError):
+                await blocking.text()
+    with scripted_space("--port", str(port), "--swapped") as space:
+        assert await ask(space.url, script(say=["again"])).text() == "again"
+
+
+async def test_a_space_that_stalls_is_noticed_and_asked_again_when_it_goes_on() -> None:
+    with scripted_space() as space:
+        stream = await ask(space.url, script(say=["x"], finish="hang"), stream_timeout=2)
+        assert await stream.__anext__() == "x"
+        space.process.send_signal(signal.SIGSTOP)
+        with pytest.raises(StreamTimeoutError) as caught:
+            await stream.text()
+        assert caught.value.partial == "x"
+        with pytest.raises(StreamTimeoutError):
+            await ask(space.url, script(say=["x"]), stream_timeout=1).text()
+        space.process.send_signal(signal.SIGCONT)
+        assert await ask(space.url, script(say=["again"])).text() == "again"
+
+
+async def test_cancelling_does_not_wait_for_a_space_that_no_longer_answers() -> None:
+    with scripted_space() as space:
+        stream = await ask(space.url, script(say=["x"], finish="hang"))
+        assert await stream.__anext__() == "x"
+        space.process.send_signal(signal.SIGSTOP)
+        with anyio.fail_after(PATIENCE):  # far less than stream_timeout
+            with anyio.move_on_after(0.1):
+                await stream.__anext__()
+            await stream.aclose()
+        space.process.send_signal(signal.SIGCONT)
+
+
+async def test_a_broken_stream_harms_no_other(scripted: ScriptedSpace) -> None:
+    cut = iter([Forward(limit=1200)])
+
+    def behave(request: Request) -> Forward:
+        return next(cut, Forward()) if request.path == EVENTS else Forward()
+
+    pieces = [f"{number} " for number in range(30)]
+    ended: list[str] = []
+
+    async def read() -> None:
+        try:
+            ended.append(await ask(front.url, script(say=pieces, every=0.02)).text())
+        except StreamInterruptedError:
+            ended.append("broken")
+
+    with Front(behave, scripted.url) as front:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(read)
+    assert sorted(ended) == sorted(["".join(pieces)] * 4 + ["broken"])
+
+
+async def test_every_request_goes_through_the_proxy(scripted: ScriptedSpace) -> None:
+    with Front(lambda request: Forward(), scripted.url) as proxy:
+        question = script(say=["x"], finish="hang")
+        async for _ in ask("http://only-the-proxy-knows.test", question, proxy=proxy.url):
+            break
+        await anyio.to_thread.run_sync(scripted.wait_for, "stopped", tag_of(question))
+        asked = [request.path for request in proxy.requests]
+        assert asked == ["/config", "/gradio_api/info", JOIN, EVENTS, CANCEL]
+
+
+async def test_a_token_goes_to_the_space_alone_and_into_no_error(
+    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_not_given")
+    caplog.set_level(0)
+    with Front(misbehaving(EVENTS, answer("500 Oops")), scripted.url) as front:
+        with pytest.raises(QwenGradioError) as caught:
+            await ask(front.url, script(say=["x"]), api_key="hf_secret").text()
+        sent = [request.headers.get("x-hf-authorization") for request in front.requests]
+        assert set(sent) == {"Bearer hf_secret"}
+        assert "hf_not_given" not in str([request.headers for request in front.requests])
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "hf_secret" not in f"{error!r} {error}"
+        error = error.__cause__
+    assert "hf_secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected"), [("RUNNING", None), ("PAUSED", "PAUSED"), ("BUILD_ERROR", "BUILD_ERROR")]
+)
+async def test_the_hub_finds_a_space_by_name_without_the_token(
+    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch, stage: str, expected: str | None
+) -> None:
+    told = answer("200 OK", json.dumps({"host": scripted.url, "runtime": {"stage": stage}}))
+    with Front(lambda request: told) as hub:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+        name = f"someone/{uuid.uuid4().hex}"
+        stream = ask(name, script(say=["found"]), api_key="hf_secret")
+        if expected is None:
+            assert await stream.text() == "found"
+        else:
+            with pytest.raises(SpaceUnavailableError, match=expected):
+                await stream.text()
+        assert [request.path for request in hub.requests] == [f"/api/spaces/{name}"]
+        assert "hf_secret" not in str(hub.requests[0].headers)
+
+
+async def test_a_name_that_the_hub_does_not_know_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Front(lambda request: answer("401 Unauthorized")) as hub:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+        with pytest.raises(SpaceUnavailableError, match="no Space someone/hidden"):
+            await ask("someone/hidden", script(say=["x"])).text()
+
+
+async def test_an_app_with_a_login_takes_auth() -> None:
+    with scripted_space("--auth", "ada", "swordfish") as space:
+        assert await ask(space.url, script(say=["in"]), auth=("ada", "swordfish")).text() == "in"
+        with pytest.raises(AuthenticationError):
+            await ask(space.url, script(say=["x"])).text()
+        with pytest.raises(AuthenticationError) as caught:
+            await ask(space.url, script(say=["x"]), auth=("ada", "wrong-one")).text()
+        assert "wrong-one" not in repr(caught.value)
+
+
+async def test_files_are_neither_fetched_nor_sent(scripted: ScriptedSpace) -> None:
+    file = {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}, "url": "/file=x"}
+    reply = [{"role": "user", "content": "?"}, {"role": "assistant", "content": [file, "seen"]}]
+
+    def behave(request: Request) -> bytes | Forward:
+        if request.path == JOIN:
+            return answer("200 OK", '{"event_id": "e"}')
+        if request.path == EVENTS:
+            done = event(msg="process_completed", success=True, output={"data": ["", reply, ""]})
+            return STREAM + done
+        return Forward()
+
+    with Front(behave, scripted.url) as front:
+        asked = {"role": "user", "content": json.dumps(file)}
+        await ask(front.url, asked, history="native").text()
+        assert {request.path for request in front.requests} <= {
+            "/config",
+            "/gradio_api/info",
+            JOIN,
+            EVENTS,
+        }
+
+
+def test_threads_have_loops_of_their_own(scripted: ScriptedSpace, anyio_backend: str) -> None:
+    replies: list[str] = []
+
+    async def look() -> None:
+        replies.append(await ask(scripted.url, script(say=["here"])).text())
+
+    threads = [
+        threading.Thread(target=anyio.run, args=[look], kwargs={"backend": anyio_backend})
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert replies == ["here"] * 8
+
+
+PROGRAM = """
+import asyncio, sys
+from qwen_gradio import Qwen_Qwen_2_5_Max
+def ask(question):
+    messages = [{"role": "user", "content": question}]
+    return Qwen_Qwen_2_5_Max.create_async_generator(None, messages, space=sys.argv[1])
+"""
+
+
+def program(space: ScriptedSpace, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-X", "dev", "-c", PROGRAM + text, space.url, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on Windows")
+def test_a_forked_child_asks_on_connections_of_its_own(scripted: ScriptedSpace) -> None:
+    done = program(
+        scripted,
+        """
+import os
+print(asyncio.run(ask("before").text()), flush=True)
+child = os.fork()
+print(asyncio.run(ask("after").text()), flush=True)
+if child:
+    os.waitpid(child, 0)
+""",
+    )
+    assert done.stdout.split() == ["before", "after", "after"]
+    assert done.stderr == ""
+
+
+def test_the_interpreter_exits_amid_a_reply(scripted: ScriptedSpace) -> None:
+    question = script(say=["x"], finish="hang")
+    done = program(
+        scripted,
+        """
+async def main():
+    global stream
+    stream = await ask(sys.argv[2])
+    print(await anext(stream))
+asyncio.run(main())
+""",
+        question["content"],
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "x")
+    scripted.wait_for("stopped", tag_of(question))
+
+
+def test_a_thousand_streams_leave_nothing_behind(scripted: ScriptedSpace) -> None:
+    done = program(
+        scripted,
+        """
+import gc, json, threading, time
+from pathlib import Path
+
+def held():
+    gc.collect()
+    return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+
+async def one(number):
+    if number % 3 == 0:
+        return await ask("whole").text()
+    finish = "hang" if number % 3 == 1 else "fail"
+    stream = ask(json.dumps({"say": ["x"], "every": 0.01, "finish": finish}))
+    try:
+        async for _ in stream:
+            break
+        if number % 3 == 2:
+            await stream.text()
+    except Exception as error:
+        assert type(error).__module__ == "qwen_gradio.errors", error
+
+async def many(count):
+    for start in range(0, count, 10):
+        await asyncio.gather(*(one(number) for number in range(start, start + 10)))
+
+async def main():
+    await many(50)
+    before = held()
+    await many(1000)
+    for _ in range(200):
+        await asyncio.sleep(0.05)
+        if held()[0] <= 2:
+            break
+    print(json.dumps([before, held()]))
+asyncio.run(main())
+""",
+    )
+    assert done.stderr == ""
+    _, (threads, files) = json.loads(done.stdout)
+    assert threads <= 2
+    assert files <= 30  # standard streams, the loop's, and the few connections that are kept
