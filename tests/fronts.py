@@ -58,6 +58,7 @@ class Front:
         self.behave = behave
         self.upstream = urlsplit(upstream)
         self.requests: list[Request] = []
+        self._tasks: set[asyncio.Task[None] | None] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -85,10 +86,13 @@ class Front:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        self._tasks.add(task)  # the event loop itself refers to a task only weakly
         try:
             with suppress(OSError, asyncio.IncompleteReadError):
                 await self._answer(reader, writer)
         finally:
+            self._tasks.discard(task)
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()

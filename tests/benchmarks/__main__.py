@@ -35,7 +35,7 @@ SLOW = ("threads", "updates")
 def main() -> None:
     """Measure, as the command line says."""
     options = _options()
-    clients, not_run = _runnable(options.only)
+    clients = _runnable(options.only)
     with stamping_space() as url:
         if options.quick:
             results, _ = _measured(url, clients, QUICK_LOADS, 1, options.all)
@@ -47,7 +47,7 @@ def main() -> None:
             results[name, "requests"] = {"first": first, "second": second}
     if "ours" in clients:
         results["ours", "import"] = {"seconds": import_time()}
-    sys.stdout.write(f"{table(results, not_run)}\n")
+    sys.stdout.write(f"{table(results)}\n")
     if options.picture is not None:
         from .arrivals import draw  # matplotlib takes a while, and the quick run has no use for it
 
@@ -73,16 +73,16 @@ def _measured(
     return {which: medians(figures) for which, figures in taken.items()}, replies
 
 
-def _runnable(wanted: Iterable[str]) -> tuple[list[str], dict[str, str]]:
-    """The clients that can be run here, and why others cannot."""
-    clients, not_run = list(wanted), {}
+def _runnable(wanted: Iterable[str]) -> list[str]:
+    """The clients that can be run here. Of any other, write why it cannot."""
+    clients = list(wanted)
     if "javascript" in clients:
         try:
             install_javascript_client()
         except NotRunError as error:
             clients.remove("javascript")
-            not_run["javascript"] = str(error)
-    return clients, not_run
+            sys.stdout.write(f"{CLIENTS['javascript']}: not run: {error}.\n\n")
+    return clients
 
 
 def _options() -> argparse.Namespace:

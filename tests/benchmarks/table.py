@@ -49,18 +49,14 @@ ROWS = (
 )
 
 
-def table(results: Results, not_run: Mapping[str, str]) -> str:
-    """All figures, ours first, with the ratio to the minimal reader's and whether targets are met.
-
-    :param not_run: why clients were not run, by their names.
-    """
+def table(results: Results) -> str:
+    """All figures, ours first, with the ratio to the minimal reader's and whether targets are met."""
     run = {client for client, _ in results}
     others = [name for name in CLIENTS if name in run - {"ours", "reader"}]
     heads = ["", "ours", "reader", "ratio", "target", *others]
     titles = [CLIENTS.get(head, head) for head in heads]
     lines = [[row.title, *_compared(row, results), *_cells(row, others, results)] for row in ROWS]
-    notes = [f"\n{CLIENTS[name]}: not run: {why}." for name, why in not_run.items()]
-    return markdown(titles, lines) + "".join(notes)
+    return markdown(titles, lines)
 
 
 def counts(results: Results, loads: Sequence[Load]) -> str:
