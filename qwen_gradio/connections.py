@@ -1,110 +1,121 @@
-"""Connected Spaces: each is found and read once, for any number of sessions to share."""
+"""HTTP for one session, bounded in bytes and time, which any thread can break off."""
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
-from threading import Lock
 from typing import Any
 
 import httpx
-from gradio_client import utils
-from huggingface_hub import constants as hub
 
-from .errors import AuthenticationError, SpaceUnavailableError
-from .events import MAX_BYTES
-from .faults import connecting, refusal
-from .spaces import Access, ChatEndpoint, address_of
+from .errors import SpaceUnavailableError
+from .events import MAX_BYTES, read_events
+from .faults import refusal
+from .spaces import Access
 
-CONNECTIONS = httpx.Limits(max_connections=None, max_keepalive_connections=8)
-"""Any number at once; few are kept between replies."""
-MAX_SPACES = 32
-"""More Spaces than this are not remembered."""
+CONNECT_TIMEOUT = 10.0
 
 
-class Space:
-    """A Space, the connections to it, and what it told of itself when a first session asked."""
+class Connection:
+    """A session's way to its Space: one connection at a time, kept from request to request.
 
-    def __init__(self, access: Access) -> None:
-        self.access = access
-        self.url = address_of(access.space)
-        self.http = httpx.Client(verify=_ssl_context(), proxy=access.proxy, limits=CONNECTIONS)
-        self.lock = Lock()  # held while the Space is found and read
-        self.config: dict[str, Any] | None = None
-        self.info: dict[str, Any] | None = None
-        self.endpoint: ChatEndpoint | None = None
+    :param timeout: seconds that the Space may be silent within a request.
+    """
 
-    def __del__(self) -> None:
-        if hasattr(self, "http"):
-            self.http.close()
-
-    def locate(self, timeout: httpx.Timeout) -> None:
-        """Ask the Hugging Face hub for the URL, if only `owner/name` is known. It gets no token."""
-        if self.url.startswith("http"):
-            return
+    def __init__(self, access: Access, timeout: float) -> None:
+        self.space = access.space
+        self._timeout = timeout
+        self._socket: socket.socket | None = None
+        self._broken_off = False
+        self._process = os.getpid()
         try:
-            told = self.request("GET", f"{hub.ENDPOINT}/api/spaces/{self.url}", timeout=timeout)
-        except (AuthenticationError, SpaceUnavailableError) as error:
+            self._client = httpx.Client(
+                verify=_ssl_context(),
+                proxy=access.proxy,
+                timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
+                # A few bytes that inflate to gigabytes are refused below.
+                headers={"Accept-Encoding": "identity"},
+            )
+        except ImportError:
             raise SpaceUnavailableError(
-                f"The hub shows no Space {self.url}. If it is private, give its URL and an api_key"
-            ) from error
-        stage = told.get("runtime", {}).get("stage")
-        if stage in utils.INVALID_RUNTIME:
-            raise SpaceUnavailableError(f"{self.url} is not running: the hub says {stage}")
-        self.url = told["host"]
+                "A SOCKS proxy needs an extra. Run: pip install 'qwen-gradio[socks]'"
+            ) from None
+        except Exception:  # whose words may have the proxy's password
+            raise SpaceUnavailableError(
+                "proxy must be a URL such as http://host:port or socks5://host:port"
+            ) from None
 
-    def request(self, method: str, url: str, **kwargs: Any) -> Any:
-        """Send a request and return the JSON of its answer, which is read up to `MAX_BYTES`."""
-        with self.http.stream(method, url, **kwargs) as response:
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies that the Space has set here, by name."""
+        return dict(self._client.cookies)
+
+    def use_cookies(self, cookies: Mapping[str, str]) -> None:
+        """Send these cookies, too."""
+        self._client.cookies.update(dict(cookies))
+
+    def request(self, method: str, url: str, **options: Any) -> Any:
+        """Send a request, and return the JSON of its answer.
+
+        :raises QwenGradioError: if it is refused.
+        :raises ValueError: if the answer is larger than `MAX_BYTES`, or not JSON.
+        """
+        ends = time.monotonic() + self._timeout
+        with self._response(method, url, **options) as response:
             body = bytearray()
-            for chunk in response.iter_bytes():
+            for chunk in response.iter_raw():
                 body += chunk
                 if len(body) > MAX_BYTES:
                     raise ValueError(f"an answer of more than {MAX_BYTES} bytes")
-        if not response.is_success:
-            raise refusal(self.url, response)
+                if time.monotonic() > ends:
+                    raise httpx.ReadTimeout("the answer took too long")
         return json.loads(body)
 
+    def events(self, url: str, **options: Any) -> Iterator[dict[str, Any]]:
+        """The events of an event stream, as they come."""
+        with self._response("GET", url, **options) as response:
+            yield from read_events(response.iter_raw())
 
-def space_at(access: Access) -> Space:
-    """The Space for this access, which is the same one at every call.
+    def break_off(self) -> None:
+        """End whatever is under way, from any thread and without waiting."""
+        self._broken_off = True
+        # A forked child shares the parent's sockets, and must not speak for it.
+        if self._socket is not None and self._process == os.getpid():
+            # Closing it would not wake a thread that reads from it. SSLSocket's own shutdown would
+            # take away the TLS state under that thread's feet.
+            with suppress(OSError):
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
-    :raises SpaceUnavailableError: if the proxy cannot be used.
-    """
-    with _lock:
-        if access not in _spaces:
-            with connecting(access.space):
-                _spaces[access] = Space(access)
-            if len(_spaces) > MAX_SPACES:
-                del _spaces[next(iter(_spaces))]
-        return _spaces[access]
+    def mend(self) -> None:
+        """Allow requests again after `break_off`, on a new connection."""
+        self._broken_off = False
+
+    def close(self) -> None:
+        """Close the connection, in the thread that used it."""
+        self._socket = None
+        self._client.close()
+
+    @contextmanager
+    def _response(self, method: str, url: str, **options: Any) -> Iterator[httpx.Response]:
+        extensions = {"trace": self._note}
+        with self._client.stream(method, url, extensions=extensions, **options) as response:
+            if not response.is_success:
+                raise refusal(self.space, response)
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise ValueError("an answer that is compressed, which was not asked for")
+            yield response
+
+    def _note(self, step: str, info: Mapping[str, Any]) -> None:
+        """Keep the socket that httpx has opened, so that it can be shut down in every phase."""
+        if step.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self._socket = info["return_value"].get_extra_info("socket")
+        if self._broken_off and step.endswith(("connect_tcp.started", "request_headers.started")):
+            raise httpx.WriteError("broken off")
 
 
-def replace(space: Space) -> None:
-    """Let `space_at` give this one from now on."""
-    with _lock:
-        _spaces[space.access] = space
-
-
-def _close() -> None:
-    for space in _spaces.values():
-        space.http.close()
-
-
-def _start_afresh() -> None:
-    # What a forked child inherits is the parent's: its connections must not be used, nor closed
-    # under a lock that a thread of the parent's may have held.
-    global _lock, _spaces
-    _inherited.append(_spaces)
-    _lock, _spaces = Lock(), {}
-
-
-_spaces: dict[Access, Space] = {}
-_inherited: list[dict[Access, Space]] = []
-_lock = Lock()
-_ssl_context = cache(httpx.create_ssl_context)  # 40 ms of work, and the same for every Space
-atexit.register(_close)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_afresh)
+_ssl_context = cache(httpx.create_ssl_context)  # 40 ms of work, and the same for every session

@@ -35,7 +35,7 @@ def _event(block: bytes) -> dict[str, Any] | None:
         return None  # a comment, which servers and proxies send to keep the connection open
     try:
         event = json.loads(block[len(b"data:") :])
-    except ValueError:
+    except (ValueError, RecursionError):
         event = None
     if not isinstance(event, dict) or not isinstance(event.get("msg"), str):
         raise ValueError(f"not an event: {block[:80]!r}")

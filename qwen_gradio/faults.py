@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
@@ -31,13 +32,13 @@ def connecting(space: str) -> Iterator[None]:
         raise
     except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
         raise StreamTimeoutError(f"{space} did not answer in time") from error
-    except (httpx.HTTPError, httpx.InvalidURL, ImportError) as error:
-        # The ImportError is httpx's, which loads socksio only when a SOCKS proxy is asked for.
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         unavailable = SpaceUnavailableError(f"{space} cannot be reached: {error}")
         unavailable.transient = _may_pass(error)
         raise unavailable from error
     except Exception as error:
-        raise SpaceUnavailableError(f"{space} is not a Gradio app: {error!r}") from error
+        what = reprlib.repr(error)
+        raise SpaceUnavailableError(f"{space} is not a Gradio app: {what}") from error
 
 
 @contextmanager
@@ -53,8 +54,11 @@ def replying(space: str) -> Iterator[None]:
         raise StreamTimeoutError(f"{space} fell silent") from error
     except httpx.HTTPError as error:
         raise StreamInterruptedError(f"The connection to {space} broke: {error!r}") from error
+    except EOFError as error:
+        raise StreamInterruptedError(f"{space} broke off: {error}") from error
     except Exception as error:
-        raise StreamInterruptedError(f"{space} left Gradio's protocol: {error!r}") from error
+        what = reprlib.repr(error)
+        raise StreamInterruptedError(f"{space} left Gradio's protocol: {what}") from error
 
 
 def refusal(space: str, response: httpx.Response) -> QwenGradioError:
@@ -79,7 +83,7 @@ def _seconds(retry_after: str) -> float | None:
     """A Retry-After header, in seconds or a date (RFC 9110, 10.2.3), as seconds from now."""
     with suppress(ValueError):
         return max(float(retry_after), 0.0)
-    with suppress(ValueError):
+    with suppress(ValueError, TypeError):
         wait = parsedate_to_datetime(retry_after) - datetime.now(timezone.utc)
         return max(wait.total_seconds(), 0.0)
     return None

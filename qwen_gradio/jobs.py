@@ -7,13 +7,14 @@ from contextlib import ExitStack
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
-from .errors import QwenGradioError
+from .errors import AuthenticationError, QwenGradioError
 from .messages import Prompt
 from .spaces import Access
 from .updates import End, StatusUpdate, Updates
 
 if TYPE_CHECKING:
-    from .sessions import Session
+    from .connections import Connection
+    from .sessions import Session, Space
 
 LONGEST_WAIT = 60.0
 """Seconds between two attempts at the most; a Space that asks for more is not asked again."""
@@ -37,6 +38,7 @@ class Job:
         self._prompt = prompt
         self._timeout = timeout
         self._max_retries = max_retries
+        self._connection: Connection | None = None
         self._session: Session | None = None
         self._stopped = Event()
         # A daemon, so that a Space which never answers does not keep the interpreter from exiting.
@@ -45,7 +47,7 @@ class Job:
     @property
     def text(self) -> str:
         """The reply, as far as it has arrived."""
-        return self._session.reply.text if self._session else ""
+        return self._session.updates.reply.text if self._session else ""
 
     @property
     def started(self) -> bool:
@@ -59,20 +61,20 @@ class Job:
     def stop(self) -> None:
         """Want no more of the reply. Never waits; the thread tells the Space, and ends."""
         self._stopped.set()
-        if self._session is not None:
-            self._session.stop()
+        if self._connection is not None:
+            self._connection.break_off()
 
     def _run(self) -> None:
-        with ExitStack() as sessions:
+        with ExitStack() as cleanup:
             try:
-                self._ask_with_retries(sessions)
+                self._ask_with_retries(cleanup)
                 end = End()
             except Exception as error:
                 end = End(error)
             self.updates.put(end)
             # Only now are the sessions closed, which may take a while: nobody needs to wait for it.
 
-    def _ask_with_retries(self, sessions: ExitStack) -> None:
+    def _ask_with_retries(self, cleanup: ExitStack) -> None:
         import tenacity
 
         backoff = tenacity.wait_exponential(0.5, max=8) + tenacity.wait_random(0, 0.5)
@@ -82,6 +84,7 @@ class Job:
             return backoff(attempt) if after is None else after
 
         def tell(attempt: tenacity.RetryCallState) -> None:
+            cleanup.close()
             seconds = attempt.next_action.sleep if attempt.next_action else None
             why = str(_error_of(attempt))
             self.updates.put(StatusUpdate("retrying", eta=seconds, log=why))
@@ -93,7 +96,7 @@ class Job:
             before_sleep=tell,
             sleep=tenacity.sleep_using_event(self._stopped),
             reraise=True,
-        )(self._ask, sessions)
+        )(self._ask, cleanup)
 
     def _may_ask_again(self, error: BaseException) -> bool:
         # After a fragment, the text would come twice.
@@ -105,27 +108,40 @@ class Job:
             and not self._stopped.is_set()
         )
 
-    def _ask(self, sessions: ExitStack) -> None:
+    def _ask(self, cleanup: ExitStack) -> None:
         # gradio_client and httpx load here: off the event loop, and only to ask something.
-        from .connections import space_at
+        from .sessions import space_at
+
+        space = space_at(self.access)
+        session = self._open(space, cleanup)
+        try:
+            session.ask(self._prompt)
+        except QwenGradioError as error:
+            if session.has_read or error.transient or self.text or self._stopped.is_set():
+                raise
+            # The Space may not be what it was when it was read.
+            space.description = None
+            try:
+                fresh = self._open(space, cleanup)
+            except QwenGradioError:
+                raise error from error.__cause__
+            if fresh.asks_like(session) and not isinstance(error, AuthenticationError):
+                raise
+            fresh.ask(self._prompt)
+
+    def _open(self, space: Space, cleanup: ExitStack) -> Session:
+        from .connections import Connection
         from .sessions import Session
 
-        session: Session | None
-        space = space_at(self.access)
-        session = Session(space, generate_session_hash(), self._timeout, self.updates.put)
-        while session is not None and not self._stopped.is_set():
-            self._session = session
-            sessions.callback(session.close)
-            unanswered: Exception | None = None
-            try:
-                session.ask(self._prompt)
-            except QwenGradioError as error:
-                unanswered = error
-            # Without a word of reply, it may be the endpoint that is not what it was.
-            fresh = None if session.reply.text else session.renewed(generate_session_hash())
-            if fresh is None and unanswered is not None:
-                raise unanswered
-            session = fresh
+        self._connection = connection = Connection(self.access, self._timeout)
+        cleanup.callback(connection.close)
+        if self._stopped.is_set():
+            connection.break_off()
+        self._session = session = Session(
+            space, connection, generate_session_hash(), self.updates.put
+        )
+        cleanup.callback(session.close)
+        return session
 
 
 def _error_of(attempt: Any) -> QwenGradioError:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from . import spaces
-from .errors import ModelNotFoundError
+from .errors import AuthenticationError, ModelNotFoundError
 from .jobs import Job
 from .messages import History, prompt_from
 from .spaces import Access
@@ -90,7 +90,7 @@ class Provider:
         if kwargs:
             logger.debug("%s has no use for %s", cls.__name__, ", ".join(sorted(kwargs)))
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
-        access = Access(spaces.address_of(address), api_key, proxy, auth)
+        access = Access(spaces.address_of(address), _token(api_key), proxy, auth)
         request_timeout = REQUEST_TIMEOUT if stream_timeout is None else stream_timeout
         job = Job(prompt, access, request_timeout, max_retries)
         return FragmentStream(
@@ -135,6 +135,14 @@ class Provider:
     def get_dict(cls) -> dict[str, str]:
         """The provider's name, URL and label."""
         return {"name": cls.__name__, "url": cls.url, "label": cls.label}
+
+
+def _token(api_key: str | None) -> str | None:
+    """A token that can be sent, as one from a file may end in a newline."""
+    token = (api_key or "").strip()
+    if not token.isascii() or not token.isprintable():
+        raise AuthenticationError("api_key has characters in it that no token has")
+    return token or None
 
 
 class Qwen_Qwen_2_5_Max(Provider):

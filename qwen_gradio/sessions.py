@@ -2,72 +2,123 @@
 
 By itself a `gradio_client.Client` spreads each request over four threads that poll one another,
 opens a connection for every HTTP request and keeps every output. A `Session` is a `Client` whose
-parts run one after the other in the thread that calls `ask`, on connections that are kept. Nothing
-is polled, so nothing lags. `tests/test_gradio_client.py` pins each inside that this relies on.
+parts run one after the other in the thread that calls `ask`, on one connection. Nothing is polled,
+so nothing lags. `tests/test_gradio_client.py` pins each inside that this relies on.
 """
 
 from __future__ import annotations
 
-import socket
+import os
+import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import suppress
+from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 from urllib.parse import urljoin
 
-import httpx
+import gradio_client.client
 from gradio_client import Client, utils
 from gradio_client.client import Endpoint
+from huggingface_hub import constants as hub
 
-from .connections import Space, replace
-from .errors import QwenGradioError, SpaceInterfaceError, StreamInterruptedError
-from .events import read_events
-from .faults import connecting, refusal, replying
+from .connections import Connection
+from .errors import AuthenticationError, SpaceInterfaceError, SpaceUnavailableError
+from .faults import connecting, replying
 from .messages import Prompt
 from .replies import Reply
-from .spaces import chat_endpoint
+from .spaces import Access, ChatEndpoint, address_of, chat_endpoint, is_url
 from .updates import Progress, StatusUpdate, Update
 
-CONNECT_TIMEOUT = 10.0
-CANCEL_TIMEOUT = 4.0
+READ_AGAIN_AFTER = 60.0
+"""Seconds for which a Space is taken to be what it said it is; it may be restarted as another."""
+MAX_SPACES = 32
+"""More Spaces than this are not remembered."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a Space told of itself, and the cookies that it wants to see again."""
+
+    url: str
+    config: dict[str, Any]
+    info: dict[str, Any]
+    cookies: dict[str, str]
+    chat: ChatEndpoint
+    read_at: float
+
+
+class Space:
+    """A Space, and its description once a session has read it."""
+
+    def __init__(self, access: Access) -> None:
+        self.access = access
+        self.lock = Lock()  # held while the Space is found and read
+        self._description: Description | None = None
+
+    @property
+    def description(self) -> Description | None:
+        """None if it was not read, or too long ago."""
+        known = self._description
+        old = known is not None and time.monotonic() - known.read_at > READ_AGAIN_AFTER
+        return None if old else known
+
+    @description.setter
+    def description(self, description: Description | None) -> None:
+        self._description = description
+
+
+def space_at(access: Access) -> Space:
+    """The Space for this access, which is the same one at every call."""
+    with _lock:
+        if access not in _spaces and len(_spaces) == MAX_SPACES:
+            del _spaces[next(iter(_spaces))]
+        return _spaces.setdefault(access, Space(access))
 
 
 class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
-    """A `Client` for one reply: one session hash, one job, one event stream, all in one thread.
+    """A `Client` for one reply: one session hash, one job, one event stream, one connection.
 
-    :param timeout: seconds that an HTTP request may take to be answered.
     :param report: called with each fragment and status as it arrives.
+    :raises QwenGradioError: if the Space cannot be reached or offers no chat.
     """
 
     endpoints: dict[int, Any]
 
     def __init__(
-        self, space: Space, session_hash: str, timeout: float, report: Callable[[Update], None]
+        self,
+        space: Space,
+        connection: Connection,
+        session_hash: str,
+        report: Callable[[Update], None],
     ) -> None:
-        self.space = space
-        self.timeout = httpx.Timeout(timeout, connect=CONNECT_TIMEOUT)
-        self.report = report
-        self.reply = Reply()
+        self.connection = connection
         self.event_id: str | None = None
         self.completed = False
-        self.stopped = False
-        self._stream: Iterator[dict[str, Any]] = iter(())
-        self._socket: socket.socket | None = None
-        with space.lock, connecting(space.url):
-            space.locate(self.timeout)
+        self._stream: Generator[dict[str, Any], None, None] = (_ for _ in ())
+        access = space.access
+        with space.lock, connecting(access.space):
+            self._known = space.description
+            self.has_read = self._known is None
             super().__init__(
-                space.url,
-                token=space.access.api_key or False,  # None would send the one saved on disk
+                self._known.url if self._known else self._locate(access.space),
+                token=_Token(access.api_key or ""),
+                auth=None if self._known else access.auth,
                 verbose=False,
-                auth=None if space.config else space.access.auth,
                 download_files=False,
                 analytics_enabled=False,
             )
-            self._is_first = space.endpoint is None
-            if space.endpoint is None:
-                space.endpoint = chat_endpoint(self.config, self._info, space.url)
-        self.chat = space.endpoint
+            if self._known is None:
+                chat = chat_endpoint(self.config, self._info, access.space)
+                cookies = connection.cookies
+                space.description = self._known = Description(
+                    self.src, self.config, self._info, cookies, chat, time.monotonic()
+                )
+        connection.use_cookies(self._known.cookies)
+        self.chat = self._known.chat
+        self.updates = _Updates(report, self.chat.reply, access.space)
         number = self.chat.fn_index
         dependency = self.endpoints[number].dependency
         self.endpoints = {number: _Endpoint(self, number, dependency, self.protocol)}
@@ -79,63 +130,61 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
 
         :raises QwenGradioError: if it cannot be asked, or does not reply to the end.
         """
-        with replying(self.space.url):
-            self.submit(*self.chat.arguments(prompt), fn_index=self.chat.fn_index).result()
+        with replying(self.connection.space):
+            arguments = self.chat.arguments(prompt)
+            self.submit(*arguments, fn_index=self.chat.fn_index).result()
 
-    def renewed(self, session_hash: str) -> Session | None:
-        """A session that asks otherwise than this, if the Space has changed since it was read."""
-        if self._is_first or self.stopped:
-            return None
-        space = Space(self.space.access)
-        try:
-            fresh = Session(space, session_hash, self.timeout.read or 0, self.report)
-        except QwenGradioError:
-            return None
-        if (fresh.chat, fresh.sse_data_url) == (self.chat, self.sse_data_url):
-            return None
-        replace(space)
-        return fresh
+    def asks_like(self, other: Session) -> bool:
+        """Whether both would send a question to the same endpoint in the same form."""
+        return (self.chat, self.sse_data_url) == (other.chat, other.sse_data_url)
 
     def close(self) -> None:
         """Leave nothing behind: a Space that is still at work is told to stop."""
-        if self.event_id is not None and not self.completed:
-            self._cancel()
-        # Complete or not, this ends `_events`, and with it the response.
-        with suppress(httpx.HTTPError, QwenGradioError, ValueError):
-            next(self._stream, None)
-
-    def stop(self) -> None:
-        """End the reply, from any thread and without waiting; `ask` then tells the Space."""
-        self.stopped = True
-        if self._socket is not None:
-            # Closing it would not wake a thread that reads from it. SSLSocket's own shutdown would
-            # take away the TLS state under that thread's feet.
-            with suppress(OSError):
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        with suppress(Exception):  # the Space may be gone
+            self._stream.close()
+            if self.event_id is not None and not self.completed:
+                self.connection.mend()
+                self.connection.request(
+                    "POST",
+                    urljoin(self.src_prefixed, utils.CANCEL_URL),
+                    json={
+                        "session_hash": self.session_hash,
+                        "event_id": self.event_id,
+                        "fn_index": self.chat.fn_index,
+                    },
+                    headers=self.headers,
+                    timeout=CANCEL_TIMEOUT,
+                )
+        self.connection.close()
 
     # What gradio_client calls, in the order in which it does:
 
     def _login(self, auth: tuple[str, str]) -> None:
-        # The cookie that this answers with stays with the Space's connections.
-        self.space.request(
-            "POST",
-            urljoin(self.src, utils.LOGIN_URL),
-            data={"username": auth[0], "password": auth[1]},
-            timeout=self.timeout,
-        )
+        # The cookie that this answers with stays with the connection.
+        credentials = {"username": auth[0], "password": auth[1]}
+        self.connection.request("POST", urljoin(self.src, utils.LOGIN_URL), data=credentials)
 
     def _get_config(self) -> dict[str, Any]:
-        if self.space.config is None:
-            self.space.config = self._get(urljoin(self.src, utils.CONFIG_URL))
-            # A heartbeat keeps a session's state on the Space from one request to the next, and
-            # here a session has one request.
-            self.space.config["connect_heartbeat"] = False
-        return self.space.config
+        if self._known is not None:
+            return self._known.config
+        config: dict[str, Any] = self.connection.request(
+            "GET", urljoin(self.src, utils.CONFIG_URL), headers=self.headers
+        )
+        # The prefix is part of every URL from here on, and must not lead to another host.
+        prefix = config.get("api_prefix", "").lstrip("/")
+        if not urljoin(self.src, prefix).startswith(self.src):
+            raise ValueError(f"an api_prefix that leads elsewhere, {prefix!r}")
+        # A heartbeat keeps a session's state on the Space from one request to the next, and here a
+        # session has one request.
+        return {**config, "connect_heartbeat": False}
 
     def _get_api_info(self) -> dict[str, Any]:
-        if self.space.info is None:
-            self.space.info = self._get(urljoin(self.src_prefixed, utils.RAW_API_INFO_URL))
-        return self.space.info
+        if self._known is not None:
+            return self._known.info
+        info: dict[str, Any] = self.connection.request(
+            "GET", urljoin(self.src_prefixed, utils.RAW_API_INFO_URL), headers=self.headers
+        )
+        return info
 
     def _telemetry_thread(self) -> None:
         """Tell nobody. `analytics_enabled=False` alone does not see to that."""
@@ -147,91 +196,55 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
         """Where gradio_client leaves what it learns. This one passes it on, and keeps nothing."""
         helper = super().new_helper(fn_index, headers)
         helper.job.outputs = deque(maxlen=0)
-        helper.updates = self
+        helper.updates = self.updates
         return helper
 
     def send_data(
         self, data: dict[str, Any], hash_data: dict[str, Any], protocol: str, request_headers: Any
     ) -> str:
         """Join the queue, and put the session's events where gradio_client then takes them from."""
-        with connecting(self.space.url):
-            joined = self.space.request(
+        with connecting(self.connection.space):
+            joined = self.connection.request(
                 "POST",
                 self.sse_data_url,
                 json={**data, **hash_data},
                 headers={**request_headers, **self.headers},
-                timeout=self.timeout,
             )
             event_id = self.event_id = str(joined["event_id"])
         self._stream = self._events()
         self.pending_messages_per_event[event_id] = _Events(self._stream)
         return event_id
 
-    def put_nowait(self, update: Any) -> None:
-        """Read one of gradio_client's updates, of which the last has the message as it came."""
-        if isinstance(update, utils.StatusUpdate):
-            if (status := _status(update)) is not None:
-                self.report(status)
-            return
-        outputs = update.outputs.get("data") if update.final else update.outputs
-        if not update.success or outputs is None:
-            return
-        try:
-            fragment = self.reply.feed(outputs[self.chat.reply])
-        except (IndexError, TypeError, KeyError, ValueError) as error:
-            raise SpaceInterfaceError(
-                f"{self.space.url} replied in a form that is not a chat: {error}"
-            ) from error
-        if fragment:
-            self.report(fragment)
-
-    # The requests that this makes in gradio_client's place:
-
-    def _get(self, url: str) -> Any:
-        return self.space.request("GET", url, headers=self.headers, timeout=self.timeout)
-
-    def _events(self) -> Iterator[dict[str, Any]]:
+    def _events(self) -> Generator[dict[str, Any], None, None]:
         """The session's events, up to the one that completes the reply."""
-        with self.space.http.stream(
-            "GET",
-            self.sse_url,
-            params={"session_hash": self.session_hash},
-            headers=self.headers,
-            timeout=self.timeout,
-        ) as response:
-            self._socket = response.extensions["network_stream"].get_extra_info("socket")
-            if self.stopped:
-                return
-            if not response.is_success:
-                raise refusal(self.space.url, response)
-            for event in read_events(response.iter_bytes()):
-                if event["msg"] in ("heartbeat", "close_stream"):
-                    continue
-                if self.completed or event["msg"] == "unexpected_error":
-                    break
-                self.completed = event["msg"] == "process_completed"
-                yield event  # asked for one more at the end, this reads on: then the connection
-                # can be used again
-        if not self.completed:
-            raise StreamInterruptedError(
-                f"{self.space.url} ended the stream before the reply was complete"
-            )
+        for event in self.connection.events(
+            self.sse_url, params={"session_hash": self.session_hash}, headers=self.headers
+        ):
+            if event["msg"] == "process_completed":
+                self.completed = True
+            elif event["msg"] == "unexpected_error":
+                raise ValueError(f"it said {event.get('message')!r:.200}")
+            if event["msg"] not in ("heartbeat", "close_stream"):
+                yield event
+        raise EOFError("the stream ended before the reply was complete")
 
-    def _cancel(self) -> None:
-        """Have the Space stop working on the reply. It may be gone, so nothing depends on this."""
-        body = {
-            "session_hash": self.session_hash,
-            "event_id": self.event_id,
-            "fn_index": self.chat.fn_index,
-        }
-        with suppress(httpx.HTTPError, QwenGradioError, ValueError):
-            self.space.request(
-                "POST",
-                urljoin(self.src_prefixed, utils.CANCEL_URL),
-                json=body,
-                headers=self.headers,
-                timeout=CANCEL_TIMEOUT,
-            )
+    def _locate(self, space: str) -> str:
+        """A Space's URL. If only `owner/name` is known, the hub is asked; it gets no token."""
+        address = address_of(space)
+        if is_url(address):
+            return address
+        try:
+            told = self.connection.request("GET", f"{hub.ENDPOINT}/api/spaces/{address}")
+        except AuthenticationError as error:  # what it answers for a name that it does not show
+            raise SpaceUnavailableError(
+                f"The hub shows no Space {address}. If it is private, give its URL and an api_key"
+            ) from error
+        stage, host = told.get("runtime", {}).get("stage"), str(told.get("host"))
+        if stage in utils.INVALID_RUNTIME:
+            raise SpaceUnavailableError(f"{address} is not running: the hub says {stage}")
+        if not is_url(host):
+            raise SpaceUnavailableError(f"The hub gives no address for {address}")
+        return host
 
 
 class _Endpoint(Endpoint):  # type: ignore[misc]
@@ -250,14 +263,42 @@ class _Endpoint(Endpoint):  # type: ignore[misc]
         )
 
 
+class _Updates:
+    """Stands in for gradio_client's queue of updates: reads each, and passes on what is new."""
+
+    def __init__(self, report: Callable[[Update], None], index: int, space: str) -> None:
+        self.reply = Reply()
+        self._report = report
+        self._index = index
+        self._space = space
+
+    def put_nowait(self, update: Any) -> None:
+        if isinstance(update, utils.StatusUpdate):
+            if (status := _status(update)) is not None:
+                self._report(status)
+            return
+        # Of a completed job, the update is the message as it came.
+        outputs = update.outputs.get("data") if update.final else update.outputs
+        if not update.success or outputs is None:
+            return
+        try:
+            fragment = self.reply.feed(outputs[self._index])
+        except (LookupError, TypeError, ValueError) as error:
+            raise SpaceInterfaceError(
+                f"{self._space} replied in a form that is not a chat: {error}"
+            ) from error
+        if fragment:
+            self._report(fragment)
+
+
 class _Events:
-    """Stands in for the deque that gradio_client polls: one more event is always to be had."""
+    """Stands in for the deque that gradio_client polls."""
 
     def __init__(self, events: Iterator[dict[str, Any]]) -> None:
         self._events = events
 
     def __len__(self) -> int:
-        return 1
+        return 1  # There is always one more to take: taking it waits for it.
 
     def popleft(self) -> dict[str, Any]:
         return next(self._events)
@@ -275,24 +316,58 @@ class _InThisThread(Executor):
         return future
 
 
+class _Token(str):
+    """A token that `_headers_of_session` knows to be a session's; empty for none."""
+
+
+def _build_headers(*args: Any, token: Any = None, **kwargs: Any) -> dict[str, str]:
+    # huggingface_hub's own, which gradio_client calls, adds what it finds out about this process to
+    # the user agent, and asks the hub how to; and it sends the token saved on disk.
+    if not isinstance(token, _Token):
+        return dict(_hub_headers(*args, token=token, **kwargs))
+    headers = {"user-agent": f"gradio_client/{utils.__version__}"}
+    return {**headers, "authorization": f"Bearer {token}"} if token else headers
+
+
 def _status(update: utils.StatusUpdate) -> StatusUpdate | None:
     """gradio_client's status in our words, or None for those that tell nothing new."""
     match update.code:
         case utils.Status.IN_QUEUE:
-            position = None if update.rank is None else update.rank + 1
-            return StatusUpdate("queued", position, update.queue_size, update.eta)
+            rank = _number(update.rank)
+            position = None if rank is None else int(rank) + 1
+            return StatusUpdate("queued", position, _number(update.queue_size), _number(update.eta))
         case utils.Status.PROCESSING:
-            return StatusUpdate("processing", eta=update.eta)
+            return StatusUpdate("processing", eta=_number(update.eta))
         case utils.Status.PROGRESS:
             steps = update.progress_data or []
             return StatusUpdate(
                 "progress",
                 progress=tuple(
-                    Progress(step.index, step.length, step.unit, step.progress, step.desc)
+                    Progress(step.index, step.length, step.unit, _number(step.progress), step.desc)
                     for step in steps
                 ),
             )
         case utils.Status.LOG if update.log:
-            log, level = update.log
+            log, level = map(str, update.log)
             return StatusUpdate("log", log=log, level=level)
     return None
+
+
+def _number(value: Any) -> Any:
+    """A number that a Space gave, or None if it gave something else."""
+    return value if isinstance(value, (int, float)) else None
+
+
+def _start_afresh() -> None:
+    global _lock  # which a thread of the parent's may have held
+    _lock = Lock()
+    _spaces.clear()
+
+
+CANCEL_TIMEOUT = 4.0
+_spaces: dict[Access, Space] = {}
+_lock = Lock()
+_hub_headers = gradio_client.client.build_hf_headers
+gradio_client.client.build_hf_headers = _build_headers
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_afresh)

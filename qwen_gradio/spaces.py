@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit, urlunsplit
 
 from .errors import SpaceInterfaceError, SpaceUnavailableError
 from .messages import Prompt, Turn, as_messages, as_pairs, as_parts
@@ -19,6 +20,7 @@ QWEN_2_5_MAX = "https://qwen-qwen2-5-max-demo.hf.space"
 CHAT_ENDPOINTS = ("/model_chat", "/model_chat_1")
 """The Qwen demos' chat: Enter and the button run one function."""
 
+PROTOCOLS = ("sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
 PARAMETERS = ("query", "history", "system")
 
 Form: TypeAlias = Literal["pairs", "messages", "parts"]
@@ -66,13 +68,21 @@ def address_of(space: str) -> str:
     space = space.strip()
     if page := HUB_PAGE.match(space):
         return page[1]
-    if space.startswith(("http://", "https://")):
-        return space.rstrip("/")
     if OWNER_AND_NAME.fullmatch(space):
         return space
-    raise SpaceUnavailableError(
-        f'{space!r} is not a Space: give its "owner/name" or its URL with http:// or https://'
-    )
+    if not is_url(space):
+        raise SpaceUnavailableError(
+            f'{space!r} is not a Space: give its "owner/name" or its URL with http:// or https://'
+        )
+    url = urlsplit(space)
+    if url.username is not None:  # which must not get into messages
+        raise SpaceUnavailableError("A Space's URL cannot have a user in it: give auth instead")
+    return urlunsplit((url.scheme, url.netloc, url.path, "", "")).rstrip("/")
+
+
+def is_url(space: str) -> bool:
+    """Whether a Space is given by its URL."""
+    return space.lower().startswith(("http://", "https://"))
 
 
 def chat_endpoint(config: Mapping[str, Any], info: Mapping[str, Any], url: str) -> ChatEndpoint:
@@ -83,6 +93,10 @@ def chat_endpoint(config: Mapping[str, Any], info: Mapping[str, Any], url: str) 
     :param url: the Space, for the error.
     :raises SpaceInterfaceError: if there is none that can be used; lists what there is.
     """
+    if config.get("protocol") not in PROTOCOLS:
+        raise SpaceInterfaceError(
+            f"{url} speaks the protocol {config.get('protocol')!r}, of a Gradio before 4.2"
+        )
     components = {component["id"]: component for component in config["components"]}
     for index, dependency in enumerate(config["dependencies"]):
         api_name = f"/{dependency.get('api_name')}"

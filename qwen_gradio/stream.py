@@ -62,10 +62,13 @@ class FragmentStream(AsyncIterator[str]):
 
         :raises QwenGradioError: if the reply cannot be had, or not to its end.
         """
+        with self._guard:
+            return await self._next_fragment()
+
+    async def _next_fragment(self) -> str:
         while not self._ended:
             try:
-                with self._guard:
-                    update = await self._next_update()
+                update = await self._next_update()
                 if isinstance(update, str):
                     return update
                 if isinstance(update, StatusUpdate):
@@ -136,12 +139,13 @@ class FragmentStream(AsyncIterator[str]):
 
     async def _next_update(self) -> Update:
         self._start()
-        now = anyio.current_time()
-        if now < self._deadline:
-            if (update := self._job.updates.get_nowait()) is not None:
-                await checkpoint()  # however fast updates come, other tasks get their turn
-                return update
-            with anyio.CancelScope(deadline=min(self._deadline, now + self._stream_timeout)):
+        in_time = self._timeout is None or anyio.current_time() < self._deadline
+        if in_time and (update := self._job.updates.get_nowait()) is not None:
+            await checkpoint()  # however fast updates come, other tasks get their turn
+            return update
+        if in_time:
+            silence_ends = anyio.current_time() + self._stream_timeout
+            with anyio.CancelScope(deadline=min(self._deadline, silence_ends)):
                 return await self._job.updates.get()
         raise self._timed_out()
 

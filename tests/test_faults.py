@@ -453,7 +453,7 @@ def ask(question):
 
 def program(space: ScriptedSpace, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-X", "dev", "-c", PROGRAM + text, space.url, *arguments],
+        [sys.executable, "-W", "error", "-c", PROGRAM + text, space.url, *arguments],
         capture_output=True,
         text=True,
         timeout=PATIENCE,

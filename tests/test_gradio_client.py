@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import inspect
 import logging
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from threading import Lock
 from typing import Any
 
+import gradio_client.client
 import pytest
 from gradio_client import Client, utils
 from gradio_client.client import Endpoint
 
-from qwen_gradio.connections import Space
+from qwen_gradio.connections import Connection
 from qwen_gradio.jobs import generate_session_hash
 from qwen_gradio.messages import Prompt
-from qwen_gradio.sessions import Session, _Endpoint, _Events
+from qwen_gradio.sessions import Session, Space, _Endpoint, _Events
 from qwen_gradio.spaces import Access
 from qwen_gradio.updates import Update
 
@@ -30,7 +32,8 @@ def space(scripted: ScriptedSpace) -> Space:
 
 
 def session(space: Space, report: Callable[[Update], None] = lambda update: None) -> Session:
-    return Session(space, generate_session_hash(), 60.0, report)
+    connection = Connection(space.access, 60.0)
+    return Session(space, connection, generate_session_hash(), report)
 
 
 def test_a_client_takes_what_a_session_gives_it() -> None:
@@ -122,32 +125,45 @@ def test_a_space_is_asked_about_itself_once(space: Space, caplog: pytest.LogCapt
         asked = session(space)
         asked.ask(Prompt(script(say=["x"])["content"]))
         asked.close()
-        paths = [record.args[1].path for record in caplog.records if record.name == "httpx"]  # type: ignore[index, union-attr]
+        # Threads of earlier tests may still be telling a Space to stop.
+        own = [r for r in caplog.records if r.name == "httpx" and r.threadName == "MainThread"]
         caplog.clear()
-        return paths
+        return [record.args[1].path for record in own]  # type: ignore[index, union-attr]
 
     joined = ["/gradio_api/queue/join", "/gradio_api/queue/data"]
     assert requests() == ["/config", "/gradio_api/info", *joined]
     assert requests() == joined
 
 
-def test_a_finished_reply_leaves_its_connection_for_the_next(space: Space) -> None:
-    used = set()
-    for _ in range(3):
-        asked = session(space)
-        asked.ask(Prompt(script(say=["x"])["content"]))
-        assert asked._socket is not None
-        used.add(asked._socket.getsockname())
-        asked.close()
-    assert len(used) == 1
+def test_a_reply_takes_one_connection(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    connect = socket.create_connection
+    monkeypatch.setattr(
+        socket, "create_connection", lambda *a, **k: made.append(a) or connect(*a, **k)
+    )
+    asked = session(space)
+    asked.ask(Prompt(script(say=["x"])["content"]))
+    asked.close()
+    assert len(made) == 1
 
 
-def test_the_token_on_disk_is_not_sent(
-    space: Space, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+def test_the_token_on_disk_is_not_sent_and_the_given_one_is(
+    space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    asked = session(space)
-    assert "hf_secret" not in str(asked.headers)
-    given = Session(Space(Access(space.url, "hf_given")), "0" * 12, 60.0, lambda update: None)
-    assert given.headers["x-hf-authorization"] == "Bearer hf_given"
-    assert "hf_given" not in repr(given.space.access)
+    for access, sent in [
+        (space.access, {}),
+        (Access(space.access.space, "hf_given"), {"x-hf-authorization": "Bearer hf_given"}),
+    ]:
+        asked = session(Space(access))
+        user_agent = {"user-agent": f"gradio_client/{utils.__version__}"}
+        assert asked.headers == {**user_agent, **sent}
+        asked.close()
+        assert "hf_given" not in repr(access)
+
+
+def test_other_clients_have_the_headers_they_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY", True)
+    headers = gradio_client.client.build_hf_headers(token="hf_theirs", library_name="theirs")
+    assert headers["authorization"] == "Bearer hf_theirs"
+    assert headers["user-agent"].startswith("theirs/None; hf_hub/")

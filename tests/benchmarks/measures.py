@@ -18,10 +18,6 @@ from .space import question
 Figures: TypeAlias = dict[str, float]
 
 WARM_UP = question(3, 0.02)
-LOOKS_EVERY = 0.05
-"""Seconds between a Gradio server's looks for news. Turns are spread over them, or a millisecond
-more on the way to the first fragment would now be nothing, now 50."""
-
 SETTLE = 0.5
 """Seconds for what a client does after a reply, so that it is not counted for the next one."""
 
@@ -30,7 +26,7 @@ SETTLE = 0.5
 class Load:
     """Questions for a client: `streams` at once, and that `turns` times.
 
-    :ivar every: seconds before each of a reply's fragments.
+    :ivar every: seconds before each of a reply's fragments, on average.
     :ivar rest: seconds until the threads that are left are counted.
     """
 
@@ -43,8 +39,8 @@ class Load:
 
 
 LOADS = (
-    Load("first", streams=1, fragments=2, every=0.033, turns=15),
-    Load("one", streams=1, fragments=100, every=0.033),
+    Load("first", streams=1, fragments=2, every=0.05, turns=15),
+    Load("one", streams=1, fragments=100, every=0.033, turns=3),
     Load("twenty", streams=20, fragments=100, every=0.033),
     Load("hundred", streams=100, fragments=10, every=0.5, rest=5.0),
     Load("long", streams=1, fragments=20_000, every=0.0),
@@ -67,10 +63,10 @@ def run(name: str, url: str, load: Load) -> tuple[Figures, Reply]:
         client.ask([WARM_UP])
         time.sleep(SETTLE)
         at_rest = client.threads()
+        questions = [question(load.fragments, load.every)] * load.streams
         outcomes = []
-        for turn in range(load.turns):
-            every = load.every + turn / load.turns * LOOKS_EVERY
-            outcomes.append(client.ask([question(load.fragments, every)] * load.streams))
+        for _ in range(load.turns):
+            outcomes.append(client.ask(questions))
             time.sleep(load.rest / load.turns)
         left = client.threads() - at_rest
     replies = [reply for outcome in outcomes for reply in outcome.replies]

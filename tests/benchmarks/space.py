@@ -41,5 +41,5 @@ def stamping_space() -> Iterator[str]:
 
 
 def question(fragments: int, every: float = 0.0) -> str:
-    """The query for a reply of so many fragments, with `every` seconds before each of them."""
+    """The query for a reply of so many fragments, with about `every` seconds before each."""
     return json.dumps({"fragments": fragments, "every": every})

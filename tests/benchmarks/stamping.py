@@ -1,12 +1,15 @@
 """A Space whose replies tell when they were written: each fragment is `number:seconds `.
 
-The query is JSON: `fragments`, how many to write, and `every`, the seconds before each of them
-(0 is full speed). The stamps are those of `time.monotonic()`. Runs on Gradio 5, as a program of its
-own.
+The query is JSON: `fragments`, how many to write, and `every`, the seconds before each of them (0
+is full speed). The stamps are those of `time.monotonic()`. Runs on Gradio 5, a program of its own.
+
+The seconds vary by half. Gradio looks for news every 50 ms, and a reply in step with that would be
+on time or late by chance, for all of its fragments.
 """
 
 import asyncio
 import json
+import random
 import sys
 import time
 
@@ -19,7 +22,7 @@ async def model_chat(query, history, system):
     script = json.loads(query)
     text = ""
     for number in range(script["fragments"]):
-        await asyncio.sleep(script["every"])
+        await asyncio.sleep(script["every"] * random.uniform(0.5, 1.5))
         text += f"{number}:{time.monotonic():.6f} "
         yield "", [*(history or []), [query, text]], system
 

@@ -50,7 +50,7 @@ ROWS = (
 
 
 def table(results: Results) -> str:
-    """All figures, ours first, with the ratio to the minimal reader's and whether targets are met."""
+    """All figures, ours first, with ratios to the minimal reader's and the targets met."""
     run = {client for client, _ in results}
     others = [name for name in CLIENTS if name in run - {"ours", "reader"}]
     heads = ["", "ours", "reader", "ratio", "target", *others]
