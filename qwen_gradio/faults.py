@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
@@ -37,8 +36,7 @@ def connecting(space: str) -> Iterator[None]:
         unavailable.transient = _may_pass(error)
         raise unavailable from error
     except Exception as error:
-        what = reprlib.repr(error)
-        raise SpaceUnavailableError(f"{space} is not a Gradio app: {what}") from error
+        raise SpaceUnavailableError(f"{space} is not a Gradio app: {error!r:.300}") from error
 
 
 @contextmanager
@@ -57,8 +55,7 @@ def replying(space: str) -> Iterator[None]:
     except EOFError as error:
         raise StreamInterruptedError(f"{space} broke off: {error}") from error
     except Exception as error:
-        what = reprlib.repr(error)
-        raise StreamInterruptedError(f"{space} left Gradio's protocol: {what}") from error
+        raise StreamInterruptedError(f"{space} left Gradio's protocol: {error!r:.300}") from error
 
 
 def refusal(space: str, response: httpx.Response) -> QwenGradioError:

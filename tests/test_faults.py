@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import traceback
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -425,6 +426,121 @@ async def test_files_are_neither_fetched_nor_sent(scripted: ScriptedSpace) -> No
         }
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip", "br"])
+@pytest.mark.parametrize("path", ["/config", EVENTS])
+async def test_a_compressed_answer_is_refused_unread(
+    scripted: ScriptedSpace, path: str, encoding: str
+) -> None:
+    told = answer("200 OK", "x" * 1000, Content_Encoding=encoding)
+    with Front(misbehaving(path, told), scripted.url) as front:
+        with pytest.raises(QwenGradioError, match="compressed"):
+            await ask(front.url, script(say=["x"])).text()
+
+
+@pytest.mark.parametrize(
+    "body", ['{"detail": "starting"}', "[]", '{"dependencies": [], "components": []}']
+)
+async def test_a_space_that_was_not_ready_is_read_again(scripted: ScriptedSpace, body: str) -> None:
+    behave = misbehaving("/config", answer("200 OK", body), times=1)
+    with Front(behave, scripted.url) as front:
+        with pytest.raises(QwenGradioError):
+            await ask(front.url, script(say=["x"])).text()
+        assert await ask(front.url, script(say=["ready"])).text() == "ready"
+
+
+async def test_a_space_cannot_send_requests_to_another_host(scripted: ScriptedSpace) -> None:
+    with Front(lambda request: Forward(), scripted.url) as other:
+        config = json.dumps({"version": "6", "api_prefix": f"{other.url}/gradio_api"})
+        with Front(misbehaving("/config", answer("200 OK", config)), scripted.url) as front:
+            with pytest.raises(SpaceUnavailableError, match="leads elsewhere"):
+                await ask(front.url, script(say=["x"]), api_key="hf_secret").text()
+        assert other.requests == []
+
+
+async def test_an_old_protocol_is_named(scripted: ScriptedSpace) -> None:
+    config = json.dumps(
+        {"api_prefix": "/gradio_api", "protocol": "ws", "dependencies": [], "components": []}
+    )
+    with Front(misbehaving("/config", answer("200 OK", config)), scripted.url) as front:
+        with pytest.raises(SpaceInterfaceError, match="'ws'"):
+            await ask(front.url, script(say=["x"])).text()
+
+
+async def test_a_status_of_wrong_types_does_no_harm(scripted: ScriptedSpace) -> None:
+    said = event(msg="estimation", rank=0, queue_size={}, rank_eta="soon") + event(
+        msg="progress", progress_data=[{"progress": "half", "desc": 7}]
+    )
+    done = event(msg="process_completed", success=True, output={"data": ["", [["?", "x"]], ""]})
+
+    def behave(request: Request) -> bytes | Forward:
+        if request.path == JOIN:
+            return answer("200 OK", '{"event_id": "e"}')
+        return STREAM + said + done if request.path == EVENTS else Forward()
+
+    told: list[StatusUpdate] = []
+    with Front(behave, scripted.url) as front:
+        assert await ask(front.url, script(say=["x"]), on_status=told.append).text() == "x"
+    assert [str(status) for status in told] == ["In the queue: 1 of None", "7"]
+
+
+@pytest.mark.parametrize("phase", ["/config", "/gradio_api/info", JOIN, EVENTS])
+async def test_a_request_that_hangs_is_broken_off(scripted: ScriptedSpace, phase: str) -> None:
+    reached = threading.Event()
+
+    def behave(request: Request) -> bytes | Forward | Endless:
+        if request.path == phase:
+            reached.set()
+            return Forward(pause=PATIENCE)
+        return Forward()
+
+    with Front(behave, scripted.url) as front:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask(front.url, script(say=["x" * 2000])).text)
+            await anyio.to_thread.run_sync(reached.wait, PATIENCE)
+            tasks.cancel_scope.cancel()
+        for thread in threading.enumerate():
+            if thread.name == "qwen_gradio":
+                thread.join(PATIENCE / 2)
+                assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"api_key": "hf_secret\x00"},
+        {"api_key": "hf_sécret"},
+        {"proxy": "user:secret@127.0.0.1"},
+        {"proxy": "http://user:sec/secret@127.0.0.1:1"},
+        {"proxy": "gopher://user:secret@127.0.0.1:1"},
+        {"space": "http://user:secret@127.0.0.1:9"},
+        {"space": "http://127.0.0.1:9/?token=secret"},
+    ],
+)
+async def test_no_secret_gets_into_an_error(options: dict[str, str]) -> None:
+    given = {"space": "http://127.0.0.1:9", "max_retries": 0, **options}
+    with pytest.raises(QwenGradioError) as caught:
+        await Qwen_Qwen_2_5_Max.create_async_generator(None, [script(say=["x"])], **given).text()
+    told = "".join(traceback.format_exception(caught.value, chain=True))
+    assert "cret" not in told.replace("test_no_secret_gets", "")
+
+
+async def test_a_token_may_end_in_a_newline(scripted: ScriptedSpace) -> None:
+    with Front(lambda request: Forward(), scripted.url) as front:
+        assert await ask(front.url, script(say=["x"]), api_key="hf_secret\n").text() == "x"
+        assert front.requests[0].headers["x-hf-authorization"] == "Bearer hf_secret"
+
+
+def test_no_host_but_the_space_is_contacted(scripted: ScriptedSpace) -> None:
+    with Front(lambda request: answer("200 OK", "{}")) as hub:
+        done = program(
+            scripted,
+            "print(asyncio.run(ask('quiet').text()))",
+            environment={"HF_ENDPOINT": hub.url, "HTTP_PROXY": "", "AI_AGENT": "someone"},
+        )
+        assert (done.stdout, done.stderr) == ("quiet\n", "")
+        assert hub.requests == []
+
+
 def test_threads_have_loops_of_their_own(scripted: ScriptedSpace, anyio_backend: str) -> None:
     replies: list[str] = []
 
@@ -451,12 +567,15 @@ def ask(question):
 """
 
 
-def program(space: ScriptedSpace, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def program(
+    space: ScriptedSpace, text: str, *arguments: str, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAM + text, space.url, *arguments],
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=4 * PATIENCE,
+        env={**os.environ, **(environment or {})},
     )
 
 
