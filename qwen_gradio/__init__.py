@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     from .errors import StreamInterruptedError as StreamInterruptedError
     from .errors import StreamTimeoutError as StreamTimeoutError
     from .jobs import generate_session_hash as generate_session_hash
+    from .provider import Qwen_Qwen_2_5 as Qwen_Qwen_2_5
     from .provider import Qwen_Qwen_2_5_Max as Qwen_Qwen_2_5_Max
+    from .provider import Qwen_Qwen_2_72B as Qwen_Qwen_2_72B
+    from .provider import providers as providers
     from .stream import FragmentStream as FragmentStream
     from .updates import Progress as Progress
     from .updates import StatusUpdate as StatusUpdate
 
 _HOME = {
-    "provider": ["Qwen_Qwen_2_5_Max"],
+    "provider": ["Qwen_Qwen_2_5", "Qwen_Qwen_2_5_Max", "Qwen_Qwen_2_72B", "providers"],
     "stream": ["FragmentStream"],
     "updates": ["Progress", "StatusUpdate"],
     "jobs": ["generate_session_hash"],

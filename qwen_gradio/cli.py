@@ -13,6 +13,7 @@ import anyio
 
 from .errors import QwenGradioError
 from .provider import Qwen_Qwen_2_5_Max
+from .spaces import Access, address_of
 from .updates import StatusUpdate
 
 try:
@@ -123,6 +124,23 @@ def chat(
                 with suppress(typer.Exit), _reported_errors():
                     reply = anyio.run(_write_reply, first + asked, {**options, "history": "native"})
                     turns = [*asked, {"role": "assistant", "content": reply}]
+
+
+@app.command()
+def inspect(
+    space: Annotated[str, typer.Argument(metavar="SPACE", help="The Space: owner/name or URL.")],
+    api_key: ApiKeyOption = None,
+    proxy: ProxyOption = None,
+) -> None:
+    """Show what a Space offers, and how it would be asked."""
+    with _reported_errors():
+        from .sessions import describe
+
+        found = describe(Access(address_of(space), api_key, proxy))
+        typer.echo(f"{found.url} runs Gradio {found.config.get('version')}\n\nIt would be asked by")
+        typer.echo(f"  {found.chat}\n\nwith inputs=... for any of")
+        for parameter in found.chat.parameters:
+            typer.echo(f"  {parameter.name} ({parameter.label}, a {parameter.component})")
 
 
 @app.command()

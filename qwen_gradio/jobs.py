@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
-from .errors import AuthenticationError, QwenGradioError
+from .errors import AuthenticationError, QwenGradioError, SpaceInterfaceError
 from .messages import Prompt
 from .spaces import Access
 from .updates import End, StatusUpdate, Updates
@@ -123,6 +123,8 @@ class Job:
             space.description = None
             try:
                 fresh = self._open(space, cleanup)
+            except SpaceInterfaceError:
+                raise  # it is no chat any more
             except QwenGradioError:
                 raise error from error.__cause__
             if fresh.asks_like(session) and not isinstance(error, AuthenticationError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from .errors import InvalidMessagesError
@@ -12,21 +12,41 @@ History: TypeAlias = Literal["flat", "native"]
 Turn: TypeAlias = tuple[str, str]
 """A message that was checked: its role and its text."""
 
-DEFAULT_SYSTEM = "You are a helpful assistant."
 ROLES = ("system", "user", "assistant")
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a Space is asked: `query`, the turns before it, and the `system` text."""
+    """Messages that were checked, and how they are to be asked.
 
-    query: str
-    history: tuple[Turn, ...] = ()
-    system: str = DEFAULT_SYSTEM
+    :ivar turns: all but the system messages.
+    :ivar system: the system messages, joined with newlines; None if there are none.
+    :ivar native: whether earlier turns should go in the Space's own history input.
+    :ivar default_system: the system prompt where there are no system messages.
+    :ivar inputs: what else the Space is to be given, by the name or label of the input.
+    :ivar options: the same, for as far as the Space has such inputs.
+    """
+
+    turns: tuple[Turn, ...]
+    system: str | None = None
+    native: bool = False
+    default_system: str = "You are a helpful assistant."
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def query_and_history(self, *, history: bool, system: bool) -> tuple[str, tuple[Turn, ...]]:
+        """The query, and the turns before it, for a Space that has inputs for these or has not.
+
+        What a Space has no input for becomes part of the query, so that nothing is lost.
+        """
+        said = (("system", self.system),) if self.system is not None and not system else ()
+        if self.native and history:
+            return flat(said + self.turns[-1:]), self.turns[:-1]
+        return flat(said + self.turns), ()
 
 
 def prompt_from(messages: Iterable[Mapping[str, Any]], history: History = "flat") -> Prompt:
-    """Turn messages into what a Space is asked.
+    """Check messages.
 
     :param messages: the chat so far, as OpenAI has it: `role` is system, user or assistant and
         `content` a string or a list of text parts. Content goes on as it is, to the letter.
@@ -37,18 +57,24 @@ def prompt_from(messages: Iterable[Mapping[str, Any]], history: History = "flat"
     if history not in ("flat", "native"):
         raise InvalidMessagesError(f'history must be "flat" or "native", not {history!r}')
     checked = [_turn(index, message) for index, message in enumerate(_listed(messages))]
-    turns = [turn for turn in checked if turn[0] != "system"]
+    turns = tuple(turn for turn in checked if turn[0] != "system")
     if not any(role == "user" for role, _ in turns):
         raise InvalidMessagesError("messages: there is no user message to answer")
-    system = "\n".join(text for role, text in checked if role == "system") or DEFAULT_SYSTEM
-    if history == "flat":
-        return Prompt(_flat(turns), system=system)
-    if turns[-1][0] != "user":
+    if history == "native" and turns[-1][0] != "user":
         last = max(i for i, (role, _) in enumerate(checked) if role == "assistant")
         raise InvalidMessagesError(
             f'messages[{last}]: with history="native" the last message must be the user\'s'
         )
-    return Prompt(turns[-1][1], tuple(turns[:-1]), system)
+    system = "\n".join(text for role, text in checked if role == "system") or None
+    return Prompt(turns, system, history == "native")
+
+
+def flat(turns: Sequence[Turn]) -> str:
+    """Turns as one text: a single one verbatim, several as lines with their roles."""
+    if len(turns) == 1:
+        return turns[0][1]
+    lines = [f"{role.capitalize()}: {text}" for role, text in turns]
+    return "\n".join([*lines, "Assistant:"])
 
 
 def as_pairs(turns: Sequence[Turn]) -> list[list[str | None]]:
@@ -70,13 +96,6 @@ def as_messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
 def as_parts(turns: Sequence[Turn]) -> list[dict[str, Any]]:
     """Turns in the only form of history that Gradio 6 takes: messages, their text in parts."""
     return [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in turns]
-
-
-def _flat(turns: Sequence[Turn]) -> str:
-    if len(turns) == 1:
-        return turns[0][1]
-    lines = [f"{role.capitalize()}: {text}" for role, text in turns]
-    return "\n".join([*lines, "Assistant:"])
 
 
 def _listed(messages: Any) -> list[Any]:

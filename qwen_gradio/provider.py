@@ -6,6 +6,7 @@ import inspect
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from . import spaces
@@ -22,6 +23,7 @@ JOIN = "/gradio_api/queue/join?"
 """Where Gradio takes requests, for registries that show it; gradio_client finds out by itself."""
 
 REQUEST_TIMEOUT = 120.0
+SAMPLING = ("temperature", "max_tokens", "top_p")
 
 
 class _Params:
@@ -41,6 +43,9 @@ class Provider:
     default_model: ClassVar[str]
     model_aliases: ClassVar[dict[str, str]] = {}
     models: ClassVar[list[str]] = []
+    default_system: ClassVar[str] = "You are a helpful assistant."
+    model_inputs: ClassVar[dict[str, dict[str, Any]]] = {}
+    """What the Space is given to choose a model, for those that serve several."""
 
     working: ClassVar[bool] = True
     supports_stream: ClassVar[bool] = True
@@ -63,6 +68,7 @@ class Provider:
         max_retries: int = 2,
         history: History = "flat",
         on_status: Callable[[StatusUpdate], object] | None = None,
+        inputs: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> FragmentStream:
         """Ask the model, and read its reply as it is written.
@@ -81,14 +87,22 @@ class Provider:
         :param history: "flat" sends the whole chat as one query, which is what Spaces are used to;
             "native" hands earlier turns to the Space's own history input.
         :param on_status: called in the event loop with each `StatusUpdate`, as it is read.
-        :param kwargs: what registries pass along (`stream`, `temperature`, ...): only logged.
+        :param inputs: values for other inputs of the Space, by their names or labels.
+        :param kwargs: what registries pass along. `temperature`, `max_tokens` and `top_p` are given
+            to a Space that has such inputs; everything else is only logged.
         :raises InvalidMessagesError: at once, if the messages cannot be sent.
         :raises ModelNotFoundError: at once, if there is no such model.
         """
-        cls.get_model(model)
-        prompt = prompt_from(messages, history)
-        if kwargs:
-            logger.debug("%s has no use for %s", cls.__name__, ", ".join(sorted(kwargs)))
+        name = cls.get_model(model)
+        sampling = {key: kwargs[key] for key in SAMPLING if kwargs.get(key) is not None}
+        prompt = replace(
+            prompt_from(messages, history),
+            default_system=cls.default_system,
+            inputs=inputs or {},
+            options={**sampling, **cls.model_inputs.get(name, {})},
+        )
+        if unused := sorted(kwargs.keys() - sampling.keys()):
+            logger.debug("%s has no use for %s", cls.__name__, ", ".join(unused))
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
         access = Access(spaces.address_of(address), _token(api_key), proxy, auth)
         request_timeout = REQUEST_TIMEOUT if stream_timeout is None else stream_timeout
@@ -104,7 +118,7 @@ class Provider:
         :raises ModelNotFoundError: if there is none; names those there are.
         """
         name = cls.model_aliases.get(model or cls.default_model, model or cls.default_model)
-        if name != cls.default_model:
+        if name != cls.default_model and name not in cls.model_inputs:
             raise ModelNotFoundError(
                 f"{cls.__name__} has no model {model!r}; it has {', '.join(cls.models)}"
             )
@@ -149,8 +163,43 @@ class Qwen_Qwen_2_5_Max(Provider):
     """Qwen2.5-Max, as the Space Qwen/Qwen2.5-Max-Demo serves it."""
 
     label = "Qwen Qwen-2.5-Max"
-    url = spaces.QWEN_2_5_MAX
+    url = "https://qwen-qwen2-5-max-demo.hf.space"
     api_endpoint = url + JOIN
     default_model = "qwen-qwen2-5-max"
     model_aliases: ClassVar = {"qwen-2-5-max": default_model, "qwen-2.5-max": default_model}
     models: ClassVar = list(model_aliases)
+
+
+class Qwen_Qwen_2_5(Provider):
+    """Qwen2.5 in its open sizes, as the Space Qwen/Qwen2.5 serves them."""
+
+    label = "Qwen Qwen-2.5"
+    url = "https://qwen-qwen2-5.hf.space"
+    api_endpoint = url + JOIN
+    default_model = "qwen-qwen2-5"
+    default_system = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
+    model_inputs: ClassVar = {
+        default_model: {"radio": "72B"},
+        **{
+            f"qwen-2.5-{size.lower()}": {"radio": size}
+            for size in ("72B", "32B", "14B", "7B", "3B", "1.5B", "0.5B")
+        },
+    }
+    model_aliases: ClassVar = {"qwen-2.5": default_model}
+    models: ClassVar = ["qwen-2.5", *list(model_inputs)[1:]]
+
+
+class Qwen_Qwen_2_72B(Provider):
+    """Qwen2-72B-Instruct, as the Space Qwen/Qwen2-72B-Instruct serves it."""
+
+    label = "Qwen Qwen-2-72B"
+    url = "https://qwen-qwen2-72b-instruct.hf.space"
+    api_endpoint = url + JOIN
+    default_model = "qwen-qwen2-72b-instruct"
+    model_aliases: ClassVar = {"qwen-2-72b": default_model}
+    models: ClassVar = list(model_aliases)
+
+
+def providers() -> dict[str, type[Provider]]:
+    """The providers that there are, by name."""
+    return {cls.__name__: cls for cls in (Qwen_Qwen_2_5_Max, Qwen_Qwen_2_5, Qwen_Qwen_2_72B)}

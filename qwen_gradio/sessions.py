@@ -247,6 +247,21 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
         return host
 
 
+def describe(access: Access, timeout: float = 60.0) -> Description:
+    """What a Space is and how it would be asked; waits for it, `timeout` seconds for each answer.
+
+    :raises QwenGradioError: if it cannot be reached, or offers no chat.
+    """
+    connection = Connection(access, timeout)
+    try:
+        space = Space(access)
+        Session(space, connection, "", lambda update: None)
+    finally:
+        connection.close()
+    assert space.description is not None  # a session reads what is not there
+    return space.description
+
+
 class _Endpoint(Endpoint):  # type: ignore[misc]
     """An `Endpoint` that takes its events in the thread it is called in, and leaves files alone."""
 

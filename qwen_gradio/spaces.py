@@ -1,4 +1,8 @@
-"""What Spaces are called, take and return, as data. Nothing here does I/O."""
+"""What Spaces are called, take and return. Nothing here does I/O.
+
+The Spaces of the Qwen family are known by heart only in how they are called. What any Space takes
+and returns is read from what the app tells of itself, so that `space=` takes any Gradio chat.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +18,13 @@ from .messages import Prompt, Turn, as_messages, as_pairs, as_parts
 HUB_PAGE = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/spaces/([^/?#]+/[^/?#]+)")
 OWNER_AND_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
-QWEN_2_5_MAX = "https://qwen-qwen2-5-max-demo.hf.space"
-"""Qwen/Qwen2.5-Max-Demo."""
-
-CHAT_ENDPOINTS = ("/model_chat", "/model_chat_1")
-"""The Qwen demos' chat: Enter and the button run one function."""
-
 PROTOCOLS = ("sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
-PARAMETERS = ("query", "history", "system")
+CHAT_NAMES = ("model_chat", "chat", "respond", "bot", "predict", "generate", "ask")
+"""What authors call a chat's endpoint, the surest names first."""
+QUERY_NAMES = ("query", "message", "msg", "prompt", "question", "user_message", "user_input")
+TEXT_BOXES = ("Textbox", "Multimodaltextbox")
+TEXT_OUTPUTS = ("textbox", "markdown", "json", "html", "label", "code")
+"""Where a reply without a chatbot is found; chat interfaces of Gradio 5 and 6 return JSON."""
 
 Form: TypeAlias = Literal["pairs", "messages", "parts"]
 HISTORY: Mapping[Form, Callable[[Sequence[Turn]], list[Any]]] = {
@@ -33,7 +36,7 @@ HISTORY: Mapping[Form, Callable[[Sequence[Turn]], list[Any]]] = {
 
 @dataclass(frozen=True)
 class Access:
-    """Which Space is asked, and by what way: sessions with equal access share their connections."""
+    """Which Space is asked, and by what way. Equal ones share what the Space told of itself."""
 
     space: str
     api_key: str | None = field(default=None, repr=False)
@@ -42,8 +45,27 @@ class Access:
 
 
 @dataclass(frozen=True)
+class Parameter:
+    """One of an endpoint's parameters.
+
+    :ivar use: what it is given: the query, the history, the system prompt, or its own default.
+    """
+
+    name: str
+    label: str
+    component: str
+    use: Literal["query", "history", "system", "default"]
+    default: Any = field(default=None, compare=False)
+    has_default: bool = False
+
+    def is_called(self, name: str) -> bool:
+        """Whether a caller may mean this one by `name`: `max_tokens` is also "Max new tokens"."""
+        return _plain(name) in (_plain(self.name), _plain(self.label))
+
+
+@dataclass(frozen=True)
 class ChatEndpoint:
-    """A chat that a Space offers: how it is called and where its reply is.
+    """A chat that a Space offers: how it is called, and where its reply is.
 
     :ivar fn_index: the endpoint's number, by which it is called.
     :ivar form: in which of Gradio's forms its history holds the turns.
@@ -52,12 +74,46 @@ class ChatEndpoint:
 
     fn_index: int
     api_name: str
+    parameters: tuple[Parameter, ...]
     form: Form
     reply: int
 
     def arguments(self, prompt: Prompt) -> list[Any]:
-        """What this endpoint is called with, one value for each of its parameters."""
-        return [prompt.query, HISTORY[self.form](prompt.history), prompt.system]
+        """What this endpoint is called with, one value for each of its parameters.
+
+        :raises SpaceInterfaceError: if `prompt.inputs` has one that this endpoint has not.
+        """
+        for name in prompt.inputs:
+            if not any(parameter.is_called(name) for parameter in self.parameters):
+                raise SpaceInterfaceError(f"There is no input {name!r} in {self}")
+        uses = {parameter.use for parameter in self.parameters}
+        query, turns = prompt.query_and_history(history="history" in uses, system="system" in uses)
+        if "query" not in uses:  # then the question is the last turn of the history
+            turns = (*turns, ("user", query))
+        values = {
+            "history": HISTORY[self.form](turns),
+            "system": prompt.default_system if prompt.system is None else prompt.system,
+        }
+
+        def value(parameter: Parameter) -> Any:
+            for name, given in (*prompt.inputs.items(), *prompt.options.items()):
+                if parameter.is_called(name):
+                    return given
+            if parameter.use == "query" and parameter.component == "Multimodaltextbox":
+                return {"text": query, "files": []}
+            if parameter.use == "query":
+                return query
+            return values.get(parameter.use, parameter.default)
+
+        return [value(parameter) for parameter in self.parameters]
+
+    def __str__(self) -> str:
+        """How it is called, for people."""
+        given = ", ".join(
+            f"{p.name}={p.default!r}" if p.use == "default" else f"{p.name}=<{p.use}>"
+            for p in self.parameters
+        )
+        return f"{self.api_name}({given})"
 
 
 def address_of(space: str) -> str:
@@ -97,34 +153,98 @@ def chat_endpoint(config: Mapping[str, Any], info: Mapping[str, Any], url: str) 
         raise SpaceInterfaceError(
             f"{url} speaks the protocol {config.get('protocol')!r}, of a Gradio before 4.2"
         )
+    bound = [
+        endpoint
+        for index, dependency in enumerate(config["dependencies"])
+        if (endpoint := _bound(index, dependency, config, info["named_endpoints"])) is not None
+    ]
+    for name in CHAT_NAMES:
+        for endpoint in bound:
+            # Gradio numbers the names of functions that are used twice: /chat_1.
+            if re.fullmatch(rf"/{name}(_\d+)?", endpoint.api_name):
+                return endpoint
+    if len(bound) == 1:
+        return bound[0]
+    which = "more than one endpoint that may be a chat" if bound else "no chat that can be used"
+    raise SpaceInterfaceError(f"{url} offers {which}. Found: {_described(info)}")
+
+
+def _bound(
+    index: int, dependency: Mapping[str, Any], config: Mapping[str, Any], info: Mapping[str, Any]
+) -> ChatEndpoint | None:
+    """An endpoint as a chat, or None if it is not one."""
+    api_name = f"/{dependency.get('api_name')}"
+    if api_name not in info:
+        return None
     components = {component["id"]: component for component in config["components"]}
-    for index, dependency in enumerate(config["dependencies"]):
-        api_name = f"/{dependency.get('api_name')}"
-        endpoint = info["named_endpoints"].get(api_name)
-        if api_name not in CHAT_ENDPOINTS or endpoint is None:
-            continue
-        names = tuple(parameter.get("parameter_name") for parameter in endpoint["parameters"])
-        outputs = [components[output] for output in dependency["outputs"]]
-        chatbots = [n for n, output in enumerate(outputs) if output["type"] == "chatbot"]
-        if names == PARAMETERS and chatbots:
-            form = _form(outputs[chatbots[0]], config)
-            return ChatEndpoint(dependency.get("id", index), api_name, form, chatbots[0])
-    raise SpaceInterfaceError(
-        f"{url} offers no chat that can be used. Wanted: {CHAT_ENDPOINTS[0]}"
-        f"({', '.join(PARAMETERS)}) with a chatbot as an output; found: {_described(info)}"
+    parameters = tuple(_parameter(p) for p in _uses(info[api_name]["parameters"]))
+    uses = [parameter.use for parameter in parameters]
+    outputs = [(output, components[output]["type"]) for output in dependency["outputs"]]
+    chatbots = [n for n, (_, kind) in enumerate(outputs) if kind == "chatbot"]
+    # A text box that is an input as well is mostly there to be emptied, so it comes last.
+    texts = [n for n, (_, kind) in enumerate(outputs) if kind in TEXT_OUTPUTS]
+    texts.sort(key=lambda n: outputs[n][0] in dependency["inputs"])
+    lacking = any(p.use == "default" and not p.has_default for p in parameters)
+    if not ("query" in uses or "history" in uses) or not (chatbots or texts) or lacking:
+        return None
+    chatbots_of_app = [c for c in components.values() if c["type"] == "chatbot"]
+    fn_index = dependency.get("id", index)
+    return ChatEndpoint(
+        fn_index, api_name, parameters, _form(chatbots_of_app, config), (chatbots + texts)[0]
     )
 
 
-def _form(chatbot: Mapping[str, Any], config: Mapping[str, Any]) -> Form:
-    if _major_version(config) >= 6:
+def _uses(parameters: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], Any]]:
+    """Parameters, each with what it is to be given."""
+
+    def is_text(parameter: Mapping[str, Any]) -> bool:
+        return parameter["component"] in TEXT_BOXES and "system" not in _words(parameter)
+
+    texts = [parameter for parameter in parameters if is_text(parameter)]
+    named = [p for p in texts if p.get("parameter_name") in QUERY_NAMES]
+    query = next(iter(named or texts), None)
+    uses: list[tuple[Mapping[str, Any], Any]] = []
+    for parameter in parameters:
+        use = "default"
+        if parameter is query:
+            use = "query"
+        elif parameter["component"] == "Chatbot":
+            use = "history"
+        elif parameter["component"] == "Textbox" and "system" in _words(parameter):
+            use = "system"
+        uses.append((parameter, use))
+    return uses
+
+
+def _parameter(used: tuple[Mapping[str, Any], Any]) -> Parameter:
+    parameter, use = used
+    is_text = parameter["component"] in TEXT_BOXES
+    return Parameter(
+        name=str(parameter.get("parameter_name") or parameter.get("label")),
+        label=str(parameter.get("label")),
+        component=parameter["component"],
+        use=use,
+        default=parameter.get("parameter_default", "" if is_text else None),
+        has_default=is_text or bool(parameter.get("parameter_has_default")),
+    )
+
+
+def _words(parameter: Mapping[str, Any]) -> str:
+    return f"{parameter.get('parameter_name')} {parameter.get('label')}".lower()
+
+
+def _plain(name: str) -> str:
+    """A name without what authors write differently: Max new tokens, max_new_tokens, max_tokens."""
+    return re.sub(r"[^a-z0-9]|new", "", name.lower())
+
+
+def _form(chatbots: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> Form:
+    version = re.match(r"\d+", str(config.get("version", "")))
+    if version and int(version[0]) >= 6:
         return "parts"
     # From 4.44 on they say which it is ("tuples" are pairs); before, there were only pairs.
-    return "messages" if chatbot.get("props", {}).get("type") == "messages" else "pairs"
-
-
-def _major_version(config: Mapping[str, Any]) -> int:
-    digits = re.match(r"\d+", str(config.get("version", "")))
-    return int(digits[0]) if digits else 0
+    told = [chatbot.get("props", {}).get("type") for chatbot in chatbots]
+    return "messages" if "messages" in told else "pairs"
 
 
 def _described(info: Mapping[str, Any]) -> str:

@@ -48,6 +48,8 @@ def python_with(gradio: str) -> str:
 class ScriptedSpace:
     """`spaces/scripted.py` on one version of Gradio, and what it tells of its work."""
 
+    program = "scripted.py"
+
     def __init__(self, gradio: str = "6", form: str = "messages", *options: str) -> None:
         self.gradio = gradio
         self.form = form
@@ -56,7 +58,7 @@ class ScriptedSpace:
         self.process = subprocess.Popen(
             [
                 python_with(gradio),
-                str(ROOT / "tests" / "spaces" / "scripted.py"),
+                str(ROOT / "tests" / "spaces" / self.program),
                 "--form",
                 form,
                 *options,
@@ -80,7 +82,8 @@ class ScriptedSpace:
             )
 
         with self._news:
-            found = self._news.wait_for(heard, PATIENCE)
+            self._news.wait_for(lambda: heard() or self.process.poll() is not None, PATIENCE)
+            found = heard()
         assert found, f"the Space told of no {event!r}, only of {self._heard[-5:]}"
         return found
 
@@ -103,6 +106,15 @@ class ScriptedSpace:
                 with self._news:
                     self._heard.append(json.loads(line))
                     self._news.notify_all()
+        self.process.wait()
+        with self._news:
+            self._news.notify_all()
+
+
+class ZooSpace(ScriptedSpace):
+    """`spaces/zoo.py`, of one kind."""
+
+    program = "zoo.py"
 
 
 def script(**what: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from gradio_client.client import Endpoint
 
 from qwen_gradio.connections import Connection
 from qwen_gradio.jobs import generate_session_hash
-from qwen_gradio.messages import Prompt
+from qwen_gradio.messages import prompt_from
 from qwen_gradio.sessions import Session, Space, _Endpoint, _Events
 from qwen_gradio.spaces import Access
 from qwen_gradio.updates import Update
@@ -109,7 +109,7 @@ def test_a_reply_takes_one_thread_and_no_pool(space: Space) -> None:
 
     before = threading.active_count()
     asked = session(space, report)
-    asked.ask(Prompt(script(say=["a", "b"])["content"]))
+    asked.ask(prompt_from([script(say=["a", "b"])]))
     asked.close()
     assert [update for update in reports if isinstance(update, str)] == ["a", "b"]
     assert max(threads) <= before
@@ -123,7 +123,7 @@ def test_a_space_is_asked_about_itself_once(space: Space, caplog: pytest.LogCapt
 
     def requests() -> list[str]:
         asked = session(space)
-        asked.ask(Prompt(script(say=["x"])["content"]))
+        asked.ask(prompt_from([script(say=["x"])]))
         asked.close()
         # Threads of earlier tests may still be telling a Space to stop.
         own = [r for r in caplog.records if r.name == "httpx" and r.threadName == "MainThread"]
@@ -142,7 +142,7 @@ def test_a_reply_takes_one_connection(space: Space, monkeypatch: pytest.MonkeyPa
         socket, "create_connection", lambda *a, **k: made.append(a) or connect(*a, **k)
     )
     asked = session(space)
-    asked.ask(Prompt(script(say=["x"])["content"]))
+    asked.ask(prompt_from([script(say=["x"])]))
     asked.close()
     assert len(made) == 1
 

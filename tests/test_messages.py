@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from qwen_gradio.errors import InvalidMessagesError, QwenGradioError
 from qwen_gradio.messages import (
-    DEFAULT_SYSTEM,
     as_messages,
     as_pairs,
     as_parts,
@@ -34,40 +33,49 @@ def system(content: Any) -> dict[str, Any]:
 @given(st.text())
 def test_one_message_goes_verbatim(text: str) -> None:
     prompt = prompt_from([user(text)])
-    assert (prompt.query, prompt.history, prompt.system) == (text, (), DEFAULT_SYSTEM)
+    assert prompt.query_and_history(history=True, system=True) == (text, ())
 
 
 def test_without_a_system_message_the_assistant_is_helpful() -> None:
-    assert prompt_from([user("hi")]).system == "You are a helpful assistant."
+    prompt = prompt_from([user("hi")])
+    assert prompt.system is None
+    assert prompt.default_system == "You are a helpful assistant."
 
 
 def test_system_messages_are_joined_wherever_they_stand() -> None:
     prompt = prompt_from([system("Be brief."), user("hi"), system("Be kind.")])
     assert prompt.system == "Be brief.\nBe kind."
-    assert prompt.query == "hi"
+    assert prompt.query_and_history(history=True, system=True) == ("hi", ())
 
 
 def test_several_messages_become_lines_with_their_roles() -> None:
     prompt = prompt_from([user("1+1?"), assistant("2"), user("sure?")])
-    assert prompt.query == "User: 1+1?\nAssistant: 2\nUser: sure?\nAssistant:"
-    assert prompt.history == ()
+    flat = "User: 1+1?\nAssistant: 2\nUser: sure?\nAssistant:"
+    assert prompt.query_and_history(history=True, system=True) == (flat, ())
 
 
 def test_native_history_keeps_earlier_turns_apart() -> None:
     prompt = prompt_from([system("s"), user("1+1?"), assistant("2"), user("sure?")], "native")
-    assert prompt.query == "sure?"
-    assert prompt.history == (("user", "1+1?"), ("assistant", "2"))
+    earlier = (("user", "1+1?"), ("assistant", "2"))
+    assert prompt.query_and_history(history=True, system=True) == ("sure?", earlier)
     assert prompt.system == "s"
+
+
+def test_what_a_space_has_no_input_for_goes_in_the_query() -> None:
+    prompt = prompt_from([system("s"), user("1+1?"), assistant("2"), user("sure?")], "native")
+    query, earlier = prompt.query_and_history(history=False, system=False)
+    assert query == "System: s\nUser: 1+1?\nAssistant: 2\nUser: sure?\nAssistant:"
+    assert earlier == ()
 
 
 @given(st.lists(st.text(), min_size=1))
 def test_text_parts_are_one_text(texts: list[str]) -> None:
     parts = [{"type": "text", "text": text} for text in texts]
-    assert prompt_from([user(parts)]).query == "".join(texts)
+    assert prompt_from([user(parts)]).turns == (("user", "".join(texts)),)
 
 
 def test_messages_can_be_any_iterable_of_mappings() -> None:
-    assert prompt_from(iter([user("hi")])).query == "hi"
+    assert prompt_from(iter([user("hi")])).turns == (("user", "hi"),)
 
 
 def test_pairs_have_a_gap_where_a_turn_is_missing() -> None:

@@ -70,6 +70,7 @@ def test_its_signature_is_the_contracts() -> None:
         ("max_retries", 2),
         ("history", "flat"),
         ("on_status", None),
+        ("inputs", None),
         ("kwargs", inspect.Parameter.empty),
     ]
 
@@ -110,8 +111,8 @@ def test_the_space_is_the_given_one_else_the_environments_else_the_real_one(
 
 def test_what_registries_pass_along_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG", "qwen_gradio")
-    Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES, stream=True, temperature=0.1)
-    assert "stream, temperature" in caplog.text
+    Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES, stream=True, seed=1)
+    assert "seed, stream" in caplog.text
 
 
 def test_a_stream_that_is_never_read_asks_nothing_and_warns_of_nothing() -> None:

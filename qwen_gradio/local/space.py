@@ -10,9 +10,9 @@ from typing import Any
 
 import gradio as gr
 
-from ..messages import DEFAULT_SYSTEM
 from .model import PARALLEL, Model
 
+DEFAULT_SYSTEM = "You are a helpful assistant."
 History = list[dict[str, Any]]
 
 ABOUT = """# qwen-gradio, on this computer
