@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from . import spaces
-from .errors import AuthenticationError, ModelNotFoundError
+from .errors import AuthenticationError, InvalidMessagesError, ModelNotFoundError
 from .jobs import Job
 from .messages import History, prompt_from
 from .spaces import Access
@@ -24,6 +24,8 @@ JOIN = "/gradio_api/queue/join?"
 
 REQUEST_TIMEOUT = 120.0
 SAMPLING = ("temperature", "max_tokens", "top_p")
+NOT_TEXT = ("media", "images", "image", "audio", "tools", "functions")
+"""What registries pass along, and would make another reply: refused, unless it is empty."""
 
 
 class _Params:
@@ -51,6 +53,11 @@ class Provider:
     supports_stream: ClassVar[bool] = True
     supports_system_message: ClassVar[bool] = True
     supports_message_history: ClassVar[bool] = False
+    # What g4f reads besides:
+    needs_auth: ClassVar[bool] = False
+    active_by_default: ClassVar[bool] = True
+    use_stream_timeout: ClassVar[bool] = True
+    live: ClassVar[int] = 0
     params = _Params()
 
     @classmethod
@@ -94,6 +101,8 @@ class Provider:
         :raises ModelNotFoundError: at once, if there is no such model.
         """
         name = cls.get_model(model)
+        if refused := [key for key in NOT_TEXT if kwargs.get(key)]:
+            raise InvalidMessagesError(f"Only text can be sent, not {', '.join(refused)}")
         sampling = {key: kwargs[key] for key in SAMPLING if kwargs.get(key) is not None}
         prompt = replace(
             prompt_from(messages, history),
@@ -117,7 +126,9 @@ class Provider:
 
         :raises ModelNotFoundError: if there is none; names those there are.
         """
-        name = cls.model_aliases.get(model or cls.default_model, model or cls.default_model)
+        if not model or model == "auto":
+            return cls.default_model
+        name = cls.model_aliases.get(model, model)
         if name != cls.default_model and name not in cls.model_inputs:
             raise ModelNotFoundError(
                 f"{cls.__name__} has no model {model!r}; it has {', '.join(cls.models)}"
@@ -144,6 +155,11 @@ class Provider:
             name: None if parameter.default is parameter.empty else parameter.default
             for name, parameter in parameters.items()
         } | {"model": cls.default_model, "messages": []}
+
+    @classmethod
+    def get_parent(cls) -> str:
+        """The provider whose tokens this one takes: itself."""
+        return cls.__name__
 
     @classmethod
     def get_dict(cls) -> dict[str, str]:

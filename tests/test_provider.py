@@ -75,7 +75,9 @@ def test_its_signature_is_the_contracts() -> None:
     ]
 
 
-@pytest.mark.parametrize("model", ["qwen-2-5-max", "qwen-2.5-max", "qwen-qwen2-5-max", "", None])
+@pytest.mark.parametrize(
+    "model", ["qwen-2-5-max", "qwen-2.5-max", "qwen-qwen2-5-max", "auto", "", None]
+)
 def test_every_name_of_the_model_is_the_model(model: str | None) -> None:
     assert Qwen_Qwen_2_5_Max.get_model(model) == "qwen-qwen2-5-max"
 
@@ -90,6 +92,11 @@ def test_an_unknown_model_is_refused_by_naming_those_there_are() -> None:
 def test_wrong_messages_are_refused_at_once() -> None:
     with pytest.raises(InvalidMessagesError, match="empty"):
         Qwen_Qwen_2_5_Max.create_async_generator("qwen-2-5-max", [])
+
+
+def test_what_is_no_text_is_refused_at_once() -> None:
+    with pytest.raises(InvalidMessagesError, match="not tools"):
+        Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES, tools=[{}], images=None)
 
 
 def test_what_is_no_space_is_refused_at_once() -> None:

@@ -1,0 +1,384 @@
+"""g4f asks a real Space: by its clients, and by its HTTP API."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import g4f
+import openai
+import pytest
+from g4f import debug, models
+from g4f.client import AsyncClient, Client
+from g4f.cookies import set_cookies_dir
+from g4f.Provider import ProviderUtils, RetryProvider
+
+from qwen_gradio import Qwen_Qwen_2_5_Max, errors
+from qwen_gradio.registries import g4f as registry
+
+from .servers import PATIENCE, ScriptedSpace, script, tag_of
+
+pytestmark = pytest.mark.anyio
+
+NAME = "Qwen_Qwen_2_5_Max"
+NOBODY = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # g4f has no other
+
+
+@pytest.fixture(scope="module", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where g4f keeps its files; among them a list of other providers, which it would fetch."""
+    home = tmp_path_factory.mktemp("g4f")
+    known = home / ".models" / datetime.date.today().isoformat() / "providers.json"
+    known.parent.mkdir(parents=True)
+    known.write_text(
+        json.dumps({"providers": {"default": {"baseUrl": NOBODY}}, "defaultModels": {}})
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("G4F_CONFIG_DIR", str(home))
+        patch.setenv("G4F_CACHE_DIR", str(home))
+        patch.setattr(debug, "version_check", False)
+        set_cookies_dir(str(home / "cookies"))
+        yield home
+
+
+@pytest.fixture(params=["unregistered", "registered"])
+def provider(request: pytest.FixtureRequest) -> Any:
+    """The class itself, which needs no registration, and the name that registration gives it."""
+    if request.param == "unregistered":
+        return Qwen_Qwen_2_5_Max
+    registry.register()
+    return NAME
+
+
+def whole(completion: Any) -> str:
+    return str(completion.choices[0].message.content)
+
+
+def texts(chunks: Any) -> list[str]:
+    return [text for chunk in chunks if (text := chunk.choices[0].delta.content)]
+
+
+async def atexts(chunks: AsyncIterator[Any]) -> list[str]:
+    return texts([chunk async for chunk in chunks])
+
+
+def ask(space: ScriptedSpace, provider: Any, message: dict[str, Any], **options: Any) -> Any:
+    client = Client(provider=provider)
+    return client.chat.completions.create([message], "", space=space.url, **options)
+
+
+def aask(space: ScriptedSpace, provider: Any, message: dict[str, Any], **options: Any) -> Any:
+    client = AsyncClient(provider=provider)
+    return client.chat.completions.create([message], "", space=space.url, **options)
+
+
+async def stopped(space: ScriptedSpace, question: dict[str, Any]) -> None:
+    await asyncio.to_thread(space.wait_for, "stopped", tag_of(question))
+
+
+async def test_the_async_client_gets_whole_replies(scripted: ScriptedSpace, provider: Any) -> None:
+    assert whole(await aask(scripted, provider, script(say=["Hello", ", ", "world"]))) == (
+        "Hello, world"
+    )
+
+
+async def test_the_async_client_gets_fragments_one_by_one(
+    scripted: ScriptedSpace, provider: Any
+) -> None:
+    question = script(say=["Hello", ", ", "world"], every=0.1)
+    chunks = aask(scripted, provider, question, stream=True)
+    assert await atexts(chunks) == ["Hello", ", ", "world"]
+
+
+def test_the_client_gets_whole_replies(scripted: ScriptedSpace, provider: Any) -> None:
+    assert whole(ask(scripted, provider, script(say=["Hello", ", ", "world"]))) == "Hello, world"
+
+
+def test_the_client_gets_fragments_one_by_one(scripted: ScriptedSpace, provider: Any) -> None:
+    question = script(say=["Hello", ", ", "world"], every=0.1)
+    assert texts(ask(scripted, provider, question, stream=True)) == ["Hello", ", ", "world"]
+
+
+@pytest.mark.parametrize("model", ["", "auto", "qwen-2-5-max", "qwen-2.5-max", "qwen-qwen2-5-max"])
+def test_models_are_known_by_each_of_their_names(
+    scripted: ScriptedSpace, provider: Any, model: str
+) -> None:
+    client = Client(provider=provider)
+    reply = client.chat.completions.create([script(say=["x"])], model, space=scripted.url)
+    assert whole(reply) == "x"
+
+
+def test_an_unknown_model_is_an_error(scripted: ScriptedSpace) -> None:
+    for provider, expected in (
+        (Qwen_Qwen_2_5_Max, errors.ModelNotFoundError),
+        (registry.Qwen_Qwen_2_5_Max, g4f.errors.ModelNotFoundError),
+    ):
+        with pytest.raises(expected, match="no model 'nope'"):
+            Client(provider=provider).chat.completions.create([script()], "nope", space=NOBODY)
+
+
+async def test_leaving_an_async_stream_stops_the_space(
+    scripted: ScriptedSpace, provider: Any
+) -> None:
+    question = script(say=["x"], finish="hang")
+    async for chunk in aask(scripted, provider, question, stream=True):
+        assert chunk.choices[0].delta.content == "x"
+        break
+    await stopped(scripted, question)
+
+
+def test_leaving_a_stream_stops_the_space(scripted: ScriptedSpace, provider: Any) -> None:
+    question = script(say=["x"], finish="hang")
+    for chunk in ask(scripted, provider, question, stream=True):
+        assert chunk.choices[0].delta.content == "x"
+        break
+    scripted.wait_for("stopped", tag_of(question))
+
+
+async def test_stop_texts_end_the_reply_and_stop_the_space(
+    scripted: ScriptedSpace, provider: Any
+) -> None:
+    question = script(say=["one ", "END", " two"], every=0.1, finish="hang")
+    chunks = aask(scripted, provider, question, stream=True, stop=["END"])
+    assert "".join(await atexts(chunks)) == "one "
+    await stopped(scripted, question)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_timeout_is_for_the_whole_reply(
+    scripted: ScriptedSpace, provider: Any, stream: bool
+) -> None:
+    question = script(say=list("abcdefgh"), every=0.2, finish="hang")
+
+    async def read() -> None:
+        reply = aask(scripted, provider, question, stream=stream, timeout=1)
+        await (atexts(reply) if stream else reply)
+
+    with pytest.raises(TimeoutError):
+        await read()
+    await stopped(scripted, question)
+
+
+async def test_stream_timeout_is_for_each_fragment(scripted: ScriptedSpace, provider: Any) -> None:
+    slow = script(say=list("abcdefgh"), every=0.2)
+    chunks = aask(scripted, provider, slow, stream=True, stream_timeout=1)
+    assert await atexts(chunks) == list("abcdefgh")
+    question = script(say=["x"], finish="hang")
+    with pytest.raises(TimeoutError):
+        await atexts(aask(scripted, provider, question, stream=True, stream_timeout=0.5))
+    await stopped(scripted, question)
+
+
+def test_timeouts_hold_for_the_blocking_client(scripted: ScriptedSpace, provider: Any) -> None:
+    for option in ({"timeout": 0.5}, {"stream_timeout": 0.5}):
+        question = script(say=["x"], finish="hang")
+        with pytest.raises(TimeoutError):
+            ask(scripted, provider, question, **option)
+        scripted.wait_for("stopped", tag_of(question))
+
+
+def test_images_are_refused(provider: Any) -> None:
+    expected = errors.InvalidMessagesError if provider is not NAME else g4f.errors.BadRequestError
+    with pytest.raises(expected, match="Only text can be sent, not media"):
+        Client(provider=provider).chat.completions.create(
+            [script()], "", space=NOBODY, image="data:image/png;base64,AAAA"
+        )
+
+
+def test_registering_again_changes_nothing() -> None:
+    registry.register()
+    before = (list(g4f.Provider.ProviderLoader.names), list(models._all_models))
+    registry.register()
+    assert (list(g4f.Provider.ProviderLoader.names), list(models._all_models)) == before
+
+
+def test_registered_names_resolve_wherever_g4f_looks(
+    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.register()
+    monkeypatch.setenv("QWEN_GRADIO_SPACE", scripted.url)
+    assert ProviderUtils.convert[NAME] is registry.Qwen_Qwen_2_5_Max
+    assert ProviderUtils.convert["qwen-qwen-2-5-max"] is registry.Qwen_Qwen_2_5_Max
+    assert getattr(g4f.Provider, NAME) is registry.Qwen_Qwen_2_5_Max
+    for model in ("qwen-2-5-max", "qwen-2.5-max"):
+        assert model in models.ModelUtils.convert
+        assert model in models.Model.__all__()
+        assert model in g4f.Provider.AnyProvider.get_models()
+        reply = Client().chat.completions.create([script(say=["by model"])], model)
+        assert whole(reply) == "by model"
+        assert g4f.ChatCompletion.create(model, [script(say=["old way"])]) == "old way"
+
+
+async def test_a_retry_provider_finds_it_by_name(
+    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.register()
+    monkeypatch.setenv("QWEN_GRADIO_SPACE", scripted.url)
+
+    class Broken(Qwen_Qwen_2_5_Max):
+        @classmethod
+        def create_async_generator(cls, *args: Any, **options: Any) -> Any:
+            raise ConnectionError("broken")
+
+    client = AsyncClient(provider=RetryProvider([Broken, NAME], shuffle=False))
+    question = script(say=["a", "b"], every=0.1)
+    chunks = client.chat.completions.create([question], "qwen-2-5-max", stream=True)
+    assert await atexts(chunks) == ["a", "b"]
+    # After a failure g4f keeps the streams in a cycle, which only garbage collection ends.
+    client = AsyncClient(provider=RetryProvider([NAME]))
+    question = script(say=["x"], finish="hang")
+    async for _ in client.chat.completions.create([question], "qwen-2-5-max", stream=True):
+        break
+    await stopped(scripted, question)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (errors.AuthenticationError, g4f.errors.MissingAuthError),
+        (errors.QueueFullError, g4f.errors.RateLimitError),
+        (errors.RateLimitError, g4f.errors.RateLimitError),
+        (errors.GenerationError, errors.GenerationError),
+    ],
+)
+def test_errors_are_g4fs_where_it_has_them(
+    error: type[Exception], expected: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **options: Any) -> None:
+        raise error("what happened")
+
+    monkeypatch.setattr(Qwen_Qwen_2_5_Max, "create_async_generator", fail)
+    with pytest.raises(expected, match="what happened"):
+        Client(provider=registry.Qwen_Qwen_2_5_Max).chat.completions.create([script()], "")
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [("hf_token", "hf_token"), ("g4f_key", None), ({NAME: "hf_x", "Other": "y"}, "hf_x")],
+)
+def test_only_a_key_for_the_provider_goes_to_the_space(
+    given: Any, sent: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    def look(*args: Any, **options: Any) -> None:
+        seen.append(options["api_key"])
+        raise errors.GenerationError("that is all")
+
+    monkeypatch.setattr(Qwen_Qwen_2_5_Max, "create_async_generator", look)
+    client = Client(provider=registry.Qwen_Qwen_2_5_Max, api_key=given)
+    with pytest.raises(errors.GenerationError):
+        client.chat.completions.create([script()], "")
+    assert seen == [sent]
+
+
+@pytest.fixture(scope="module")
+def http_api(scripted: ScriptedSpace, home: Path) -> Iterator[str]:
+    """The address of g4f's real HTTP API."""
+    options = ["--bind", "127.0.0.1:0", "--no-gui", "--disable-pa-auto-download"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", registry.__name__, "api", *options, "--ignore-cookie-files"],
+        env=os.environ | {"QWEN_GRADIO_SPACE": scripted.url, "PYTHONWARNINGS": "ignore"},
+        cwd=home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    said: list[str] = []
+    running = threading.Event()
+
+    def listen() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(line)
+            if "Uvicorn running on" in line:
+                running.set()
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    try:
+        assert running.wait(2 * PATIENCE), "".join(said[-40:])
+        found = re.search(r"running on \S*(http://[\d.:]+)", "".join(said))
+        assert found
+        yield found[1]
+    finally:
+        process.terminate()
+        process.wait(30)
+        listener.join()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+@pytest.fixture
+def client(http_api: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{http_api}/v1", api_key="secret", max_retries=0) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"model": "qwen-2-5-max"},
+        {"model": "qwen-2.5-max"},
+        {"model": "", "extra_body": {"provider": NAME}},
+    ],
+    ids=["model", "alias", "provider"],
+)
+def test_the_http_api_streams_to_the_openai_client(
+    client: openai.OpenAI, wanted: dict[str, Any]
+) -> None:
+    pieces = ["Hello", ", ", "world"]
+    messages: Any = [script(say=pieces, every=0.2)]
+    arrived: list[float] = []
+    fragments: list[str] = []
+    with client.chat.completions.create(messages=messages, stream=True, **wanted) as chunks:
+        for chunk in chunks:
+            if text := chunk.choices[0].delta.content:
+                fragments.append(text)
+                arrived.append(time.monotonic())
+    assert fragments == pieces
+    assert arrived[-1] - arrived[0] > 0.2
+
+
+def test_the_http_api_answers_as_a_whole(client: openai.OpenAI) -> None:
+    messages: Any = [script(say=["Hello", ", ", "world"])]
+    completion = client.chat.completions.create(model="qwen-2-5-max", messages=messages)
+    assert completion.choices[0].message.content == "Hello, world"
+
+
+def test_the_http_api_lists_the_models_and_the_provider(client: openai.OpenAI) -> None:
+    listed = [model.id for model in client.models.list()]
+    assert {"qwen-2-5-max", "qwen-2.5-max", NAME} <= set(listed)
+
+
+def test_leaving_the_http_apis_stream_stops_the_space(
+    client: openai.OpenAI, scripted: ScriptedSpace
+) -> None:
+    question: Any = script(say=["x"], finish="hang")
+    with client.chat.completions.create(
+        model="qwen-2-5-max", messages=[question], stream=True
+    ) as chunks:
+        assert next(iter(chunks)).choices[0].delta.content == "x"
+    scripted.wait_for("stopped", tag_of(question))
+
+
+def test_the_http_api_says_what_is_wrong_by_its_status(http_api: str) -> None:
+    messages: Any = [script(say=["x"])]
+    with openai.OpenAI(base_url=f"{http_api}/api/{NAME}", api_key="secret", max_retries=0) as api:
+        with pytest.raises(openai.NotFoundError):
+            api.chat.completions.create(model="nope", messages=messages)

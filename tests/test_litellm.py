@@ -1,0 +1,510 @@
+"""LiteLLM asks a real Space: by its functions, its Router and its proxy."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from qwen_gradio import Qwen_Qwen_2_5_Max, errors
+
+from .servers import ScriptedSpace, script, tag_of
+
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else importing it fetches prices
+
+import litellm
+
+from qwen_gradio.registries import litellm as registry
+
+pytestmark = [
+    pytest.mark.anyio,
+    # Of LiteLLM's own types, when it first makes models of them.
+    pytest.mark.filterwarnings("ignore:Items? '.*' on TypedDict class:UserWarning"),
+]
+
+MODEL = "qwen-gradio/qwen-2-5-max"
+NOBODY = "http://127.0.0.1:9"
+STARTING = 120.0
+"""Seconds in which the proxy must have started; it imports for long."""
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # LiteLLM has no other
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(litellm, "custom_provider_map", [])
+    monkeypatch.setattr(litellm, "suppress_debug_info", True)
+    registry.register()
+
+
+@pytest.fixture
+def silent_space() -> Iterator[str]:
+    """A server that takes connections and never says anything."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def ask(space: ScriptedSpace, *messages: dict[str, Any], **options: Any) -> Any:
+    return litellm.completion(
+        **{"model": MODEL, "messages": list(messages), "api_base": space.url, **options}
+    )
+
+
+async def aask(space: ScriptedSpace, *messages: dict[str, Any], **options: Any) -> Any:
+    return await litellm.acompletion(
+        **{"model": MODEL, "messages": list(messages), "api_base": space.url, **options}
+    )
+
+
+def texts(chunks: Any) -> list[str]:
+    return [text for chunk in chunks if (text := chunk.choices[0].delta.content)]
+
+
+async def atexts(chunks: AsyncIterator[Any]) -> list[str]:
+    return texts([chunk async for chunk in chunks])
+
+
+async def stopped(space: ScriptedSpace, question: dict[str, Any]) -> None:
+    await asyncio.to_thread(space.wait_for, "stopped", tag_of(question))
+
+
+def test_registering_again_changes_nothing() -> None:
+    before = list(litellm.custom_provider_map)
+    registry.register()
+    assert litellm.custom_provider_map == before
+    assert len(before) == 1
+
+
+def test_registering_leaves_other_providers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = {"provider": "other", "custom_handler": litellm.CustomLLM()}
+    monkeypatch.setattr(litellm, "custom_provider_map", [other])
+    registry.register()
+    assert litellm.custom_provider_map[0] is other
+
+
+async def test_whole_replies_come_in_both_ways(scripted: ScriptedSpace) -> None:
+    question = script(say=["Hello", ", ", "world"])
+    for response in (ask(scripted, question), await aask(scripted, question)):
+        assert response.choices[0].message.content == "Hello, world"
+        assert response.choices[0].finish_reason == "stop"
+
+
+async def test_fragments_come_one_by_one_in_both_ways(scripted: ScriptedSpace) -> None:
+    question = script(say=["Hello", ", ", "world"], every=0.1)
+    assert texts(ask(scripted, question, stream=True)) == ["Hello", ", ", "world"]
+    chunks = await aask(scripted, question, stream=True)
+    assert await atexts(chunks) == ["Hello", ", ", "world"]
+
+
+async def test_a_fragment_is_there_while_the_space_still_works(scripted: ScriptedSpace) -> None:
+    question = script(say=["first"], finish="hang")
+    async for chunk in await aask(scripted, question, stream=True):
+        assert chunk.choices[0].delta.content == "first"
+        break
+    await stopped(scripted, question)
+
+
+async def test_a_whole_reply_is_the_final_text(scripted: ScriptedSpace) -> None:
+    question = script(text=["Thinking...", "The answer is 4"], every=0.1)
+    response = await aask(scripted, question)
+    assert response.choices[0].message.content == "The answer is 4"
+
+
+async def test_the_space_is_that_of_the_environment_without_api_base(
+    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QWEN_GRADIO_SPACE", scripted.url)
+    response = await litellm.acompletion(model=MODEL, messages=[script(say=["here"])])
+    assert response.choices[0].message.content == "here"
+
+
+def test_api_key_is_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, Any] = {}
+
+    def look(model: str, messages: Any, **options: Any) -> None:
+        seen.update(options)
+        raise errors.QueueFullError("that is all")
+
+    monkeypatch.setattr(Qwen_Qwen_2_5_Max, "create_async_generator", look)
+    with pytest.raises(litellm.ServiceUnavailableError):
+        litellm.completion(
+            model=MODEL, messages=[script()], api_base="a/b", api_key="hf_x", timeout=7
+        )
+    assert (seen["space"], seen["api_key"], seen["timeout"]) == ("a/b", "hf_x", 7)
+
+
+@pytest.mark.parametrize("end", ["break", "close"])
+async def test_leaving_a_stream_stops_the_space(scripted: ScriptedSpace, end: str) -> None:
+    question = script(say=["x"], finish="hang")
+    chunks = ask(scripted, question, stream=True)
+    assert next(chunks).choices[0].delta.content == "x"
+    del chunks
+    await stopped(scripted, question)
+    question = script(say=["x"], finish="hang")
+    stream = await aask(scripted, question, stream=True)
+    async for _ in stream:
+        break
+    if end == "close":
+        await stream.aclose()
+    else:
+        del stream
+    await stopped(scripted, question)
+
+
+async def test_cancelling_stops_the_space(scripted: ScriptedSpace) -> None:
+    question = script(say=["x"], finish="hang")
+    asking = asyncio.create_task(aask(scripted, question))
+    await asyncio.to_thread(scripted.wait_for, "started", tag_of(question))
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await stopped(scripted, question)
+
+
+async def test_blocking_calls_work_inside_a_running_loop_and_leave_no_thread(
+    scripted: ScriptedSpace,
+) -> None:
+    ask(scripted, script(say=["warm"]))
+    assert texts(ask(scripted, script(say=["a", "b"], every=0.1), stream=True)) == ["a", "b"]
+    names = [thread.name for thread in threading.enumerate()]
+    assert "qwen_gradio loop" not in names
+
+
+async def test_usage_is_counted_and_the_same_in_both_forms(scripted: ScriptedSpace) -> None:
+    question = script(say=["The capital ", "of France ", "is Paris."], every=0.1)
+    usage = (await aask(scripted, question)).usage
+    assert usage.completion_tokens == litellm.token_counter(
+        model="qwen-2-5-max", text="The capital of France is Paris.", count_response_tokens=True
+    )
+    assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens > 0
+    chunks = await aask(scripted, question, stream=True, stream_options={"include_usage": True})
+    streamed = [chunk.usage async for chunk in chunks if getattr(chunk, "usage", None)]
+    assert streamed[-1].completion_tokens == usage.completion_tokens
+
+
+async def test_a_reply_ends_before_a_stop_text_and_the_space_is_stopped(
+    scripted: ScriptedSpace,
+) -> None:
+    question = script(say=["one, t", "wo, ", "END of it", " more"], finish="hang")
+    chunks = await aask(scripted, question, stream=True, stop=["END", "never"])
+    assert "".join(await atexts(chunks)) == "one, two, "
+    await stopped(scripted, question)
+    response = await aask(scripted, script(say=["one ", "E", "ND two"]), stop="END")
+    assert response.choices[0].message.content == "one "
+
+
+def test_a_stop_text_in_pieces_is_found_and_its_beginning_alone_is_not() -> None:
+    cut = registry.Cut(["<end>"])
+    assert [cut.take(text) for text in ("a<", "en", "d b<e", "nd>c")] == ["a", "", "<end b", ""]
+    assert (cut.done, cut.rest()) == (True, "")
+    cut = registry.Cut("\n\n")
+    assert [cut.take("a\n"), cut.rest(), cut.done] == ["a", "\n", False]
+    assert registry.Cut("").take("a") == registry.Cut(None).take("a") == "a"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (errors.InvalidMessagesError, litellm.BadRequestError),
+        (errors.ModelNotFoundError, litellm.NotFoundError),
+        (errors.SpaceUnavailableError, litellm.ServiceUnavailableError),
+        (errors.SpaceInterfaceError, litellm.NotFoundError),
+        (errors.AuthenticationError, litellm.AuthenticationError),
+        (errors.QueueFullError, litellm.ServiceUnavailableError),
+        (errors.RateLimitError, litellm.RateLimitError),
+        (errors.GenerationError, litellm.InternalServerError),
+        (errors.StreamInterruptedError, litellm.APIConnectionError),
+        (errors.StreamTimeoutError, litellm.Timeout),
+    ],
+)
+async def test_each_error_is_one_of_litellms(
+    error: type[errors.QwenGradioError],
+    expected: type[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*args: Any, **options: Any) -> None:
+        raise error("what happened")
+
+    monkeypatch.setattr(Qwen_Qwen_2_5_Max, "create_async_generator", fail)
+    for stream in (False, True):
+        with pytest.raises(expected, match="what happened") as caught:
+            litellm.completion(model=MODEL, messages=[script()], stream=stream)
+        assert isinstance(caught.value.__cause__, error)
+        with pytest.raises(expected, match="what happened"):
+            await litellm.acompletion(model=MODEL, messages=[script()], stream=stream)
+
+
+def test_every_error_has_its_counterpart() -> None:
+    ours = set(errors.QwenGradioError.__subclasses__())
+    assert ours <= set(registry.ERRORS)
+
+
+async def test_errors_of_a_real_space_arrive_as_litellms(scripted: ScriptedSpace) -> None:
+    with pytest.raises(litellm.InternalServerError, match="out of words"):
+        await aask(scripted, script(say=["a"], finish="fail"))
+    with pytest.raises(litellm.ServiceUnavailableError, match="cannot be reached"):
+        await aask(scripted, script(say=["a"]), api_base=NOBODY)
+    with pytest.raises(litellm.ServiceUnavailableError, match="cannot be reached"):
+        ask(scripted, script(say=["a"]), api_base=NOBODY, stream=True)
+    with pytest.raises(litellm.NotFoundError, match="no model 'nope'"):
+        await aask(scripted, script(say=["a"]), model="qwen-gradio/nope")
+
+
+async def test_how_long_to_wait_is_told_to_litellm(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any, **options: Any) -> None:
+        error = errors.RateLimitError("slowly")
+        error.retry_after = 7.0
+        raise error
+
+    monkeypatch.setattr(Qwen_Qwen_2_5_Max, "create_async_generator", fail)
+    with pytest.raises(litellm.RateLimitError) as caught:
+        await litellm.acompletion(model=MODEL, messages=[script()])
+    assert caught.value.response.headers["retry-after"] == "7"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_timeout_is_honoured(scripted: ScriptedSpace, stream: bool) -> None:
+    question = script(say=["x"], finish="hang")
+
+    async def read() -> None:
+        reply = await aask(scripted, question, timeout=0.5, stream=stream)
+        await atexts(reply)
+
+    with pytest.raises(litellm.Timeout):
+        await read()
+    await stopped(scripted, question)
+    with pytest.raises(litellm.Timeout):
+        list(ask(scripted, script(say=["x"], finish="hang"), timeout=0.5, stream=stream))
+
+
+async def test_a_long_stream_may_take_longer_than_timeout(scripted: ScriptedSpace) -> None:
+    question = script(say=list("abcdefgh"), every=0.2)
+    chunks = await aask(scripted, question, timeout=1, stream=True)
+    assert "".join(await atexts(chunks)) == "abcdefgh"
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}]},
+        {"functions": [{"name": "f", "parameters": {}}]},
+        {"n": 2},
+        {"response_format": {"type": "json_object"}},
+        {"logprobs": True},
+        {"logit_bias": {"50256": -100}},
+        {"modalities": ["text", "audio"]},
+        {"space": "http://127.0.0.1:9"},
+        {"proxy": "http://127.0.0.1:9"},
+    ],
+    ids=lambda option: next(iter(option)),
+)
+async def test_what_a_text_chat_cannot_do_is_refused(option: dict[str, Any]) -> None:
+    for stream in (False, True):
+        with pytest.raises(litellm.UnsupportedParamsError, match=next(iter(option))):
+            litellm.completion(
+                model=MODEL, messages=[script()], api_base=NOBODY, stream=stream, **option
+            )
+        with pytest.raises(litellm.UnsupportedParamsError, match=next(iter(option))):
+            await litellm.acompletion(
+                model=MODEL, messages=[script()], api_base=NOBODY, stream=stream, **option
+            )
+
+
+async def test_images_and_tool_results_are_refused() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    for message in (
+        {"role": "user", "content": [image]},
+        {"role": "tool", "tool_call_id": "1", "content": "4"},
+    ):
+        with pytest.raises(litellm.BadRequestError):
+            await litellm.acompletion(model=MODEL, messages=[message], api_base=NOBODY)
+
+
+async def test_what_asks_for_nothing_special_is_no_error(scripted: ScriptedSpace) -> None:
+    response = await aask(
+        scripted, script(say=["x"]), n=1, tools=[], response_format={"type": "text"}, logprobs=False
+    )
+    assert response.choices[0].message.content == "x"
+
+
+async def test_drop_params_leaves_out_what_would_be_refused(scripted: ScriptedSpace) -> None:
+    response = await aask(scripted, script(say=["x"]), n=2, drop_params=True)
+    assert response.choices[0].message.content == "x"
+
+
+async def test_sampling_options_are_ignored_with_one_debug_line(
+    scripted: ScriptedSpace, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "qwen_gradio"):
+        await aask(scripted, script(say=["x"]), seed=1, presence_penalty=0.5)
+    lines = [r.getMessage() for r in caplog.records if r.name == "qwen_gradio"]
+    assert [line for line in lines if "presence_penalty, seed" in line] == lines
+    assert len(lines) == 1
+
+
+def router(space: ScriptedSpace, broken: str, **options: Any) -> litellm.Router:
+    """Two deployments, of which the one asked first is broken."""
+    return litellm.Router(
+        model_list=[
+            {
+                "model_name": "first",
+                "litellm_params": {"model": MODEL, "api_base": broken, **options},
+            },
+            {"model_name": "second", "litellm_params": {"model": MODEL, "api_base": space.url}},
+        ],
+        fallbacks=[{"first": ["second"]}],
+        num_retries=0,
+        disable_cooldowns=True,
+    )
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_router_falls_back_from_a_space_that_is_gone(
+    scripted: ScriptedSpace, stream: bool
+) -> None:
+    messages = [script(say=["a", "b"], every=0.1)]
+    reply = await router(scripted, NOBODY).acompletion("first", messages, stream=stream)
+    assert (await atexts(reply) if stream else reply.choices[0].message.content) in (
+        ["a", "b"],
+        "ab",
+    )
+    reply = router(scripted, NOBODY).completion("first", messages, stream=stream)
+    assert (texts(reply) if stream else reply.choices[0].message.content) in (["a", "b"], "ab")
+
+
+@pytest.mark.parametrize("option", ["timeout", "stream_timeout"])
+async def test_a_router_falls_back_from_a_space_that_hangs(
+    scripted: ScriptedSpace, silent_space: str, option: str
+) -> None:
+    messages = [script(say=["a", "b"], every=0.1)]
+    chunks = await router(scripted, silent_space, **{option: 0.5}).acompletion(
+        "first", messages, stream=True
+    )
+    assert await atexts(chunks) == ["a", "b"]
+
+
+async def test_a_router_asks_again(
+    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Qwen_Qwen_2_5_Max.create_async_generator
+    failed: list[str] = []
+
+    def full_at_first(*args: Any, **options: Any) -> Any:
+        if not failed:
+            failed.append("once")
+            raise errors.QueueFullError("full")
+        return real(*args, **options)
+
+    monkeypatch.setattr(Qwen_Qwen_2_5_Max, "create_async_generator", full_at_first)
+    asking = litellm.Router(
+        model_list=[
+            {"model_name": "it", "litellm_params": {"model": MODEL, "api_base": scripted.url}}
+        ],
+        num_retries=1,
+        disable_cooldowns=True,
+    )
+    reply = await asking.acompletion("it", [script(say=["a", "b"])])
+    assert reply.choices[0].message.content == "ab"
+    assert failed == ["once"]
+
+
+@pytest.fixture(scope="module")
+def proxy(
+    scripted: ScriptedSpace, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[openai.OpenAI]:
+    """The real proxy, with the configuration that the registry's file documents."""
+    assert registry.__doc__ is not None
+    text = inspect.cleandoc(registry.__doc__).split("`LITELLM_MASTER_KEY`:")[1]
+    config = tmp_path_factory.mktemp("proxy") / "config.yaml"
+    config.write_text(inspect.cleandoc(text))
+    key = f"sk-{secrets.token_hex(32)}"
+    options = ["--host", "127.0.0.1", "--port", "0", "--telemetry", "False"]
+    process = subprocess.Popen(
+        [Path(sys.executable).with_name("litellm"), "--config", config, *options],
+        env=os.environ | {"QWEN_GRADIO_SPACE": scripted.url, "LITELLM_MASTER_KEY": key},
+        cwd=config.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    said: list[str] = []
+    url = threading.Event()
+
+    def listen() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(line)
+            if "Uvicorn running on" in line:
+                url.set()
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    try:
+        assert url.wait(STARTING), "".join(said[-40:])
+        found = re.search(r"running on \S*(http://[\d.:]+)", "".join(said))
+        assert found
+        with openai.OpenAI(base_url=f"{found[1]}/v1", api_key=key, max_retries=0) as client:
+            yield client
+    finally:
+        process.terminate()
+        process.wait(30)
+        listener.join()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def test_the_proxy_streams_to_the_openai_client(proxy: openai.OpenAI) -> None:
+    pieces = ["Hello", ", ", "world"]
+    messages: Any = [script(say=pieces, every=0.2)]
+    arrived: list[float] = []
+    fragments: list[str] = []
+    with proxy.chat.completions.create(
+        model="qwen-2-5-max", messages=messages, stream=True
+    ) as chunks:
+        for chunk in chunks:
+            if text := chunk.choices[0].delta.content:
+                fragments.append(text)
+                arrived.append(time.monotonic())
+    assert fragments == pieces
+    assert arrived[-1] - arrived[0] > 0.2
+
+
+def test_the_proxy_answers_as_a_whole(proxy: openai.OpenAI) -> None:
+    assert [model.id for model in proxy.models.list()] == ["qwen-2-5-max"]
+    messages: Any = [script(say=["Hello", ", ", "world"])]
+    completion = proxy.chat.completions.create(model="qwen-2-5-max", messages=messages)
+    assert completion.choices[0].message.content == "Hello, world"
+
+
+def test_leaving_the_proxys_stream_stops_the_space(
+    proxy: openai.OpenAI, scripted: ScriptedSpace
+) -> None:
+    question: Any = script(say=["x"], finish="hang")
+    with proxy.chat.completions.create(
+        model="qwen-2-5-max", messages=[question], stream=True
+    ) as chunks:
+        assert next(iter(chunks)).choices[0].delta.content == "x"
+    scripted.wait_for("stopped", tag_of(question))
+
+
+def test_the_proxy_refuses_what_a_text_chat_cannot_do(proxy: openai.OpenAI) -> None:
+    messages: Any = [script(say=["x"])]
+    with pytest.raises(openai.BadRequestError, match="without n"):
+        proxy.chat.completions.create(model="qwen-2-5-max", messages=messages, n=2)
