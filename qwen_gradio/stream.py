@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from types import TracebackType
 from typing import Any
 
@@ -173,8 +173,8 @@ class _Loop(AsyncIterator[str]):
     def __init__(self, stream: FragmentStream) -> None:
         self._stream = stream
 
-    async def __anext__(self) -> str:
-        return await self._stream.__anext__()
+    def __anext__(self) -> Coroutine[Any, Any, str]:
+        return self._stream.__anext__()
 
     def __del__(self) -> None:
         self._stream._close()
