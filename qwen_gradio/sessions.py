@@ -8,6 +8,7 @@ so nothing lags. `tests/test_gradio_client.py` pins each inside that this relies
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import deque
@@ -32,10 +33,14 @@ from .replies import Reply
 from .spaces import Access, ChatEndpoint, address_of, chat_endpoint, is_url
 from .updates import Progress, StatusUpdate, Update
 
+logger = logging.getLogger(__package__)
+
 READ_AGAIN_AFTER = 60.0
 """Seconds for which a Space is taken to be what it said it is; it may be restarted as another."""
 MAX_SPACES = 32
 """More Spaces than this are not remembered."""
+CANCEL_TIMEOUT = 4.0
+"""Seconds in which a Space is to answer that it has stopped."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,8 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
 
         :raises QwenGradioError: if it cannot be asked, or does not reply to the end.
         """
+        if unknown := self.chat.not_called(prompt.options):
+            logger.debug("%s has no inputs for %s", self.chat.api_name, ", ".join(unknown))
         with replying(self.connection.space):
             arguments = self.chat.arguments(prompt)
             self.submit(*arguments, fn_index=self.chat.fn_index).result()
@@ -379,7 +386,6 @@ def _start_afresh() -> None:
     _spaces.clear()
 
 
-CANCEL_TIMEOUT = 4.0
 _spaces: dict[Access, Space] = {}
 _lock = Lock()
 _hub_headers = gradio_client.client.build_hf_headers

@@ -7,7 +7,7 @@ and returns is read from what the app tells of itself, so that `space=` takes an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
@@ -83,9 +83,8 @@ class ChatEndpoint:
 
         :raises SpaceInterfaceError: if `prompt.inputs` has one that this endpoint has not.
         """
-        for name in prompt.inputs:
-            if not any(parameter.is_called(name) for parameter in self.parameters):
-                raise SpaceInterfaceError(f"There is no input {name!r} in {self}")
+        if unknown := self.not_called(prompt.inputs):
+            raise SpaceInterfaceError(f"There is no input {unknown[0]!r} in {self}")
         uses = {parameter.use for parameter in self.parameters}
         query, turns = prompt.query_and_history(history="history" in uses, system="system" in uses)
         if "query" not in uses:  # then the question is the last turn of the history
@@ -106,6 +105,10 @@ class ChatEndpoint:
             return values.get(parameter.use, parameter.default)
 
         return [value(parameter) for parameter in self.parameters]
+
+    def not_called(self, names: Iterable[str]) -> list[str]:
+        """Those of the names that no parameter is called."""
+        return [name for name in names if not any(p.is_called(name) for p in self.parameters)]
 
     def __str__(self) -> str:
         """How it is called, for people."""

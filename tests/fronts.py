@@ -27,10 +27,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Forward:
-    """Pass the request on, and back `limit` bytes of the answer, with a `pause` after each KB."""
+    """Pass the request on after `wait` seconds, and back `limit` bytes of the answer, with `pause`
+    seconds after each KB.
+    """
 
     limit: int | None = None
     pause: float = 0
+    wait: float = 0
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,7 @@ class Front:
         body: bytes,
         writer: asyncio.StreamWriter,
     ) -> None:
+        await asyncio.sleep(told.wait)
         upstream, to_upstream = await asyncio.open_connection(
             self.upstream.hostname, self.upstream.port
         )
@@ -145,3 +149,34 @@ class Front:
             to_upstream.close()
             with suppress(OSError):
                 await to_upstream.wait_closed()
+
+
+class SocksFront(Front):
+    """A SOCKS5 proxy (RFC 1928) without a login, which takes every name to be one Space's."""
+
+    def __init__(self, upstream: str) -> None:
+        super().__init__(lambda request: Forward(), upstream)
+        self.names: list[str] = []
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        _, methods = await reader.readexactly(2)
+        await reader.readexactly(methods)
+        writer.write(b"\x05\x00")
+        *_, kind = await reader.readexactly(4)
+        assert kind == 3, "the client resolved the name by itself"
+        (length,) = await reader.readexactly(1)
+        self.names.append((await reader.readexactly(length)).decode())
+        await reader.readexactly(2)
+        upstream, to_upstream = await asyncio.open_connection(
+            self.upstream.hostname, self.upstream.port
+        )
+        writer.write(b"\x05\x00\x00\x01" + bytes(6))
+
+        async def pipe(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            with suppress(OSError):
+                while data := await source.read(2**16):
+                    sink.write(data)
+                    await sink.drain()
+            sink.close()
+
+        await asyncio.gather(pipe(reader, to_upstream), pipe(upstream, writer))

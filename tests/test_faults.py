@@ -33,7 +33,7 @@ from qwen_gradio import (
 )
 from qwen_gradio.stream import FragmentStream
 
-from .fronts import Behaviour, Endless, Forward, Front, Request, answer
+from .fronts import Behaviour, Endless, Forward, Front, Request, SocksFront, answer
 from .servers import PATIENCE, ScriptedSpace, script, tag_of
 
 pytestmark = pytest.mark.anyio
@@ -346,6 +346,25 @@ async def test_every_request_goes_through_the_proxy(scripted: ScriptedSpace) -> 
         await anyio.to_thread.run_sync(scripted.wait_for, "stopped", tag_of(question))
         asked = [request.path for request in proxy.requests]
         assert asked == ["/config", "/gradio_api/info", JOIN, EVENTS, CANCEL]
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+async def test_every_request_goes_through_a_socks_proxy(
+    scripted: ScriptedSpace, scheme: str
+) -> None:
+    with SocksFront(scripted.url) as proxy:
+        question = script(say=["x"], finish="hang")
+        through = proxy.url.replace("http", scheme)
+        async for _ in ask("http://only-the-proxy-knows.test", question, proxy=through):
+            break
+        await anyio.to_thread.run_sync(scripted.wait_for, "stopped", tag_of(question))
+        assert set(proxy.names) == {"only-the-proxy-knows.test"}
+
+
+async def test_a_slow_start_is_not_an_error(scripted: ScriptedSpace) -> None:
+    # 6 seconds, as httpx and gradio_client give up after 5 unless told otherwise.
+    with Front(misbehaving(JOIN, Forward(wait=6)), scripted.url) as front:
+        assert await ask(front.url, script(say=["x"])).text() == "x"
 
 
 async def test_a_token_goes_to_the_space_alone_and_into_no_error(
