@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import socket
 import threading
 from collections import deque
@@ -23,6 +22,7 @@ from qwen_gradio.sessions import Session, Space, _Endpoint, _Events
 from qwen_gradio.spaces import Access
 from qwen_gradio.updates import Update
 
+from .fronts import Forward, Front
 from .servers import ScriptedSpace, script
 
 
@@ -118,21 +118,16 @@ def test_a_reply_takes_one_thread_and_no_pool(space: Space) -> None:
     assert not asked.heartbeat.is_alive()
 
 
-def test_a_space_is_asked_about_itself_once(space: Space, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "httpx")
-
-    def requests() -> list[str]:
-        asked = session(space)
-        asked.ask(prompt_from([script(say=["x"])]))
-        asked.close()
-        # Threads of earlier tests may still be telling a Space to stop.
-        own = [r for r in caplog.records if r.name == "httpx" and r.threadName == "MainThread"]
-        caplog.clear()
-        return [record.args[1].path for record in own]  # type: ignore[index, union-attr]
-
+def test_a_space_is_asked_about_itself_once(scripted: ScriptedSpace) -> None:
+    with Front(lambda request: Forward(), scripted.url) as front:
+        space = Space(Access(front.url))
+        for _ in range(2):
+            asked = session(space)
+            asked.ask(prompt_from([script(say=["x"])]))
+            asked.close()
     joined = ["/gradio_api/queue/join", "/gradio_api/queue/data"]
-    assert requests() == ["/config", "/gradio_api/info", *joined]
-    assert requests() == joined
+    paths = [request.path for request in front.requests]
+    assert paths == ["/config", "/gradio_api/info", *joined, *joined]
 
 
 def test_a_reply_takes_one_connection(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
