@@ -132,7 +132,7 @@ def test_fragments_are_written_as_they_come_and_ctrl_c_stops_the_space(
         (["-o", "speed", "3", "hi"], "speed"),
         (["--schema", "name, age int", "hi"], "does not support schemas"),
         (["-T", "llm_version", "hi"], "does not support tools"),
-        (["--at", __file__, "image/png", "hi"], "does not support attachments"),
+        (["--at", __file__, "image/png", "hi"], "attachments"),
         ([query(say=["so far"], every=0.1, finish="fail")], "the model is out of words"),
         (["-o", "timeout", "2", query(say=["x"], finish="hang")], "timeout=2"),
     ],
