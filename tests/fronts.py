@@ -179,4 +179,9 @@ class SocksFront(Front):
                     await sink.drain()
             sink.close()
 
-        await asyncio.gather(pipe(reader, to_upstream), pipe(upstream, writer))
+        try:
+            await asyncio.gather(pipe(reader, to_upstream), pipe(upstream, writer))
+        finally:
+            to_upstream.close()
+            with suppress(OSError):
+                await to_upstream.wait_closed()
