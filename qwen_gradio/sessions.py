@@ -27,6 +27,7 @@ from huggingface_hub import constants as hub
 
 from .connections import Connection
 from .errors import AuthenticationError, SpaceInterfaceError, SpaceUnavailableError
+from .events import MAX_BYTES
 from .faults import connecting, replying
 from .messages import Prompt
 from .replies import Reply
@@ -309,6 +310,10 @@ class _Updates:
             raise SpaceInterfaceError(
                 f"{self._space} replied in a form that is not a chat: {error}"
             ) from error
+        if len(self.reply.text) > MAX_BYTES:
+            raise SpaceInterfaceError(
+                f"{self._space} replied with more than {MAX_BYTES} characters"
+            )
         if fragment:
             self._report(fragment)
 

@@ -201,6 +201,13 @@ HOSTILE = {
         Endless(STREAM + b'data: {"msg": "process_generating", "output": ["', b"x" * 2**20),
         StreamInterruptedError,
     ),
+    "a reply without end": (
+        Endless(
+            STREAM + output("", [["?", ""]], ""),
+            output([], [["append", [0, 1], "x" * 2**20]], []),
+        ),
+        SpaceInterfaceError,
+    ),
     "a compressed bomb": (
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n"
         + gzip.compress(b"data: " + b"x" * 10**8),
