@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -60,7 +60,7 @@ class Front:
     def __init__(self, behave: Behaviour, upstream: str = "http://127.0.0.1:9") -> None:
         self.behave = behave
         self.upstream = urlsplit(upstream)
-        self.requests: list[Request] = []
+        self.requests: MutableSequence[Request] = []
         self._tasks: set[asyncio.Task[None] | None] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)

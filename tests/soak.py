@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from pathlib import Path
 
 import anyio
@@ -106,6 +106,7 @@ async def soak(seconds: float) -> tuple[Counter[str], dict[str, float], dict[str
         return held()
 
     with Front(misbehave, f"http://127.0.0.1:{port}") as front:
+        front.requests = deque(maxlen=100)  # all of them would be what grows
         for stage_ends in (time.monotonic() + seconds / 10, ends):
             async with anyio.create_task_group() as tasks:
 
