@@ -63,7 +63,7 @@ def test_a_chat_interface_gets_the_whole_chat(gradio: str, form: str) -> None:
         assert told == {"message": f"System: Be brief.\nUser: {LINES}"}
 
 
-@pytest.mark.parametrize(("gradio", "form"), [("5.49.1", "messages"), ("6", "messages")])
+@gradios
 def test_a_multimodal_box_gets_text(gradio: str, form: str) -> None:
     with zoo(gradio, form, "multimodal") as space:
         assert asked(Qwen_Qwen_2_5_Max, space)["message"].endswith(LINES)
