@@ -344,7 +344,7 @@ class _InThisThread(Executor):
 
 
 class _Token(str):
-    """A token that `_headers_of_session` knows to be a session's; empty for none."""
+    """A token that `_build_headers` knows to be a session's; empty for none."""
 
 
 def _build_headers(*args: Any, token: Any = None, **kwargs: Any) -> dict[str, str]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 import threading
 import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +47,54 @@ def python_with(gradio: str) -> str:
             subprocess.run([uv, "pip", "install", "-q", "--python", python, *wanted], check=True)
             (home / "complete").touch()
     return str(python)
+
+
+def free_port() -> int:
+    """A port on loopback at which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def uvicorn_at(
+    command: Sequence[str | Path],
+    environment: Mapping[str, str],
+    folder: Path,
+    patience: float = 2 * PATIENCE,
+) -> Iterator[str]:
+    """Run a command that serves HTTP with uvicorn, and give the URL that it says it has."""
+    process = subprocess.Popen(
+        command,
+        env=os.environ | environment,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    said: list[str] = []
+    running = threading.Event()
+
+    def listen() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(line)
+            if "Uvicorn running on" in line:
+                running.set()
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    try:
+        assert running.wait(patience), "".join(said[-40:])
+        found = re.search(r"running on \S*(http://[\d.:]+)", "".join(said))
+        assert found
+        yield found[1]
+    finally:
+        process.terminate()
+        process.wait(30)
+        listener.join()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 class ScriptedSpace:

@@ -23,8 +23,7 @@ import anyio
 from qwen_gradio import Qwen_Qwen_2_5_Max, QwenGradioError
 
 from .fronts import Forward, Front, Request, answer
-from .servers import ScriptedSpace, script
-from .test_faults import free_port
+from .servers import ScriptedSpace, free_port, script
 
 WORKERS = 12
 LONGEST = 60.0

@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -34,7 +33,7 @@ from qwen_gradio import (
 from qwen_gradio.stream import FragmentStream
 
 from .fronts import Behaviour, Endless, Forward, Front, Request, SocksFront, answer
-from .servers import PATIENCE, ScriptedSpace, script, tag_of
+from .servers import PATIENCE, ScriptedSpace, free_port, script, tag_of
 
 pytestmark = pytest.mark.anyio
 
@@ -56,12 +55,6 @@ def scripted_space(*options: str) -> Iterator[ScriptedSpace]:
     finally:
         space.process.send_signal(signal.SIGCONT)
         space.close()
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def misbehaving(path: str, told: bytes | Forward | Endless, times: int = 10**6) -> Behaviour:

@@ -5,11 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import json
-import os
-import re
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -26,7 +22,7 @@ from g4f.Provider import ProviderUtils, RetryProvider
 from qwen_gradio import Qwen_Qwen_2_5_Max, errors
 from qwen_gradio.registries import g4f as registry
 
-from .servers import PATIENCE, ScriptedSpace, script, tag_of
+from .servers import ScriptedSpace, script, tag_of, uvicorn_at
 
 pytestmark = pytest.mark.anyio
 
@@ -291,37 +287,10 @@ def test_only_a_key_for_the_provider_goes_to_the_space(
 def http_api(scripted: ScriptedSpace, home: Path) -> Iterator[str]:
     """The address of g4f's real HTTP API."""
     options = ["--bind", "127.0.0.1:0", "--no-gui", "--disable-pa-auto-download"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", registry.__name__, "api", *options, "--ignore-cookie-files"],
-        env=os.environ | {"QWEN_GRADIO_SPACE": scripted.url, "PYTHONWARNINGS": "ignore"},
-        cwd=home,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    said: list[str] = []
-    running = threading.Event()
-
-    def listen() -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            said.append(line)
-            if "Uvicorn running on" in line:
-                running.set()
-
-    listener = threading.Thread(target=listen)
-    listener.start()
-    try:
-        assert running.wait(2 * PATIENCE), "".join(said[-40:])
-        found = re.search(r"running on \S*(http://[\d.:]+)", "".join(said))
-        assert found
-        yield found[1]
-    finally:
-        process.terminate()
-        process.wait(30)
-        listener.join()
-        assert process.stdout is not None
-        process.stdout.close()
+    command = [sys.executable, "-m", registry.__name__, "api", *options, "--ignore-cookie-files"]
+    environment = {"QWEN_GRADIO_SPACE": scripted.url, "PYTHONWARNINGS": "ignore"}
+    with uvicorn_at(command, environment, home) as url:
+        yield url
 
 
 @pytest.fixture

@@ -6,10 +6,8 @@ import asyncio
 import inspect
 import logging
 import os
-import re
 import secrets
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -22,7 +20,7 @@ import pytest
 
 from qwen_gradio import Qwen_Qwen_2_5_Max, errors
 
-from .servers import ScriptedSpace, script, tag_of
+from .servers import ScriptedSpace, script, tag_of, uvicorn_at
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else importing it fetches prices
 
@@ -436,38 +434,13 @@ def proxy(
     config.write_text(inspect.cleandoc(text))
     key = f"sk-{secrets.token_hex(32)}"
     options = ["--host", "127.0.0.1", "--port", "0", "--telemetry", "False"]
-    process = subprocess.Popen(
-        [Path(sys.executable).with_name("litellm"), "--config", config, *options],
-        env=os.environ | {"QWEN_GRADIO_SPACE": scripted.url, "LITELLM_MASTER_KEY": key},
-        cwd=config.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    said: list[str] = []
-    url = threading.Event()
-
-    def listen() -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            said.append(line)
-            if "Uvicorn running on" in line:
-                url.set()
-
-    listener = threading.Thread(target=listen)
-    listener.start()
-    try:
-        assert url.wait(STARTING), "".join(said[-40:])
-        found = re.search(r"running on \S*(http://[\d.:]+)", "".join(said))
-        assert found
-        with openai.OpenAI(base_url=f"{found[1]}/v1", api_key=key, max_retries=0) as client:
-            yield client
-    finally:
-        process.terminate()
-        process.wait(30)
-        listener.join()
-        assert process.stdout is not None
-        process.stdout.close()
+    command = [Path(sys.executable).with_name("litellm"), "--config", config, *options]
+    environment = {"QWEN_GRADIO_SPACE": scripted.url, "LITELLM_MASTER_KEY": key}
+    with (
+        uvicorn_at(command, environment, config.parent, patience=STARTING) as url,
+        openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0) as client,
+    ):
+        yield client
 
 
 def test_the_proxy_streams_to_the_openai_client(proxy: openai.OpenAI) -> None:

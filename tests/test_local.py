@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from gradio_client import Client
 from qwen_gradio import Qwen_Qwen_2_5_Max
 from qwen_gradio.stream import FragmentStream
 
-from .servers import PATIENCE
+from .servers import PATIENCE, free_port
 
 CAPITAL = {"role": "user", "content": "What is the capital of France?"}
 
@@ -23,9 +22,7 @@ CAPITAL = {"role": "user", "content": "What is the capital of France?"}
 @pytest.fixture(scope="module")
 def embedded() -> Iterator[str]:
     """The URL of `qwen-gradio serve`, which Ctrl-C then ends."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "qwen_gradio", "serve", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
