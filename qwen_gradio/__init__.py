@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from .provider import Qwen_Qwen_2_5_Max as Qwen_Qwen_2_5_Max
     from .provider import Qwen_Qwen_2_72B as Qwen_Qwen_2_72B
     from .provider import providers as providers
-    from .stream import FragmentStream as FragmentStream
+    from .streams import FragmentStream as FragmentStream
     from .updates import Progress as Progress
     from .updates import StatusUpdate as StatusUpdate
 
 _HOME = {
     "provider": ["Qwen_Qwen_2_5", "Qwen_Qwen_2_5_Max", "Qwen_Qwen_2_72B", "providers"],
-    "stream": ["FragmentStream"],
+    "streams": ["FragmentStream"],
     "updates": ["Progress", "StatusUpdate"],
     "jobs": ["generate_session_hash"],
     "errors": [

@@ -14,7 +14,7 @@ from .errors import AuthenticationError, InvalidMessagesError, ModelNotFoundErro
 from .jobs import Job
 from .messages import History, prompt_from
 from .spaces import Access
-from .stream import FragmentStream
+from .streams import FragmentStream
 from .updates import StatusUpdate
 
 logger = logging.getLogger(__package__)

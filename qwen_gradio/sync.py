@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from anyio.from_thread import start_blocking_portal
 
-from .stream import FragmentStream
+from .streams import FragmentStream
 
 
 def iterate(stream: FragmentStream) -> Generator[str, None, None]:

@@ -30,7 +30,7 @@ from qwen_gradio import (
     StreamInterruptedError,
     StreamTimeoutError,
 )
-from qwen_gradio.stream import FragmentStream
+from qwen_gradio.streams import FragmentStream
 
 from .fronts import Behaviour, Endless, Forward, Front, Request, SocksFront, answer
 from .servers import PATIENCE, ScriptedSpace, free_port, script, tag_of

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from qwen_gradio import GenerationError, Qwen_Qwen_2_5_Max
-from qwen_gradio.stream import FragmentStream
+from qwen_gradio.streams import FragmentStream
 from qwen_gradio.sync import iterate, read
 
 from .servers import PATIENCE, ScriptedSpace, script, tag_of

@@ -22,7 +22,7 @@ from pydantic import ConfigDict, Field, SecretStr
 
 from ..messages import History
 from ..provider import Qwen_Qwen_2_5_Max
-from ..stream import FragmentStream
+from ..streams import FragmentStream
 from ..sync import iterate, read
 
 PASSED = ("proxy", "timeout", "stream_timeout", "max_retries", "history")

@@ -13,7 +13,7 @@ import llm
 from pydantic import Field
 
 if TYPE_CHECKING:
-    from ..stream import FragmentStream
+    from ..streams import FragmentStream
 
 MODEL = "qwen-2-5-max"
 KEY = "qwen-gradio"

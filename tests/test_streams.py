@@ -17,7 +17,7 @@ from qwen_gradio import (
     StreamInterruptedError,
     StreamTimeoutError,
 )
-from qwen_gradio.stream import FragmentStream
+from qwen_gradio.streams import FragmentStream
 
 from .servers import PATIENCE, ScriptedSpace, script, tag_of
 

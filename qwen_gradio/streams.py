@@ -21,6 +21,8 @@ class FragmentStream(AsyncIterator[str]):
     The question is asked when the stream is first awaited, entered or iterated, and not again. The
     stream runs in the event loop it is iterated in, of asyncio or trio.
 
+    :ivar on_status: called in the event loop with each `StatusUpdate`, as it is read; may be changed.
+
     Leaving the loop over it, `aclose()`, the end of an `async with` block, cancellation, an error
     and, at the latest, garbage collection stop the Space's work on the reply.
     """
@@ -36,7 +38,7 @@ class FragmentStream(AsyncIterator[str]):
         self._job = job
         self._timeout = timeout
         self._stream_timeout = float("inf") if stream_timeout is None else stream_timeout
-        self._on_status = on_status
+        self.on_status = on_status
         self._deadline = float("inf")
         self._ended = False
         self._whole = False
@@ -72,8 +74,8 @@ class FragmentStream(AsyncIterator[str]):
                 if isinstance(update, str):
                     return update
                 if isinstance(update, StatusUpdate):
-                    if self._on_status is not None:
-                        self._on_status(update)
+                    if self.on_status is not None:
+                        self.on_status(update)
                     continue
                 self._ended = True
                 self._whole = update.error is None
