@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .chat import Chat as Chat
     from .errors import AuthenticationError as AuthenticationError
     from .errors import GenerationError as GenerationError
     from .errors import InvalidMessagesError as InvalidMessagesError
@@ -26,12 +27,17 @@ if TYPE_CHECKING:
     from .provider import Qwen_Qwen_2_72B as Qwen_Qwen_2_72B
     from .provider import providers as providers
     from .streams import FragmentStream as FragmentStream
+    from .sync import Fragments as Fragments
+    from .sync import ask as ask
+    from .sync import stream as stream
     from .updates import Progress as Progress
     from .updates import StatusUpdate as StatusUpdate
 
 _HOME = {
     "provider": ["Qwen_Qwen_2_5", "Qwen_Qwen_2_5_Max", "Qwen_Qwen_2_72B", "providers"],
     "streams": ["FragmentStream"],
+    "sync": ["Fragments", "ask", "stream"],
+    "chat": ["Chat"],
     "updates": ["Progress", "StatusUpdate"],
     "jobs": ["generate_session_hash"],
     "errors": [

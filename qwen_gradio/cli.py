@@ -11,9 +11,12 @@ from typing import Annotated, Any, NoReturn
 
 import anyio
 
+from .chat import Chat
 from .errors import QwenGradioError
+from .messages import as_question
 from .provider import Qwen_Qwen_2_5_Max
 from .spaces import Access, address_of
+from .streams import FragmentStream
 from .updates import StatusUpdate
 
 try:
@@ -78,15 +81,16 @@ def ask(
     text = sys.stdin.read() if prompt == "-" else prompt
     if not text.strip():
         raise typer.BadParameter("the question is empty", param_hint="PROMPT")
-    messages = [{"role": "user", "content": text}]
-    if system is not None:
-        messages.insert(0, {"role": "system", "content": system})
     with _chosen(space, local, gguf) as chosen, _reported_errors():
-        anyio.run(
-            _write_reply,
-            messages,
-            {"space": chosen, "api_key": api_key, "proxy": proxy, "timeout": timeout},
+        stream = Qwen_Qwen_2_5_Max.create_async_generator(
+            None,
+            as_question(text, system),
+            space=chosen,
+            api_key=api_key,
+            proxy=proxy,
+            timeout=timeout,
         )
+        anyio.run(_write_reply, stream)
 
 
 @app.command()
@@ -102,9 +106,8 @@ def chat(
     """Have a conversation. /system TEXT, /reset and /quit are understood."""
     with suppress(ImportError):  # there is none on Windows
         import readline  # noqa: F401  # lets `input` edit lines
-    turns: list[dict[str, str]] = []
     with _chosen(space, local, gguf) as chosen:
-        options = {"space": chosen, "api_key": api_key, "proxy": proxy, "timeout": timeout}
+        conversation = Chat(system, chosen, api_key=api_key, proxy=proxy, timeout=timeout)
         if notes.is_terminal:
             notes.print(CHAT_HELP, style="dim")
         for line in _lines():
@@ -112,18 +115,14 @@ def chat(
             if command == "/quit":
                 break
             if command == "/reset":
-                turns = []
+                conversation.reset()
             elif command == "/system":
-                system = rest.strip() or None
+                conversation.system = rest.strip() or None
             elif command.startswith("/"):
                 notes.print(f"There is no {command}. {CHAT_HELP}", markup=False, soft_wrap=True)
             else:
-                asked = [*turns, {"role": "user", "content": line}]
-                first = [] if system is None else [{"role": "system", "content": system}]
-                # A turn that fails leaves the conversation as it was.
                 with suppress(typer.Exit), _reported_errors():
-                    reply = anyio.run(_write_reply, first + asked, {**options, "history": "native"})
-                    turns = [*asked, {"role": "assistant", "content": reply}]
+                    anyio.run(_write_reply, conversation.stream(line))
 
 
 @app.command()
@@ -160,14 +159,14 @@ def serve(
         threading.Event().wait()
 
 
-async def _write_reply(messages: list[dict[str, str]], options: dict[str, Any]) -> str:
-    """Ask, write the fragments of the reply as they come, and return the whole."""
+async def _write_reply(stream: FragmentStream) -> None:
+    """Write the fragments of a reply as they come."""
     waiting = notes.status("Connecting")  # shows nothing unless standard error is a terminal
 
     def show(status: StatusUpdate) -> None:
         waiting.update(escape(str(status)))
 
-    stream = Qwen_Qwen_2_5_Max.create_async_generator(None, messages, on_status=show, **options)
+    stream.on_status = show
     line_is_open = False
     waiting.start()
     try:
@@ -180,7 +179,6 @@ async def _write_reply(messages: list[dict[str, str]], options: dict[str, Any]) 
         waiting.stop()
         if line_is_open:
             sys.stdout.write("\n")
-    return await stream.text()
 
 
 def _lines() -> Iterator[str]:

@@ -69,6 +69,16 @@ def prompt_from(messages: Iterable[Mapping[str, Any]], history: History = "flat"
     return Prompt(turns, system, history == "native")
 
 
+def as_question(
+    question: str | Iterable[Mapping[str, Any]], system: str | None = None
+) -> list[Mapping[str, Any]]:
+    """A question, which may be its text alone, as messages, after the system prompt if any."""
+    before = [] if system is None else [{"role": "system", "content": system}]
+    if isinstance(question, str):
+        return [*before, {"role": "user", "content": question}]
+    return [*before, *_listed(question)]
+
+
 def flat(turns: Sequence[Turn]) -> str:
     """Turns as one text: a single one verbatim, several as lines with their roles."""
     if len(turns) == 1:

@@ -21,7 +21,8 @@ class FragmentStream(AsyncIterator[str]):
     The question is asked when the stream is first awaited, entered or iterated, and not again. The
     stream runs in the event loop it is iterated in, of asyncio or trio.
 
-    :ivar on_status: called in the event loop with each `StatusUpdate`, as it is read; may be changed.
+    :ivar on_status: called in the event loop with each `StatusUpdate`, as it is read; may be set.
+    :ivar on_complete: called there with the whole reply, once that has come; may be set.
 
     Leaving the loop over it, `aclose()`, the end of an `async with` block, cancellation, an error
     and, at the latest, garbage collection stop the Space's work on the reply.
@@ -39,6 +40,7 @@ class FragmentStream(AsyncIterator[str]):
         self._timeout = timeout
         self._stream_timeout = float("inf") if stream_timeout is None else stream_timeout
         self.on_status = on_status
+        self.on_complete: Callable[[str], object] | None = None
         self._deadline = float("inf")
         self._ended = False
         self._whole = False
@@ -81,6 +83,8 @@ class FragmentStream(AsyncIterator[str]):
                 self._whole = update.error is None
                 if update.error is not None:
                     raise update.error
+                if self.on_complete is not None:
+                    self.on_complete(self._job.text)
             except QwenGradioError as error:
                 self._close()
                 self._described(error)

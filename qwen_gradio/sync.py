@@ -3,33 +3,95 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from types import TracebackType
+from typing import Any
 
 from anyio.from_thread import start_blocking_portal
 
+from .messages import as_question
+from .provider import Provider, Qwen_Qwen_2_5_Max
 from .streams import FragmentStream
 
+LOOP = "qwen_gradio loop"
+"""The name of the thread that a stream's event loop runs in here."""
 
-def iterate(stream: FragmentStream) -> Generator[str, None, None]:
-    """The fragments of a reply, each as it comes. Closing the iterator stops the Space.
 
-    The stream runs in an event loop in a thread of its own, which ends with the iterator.
+def ask(
+    question: str | Iterable[Mapping[str, Any]],
+    model: str | None = None,
+    *,
+    system: str | None = None,
+    provider: type[Provider] = Qwen_Qwen_2_5_Max,
+    **options: Any,
+) -> str:
+    """Ask the model, wait for its whole reply, and return that.
 
+    :param question: a text, or the chat so far as messages.
+    :param system: the system prompt.
+    :param options: those of `Provider.create_async_generator`: space, api_key, timeout and so on.
+        `on_status` is called in another thread.
     :raises QwenGradioError: if the reply cannot be had, or not to its end.
     """
+    messages = as_question(question, system)
+    return read(provider.create_async_generator(model, messages, **options))
 
-    async def following() -> str | None:
-        return await anext(stream, None)
 
-    with ExitStack() as opened:
-        portal = opened.enter_context(start_blocking_portal(name="qwen_gradio loop"))
-        opened.callback(portal.call, stream.aclose)
-        # An iterator that is still held when the interpreter exits would wait for a dead thread.
-        atexit.register(opened.close)
-        opened.callback(atexit.unregister, opened.close)
-        while (fragment := portal.call(following)) is not None:
-            yield fragment
+def stream(
+    question: str | Iterable[Mapping[str, Any]],
+    model: str | None = None,
+    *,
+    system: str | None = None,
+    provider: type[Provider] = Qwen_Qwen_2_5_Max,
+    **options: Any,
+) -> Fragments:
+    """Ask the model, and read its reply as it is written. Takes what `ask` takes.
+
+    :raises InvalidMessagesError, ModelNotFoundError: at once.
+    """
+    messages = as_question(question, system)
+    return Fragments(provider.create_async_generator(model, messages, **options))
+
+
+class Fragments(Iterator[str]):
+    """A reply as it is written: an iterator over the fragments of a stream.
+
+    The question is asked when the first fragment is wanted. `close()`, the end of a `with` block
+    and, at the latest, garbage collection stop the Space's work on the reply.
+
+    :ivar stream: the stream itself. It runs in an event loop in a thread of its own, which ends
+        with the iterator.
+    """
+
+    def __init__(self, stream: FragmentStream) -> None:
+        self.stream = stream
+        self._steps = _steps(stream)
+
+    def __next__(self) -> str:
+        """The next fragment.
+
+        :raises QwenGradioError: if the reply cannot be had, or not to its end.
+        """
+        return next(self._steps)
+
+    def close(self) -> None:
+        """Stop the reply, if it is not complete. Does not wait until the Space has stopped."""
+        self._steps.close()
+
+    def __enter__(self) -> Fragments:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Fragments of {self.stream!r}>"
 
 
 def read(stream: FragmentStream) -> str:
@@ -37,5 +99,19 @@ def read(stream: FragmentStream) -> str:
 
     :raises QwenGradioError: if the reply cannot be had, or not to its end.
     """
-    with start_blocking_portal(name="qwen_gradio loop") as portal:
+    with start_blocking_portal(name=LOOP) as portal:
         return portal.call(stream.text)
+
+
+def _steps(stream: FragmentStream) -> Generator[str, None, None]:
+    async def following() -> str | None:
+        return await anext(stream, None)
+
+    with ExitStack() as opened:
+        portal = opened.enter_context(start_blocking_portal(name=LOOP))
+        opened.callback(portal.call, stream.aclose)
+        # An iterator that is still held when the interpreter exits would wait for a dead thread.
+        atexit.register(opened.close)
+        opened.callback(atexit.unregister, opened.close)
+        while (fragment := portal.call(following)) is not None:
+            yield fragment

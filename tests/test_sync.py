@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
 import sys
 import threading
@@ -9,14 +11,15 @@ import threading
 import anyio
 import pytest
 
-from qwen_gradio import GenerationError, Qwen_Qwen_2_5_Max
+import qwen_gradio
+from qwen_gradio import GenerationError, InvalidMessagesError, Qwen_Qwen_2_5_Max
 from qwen_gradio.streams import FragmentStream
-from qwen_gradio.sync import iterate, read
+from qwen_gradio.sync import Fragments, read
 
 from .servers import PATIENCE, ScriptedSpace, script, tag_of
 
 
-def ask(space: ScriptedSpace, question: dict[str, str]) -> FragmentStream:
+def asked(space: ScriptedSpace, question: dict[str, str]) -> FragmentStream:
     return Qwen_Qwen_2_5_Max.create_async_generator(None, [question], space=space.url)
 
 
@@ -26,7 +29,7 @@ def loops() -> list[threading.Thread]:
 
 def test_fragments_come_while_the_space_still_works(scripted: ScriptedSpace) -> None:
     question = script(say=["a", "b"], every=0.2, finish="hang")
-    fragments = iterate(ask(scripted, question))
+    fragments = Fragments(asked(scripted, question))
     assert [next(fragments), next(fragments)] == ["a", "b"]
     assert len(loops()) == 1
     fragments.close()
@@ -36,7 +39,7 @@ def test_fragments_come_while_the_space_still_works(scripted: ScriptedSpace) -> 
 
 def test_leaving_the_loop_stops_the_space(scripted: ScriptedSpace) -> None:
     question = script(say=["x"], finish="hang")
-    for _ in iterate(ask(scripted, question)):
+    for _ in Fragments(asked(scripted, question)):
         break
     scripted.wait_for("stopped", tag_of(question))
     assert loops() == []
@@ -44,20 +47,20 @@ def test_leaving_the_loop_stops_the_space(scripted: ScriptedSpace) -> None:
 
 def test_the_whole_text_leaves_out_what_was_taken_back(scripted: ScriptedSpace) -> None:
     question = script(text=["Thinking...", "The answer"], every=0.1)
-    assert read(ask(scripted, question)) == "The answer"
+    assert read(asked(scripted, question)) == "The answer"
     assert loops() == []
 
 
 @pytest.mark.anyio
 async def test_an_event_loop_may_run_around_it(scripted: ScriptedSpace) -> None:
     await anyio.lowlevel.checkpoint()
-    assert "".join(iterate(ask(scripted, script(say=["a", "b"], every=0.1)))) == "ab"
-    assert read(ask(scripted, script(say=["c"]))) == "c"
+    assert "".join(Fragments(asked(scripted, script(say=["a", "b"], every=0.1)))) == "ab"
+    assert read(asked(scripted, script(say=["c"]))) == "c"
     assert loops() == []
 
 
 def test_errors_come_with_what_had_arrived(scripted: ScriptedSpace) -> None:
-    fragments = iterate(ask(scripted, script(say=["so far"], every=0.1, finish="fail")))
+    fragments = Fragments(asked(scripted, script(say=["so far"], every=0.1, finish="fail")))
     assert next(fragments) == "so far"
     with pytest.raises(GenerationError, match="out of words") as caught:
         next(fragments)
@@ -70,13 +73,57 @@ def test_an_iterator_that_is_still_held_lets_the_interpreter_exit(scripted: Scri
     code = """
 import builtins, sys
 from qwen_gradio import Qwen_Qwen_2_5_Max
-from qwen_gradio.sync import iterate
+from qwen_gradio.sync import Fragments
 messages = [{"role": "user", "content": sys.argv[1]}]
 stream = Qwen_Qwen_2_5_Max.create_async_generator(None, messages, space=sys.argv[2])
-builtins.held = iterate(stream)
+builtins.held = Fragments(stream)
 print(next(builtins.held))
 """
     command = [sys.executable, "-c", code, question["content"], scripted.url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stdout, done.stderr) == (0, "x\n", "")
+    scripted.wait_for("stopped", tag_of(question))
+
+
+def test_a_script_asks_in_one_line(scripted: ScriptedSpace) -> None:
+    assert qwen_gradio.ask("plain words", space=scripted.url) == "plain words"
+    question = script(show="inputs")
+    said = qwen_gradio.ask(question["content"], system="Be brief.", space=scripted.url)
+    assert json.loads(said)[2] == "Be brief."
+    turns = [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}]
+    again = [*turns, {"role": "user", "content": "3"}]
+    assert qwen_gradio.ask(again, space=scripted.url).startswith("User: 1")
+    pieces = ["a", "b"]
+    question = script(say=pieces, every=0.1)
+    assert list(qwen_gradio.stream(question["content"], space=scripted.url)) == pieces
+
+
+@pytest.mark.parametrize("question", [None, 7, {}, [], [7], b"bytes"])
+def test_a_question_that_cannot_be_sent_is_refused_at_once(question: object) -> None:
+    with pytest.raises(InvalidMessagesError):
+        qwen_gradio.stream(question)  # type: ignore[arg-type]
+
+
+def test_the_end_of_a_with_block_stops_the_space(scripted: ScriptedSpace) -> None:
+    question = script(say=["x"], finish="hang")
+    with qwen_gradio.stream([question], space=scripted.url) as fragments:
+        assert next(fragments) == "x"
+        assert "open, 1 characters" in repr(fragments)
+    scripted.wait_for("stopped", tag_of(question))
+    assert list(fragments) == []
+
+
+@pytest.mark.parametrize(
+    "way", ["ask(question, space=space)", "list(stream(question, space=space))"]
+)
+def test_ctrl_c_ends_a_script_and_stops_the_space(scripted: ScriptedSpace, way: str) -> None:
+    question = script(log=["begun"], say=["x"], finish="hang")
+    code = f"import sys; from qwen_gradio import ask, stream; _, question, space = sys.argv; {way}"
+    command = [sys.executable, "-c", code, question["content"], scripted.url]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        scripted.wait_for("started", tag_of(question))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) != 0
+        assert process.stderr is not None
+        assert process.stderr.read().endswith("KeyboardInterrupt\n")
     scripted.wait_for("stopped", tag_of(question))

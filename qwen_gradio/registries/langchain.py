@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import closing
 from typing import Any, NoReturn
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -23,7 +22,7 @@ from pydantic import ConfigDict, Field, SecretStr
 from ..messages import History
 from ..provider import Qwen_Qwen_2_5_Max
 from ..streams import FragmentStream
-from ..sync import iterate, read
+from ..sync import Fragments, read
 
 PASSED = ("proxy", "timeout", "stream_timeout", "max_retries", "history")
 GIVEN = ("temperature", "max_tokens", "top_p", "inputs")
@@ -130,7 +129,7 @@ class ChatQwenGradio(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         cut = self._cut(stop)
-        with closing(iterate(self._ask(messages, kwargs))) as fragments:
+        with Fragments(self._ask(messages, kwargs)) as fragments:
             for fragment in fragments:
                 if text := cut.after(fragment):
                     yield _chunk(text)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -30,7 +30,7 @@ from litellm.types.utils import GenericStreamingChunk, ModelResponse, Usage
 
 from .. import errors
 from ..provider import Provider, Qwen_Qwen_2_5_Max
-from ..sync import iterate, read
+from ..sync import Fragments, read
 
 PROVIDER = "qwen-gradio"
 
@@ -171,7 +171,7 @@ class Reply:
     def chunks(self) -> Generator[GenericStreamingChunk, None, None]:
         with self.errors_as_litellm_has_them():
             self._wait()
-            with closing(iterate(self.stream)) as fragments:
+            with Fragments(self.stream) as fragments:
                 for fragment in fragments:
                     if text := self.cut.take(fragment):
                         yield _chunk(text)

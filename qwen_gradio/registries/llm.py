@@ -52,12 +52,12 @@ class Qwen(_Shared, llm.KeyModel):
         conversation: llm.Conversation | None,
         key: str | None,
     ) -> Iterator[str]:
-        from ..sync import iterate, read
+        from ..sync import Fragments, read
 
         with _errors():
             reply = _ask(prompt, key)
             if stream:
-                yield from iterate(reply)
+                yield from Fragments(reply)
             else:
                 yield read(reply)
 

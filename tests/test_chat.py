@@ -1,0 +1,66 @@
+"""A conversation remembers the turns that were completed, and only those."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from qwen_gradio import Chat, GenerationError, InvalidMessagesError
+
+from .servers import ScriptedSpace, script
+
+pytestmark = pytest.mark.anyio
+
+
+def query(**what: object) -> str:
+    return str(script(**what)["content"])
+
+
+async def test_each_question_is_asked_with_the_turns_before_it(any_gradio: ScriptedSpace) -> None:
+    chat = Chat(system="Be brief.", space=any_gradio.url)
+    assert await chat.ask("one") == "one"
+    assert [fragment async for fragment in chat.stream(query(say=["tw", "o"], every=0.1))] == [
+        "tw",
+        "o",
+    ]
+    question = query(show="inputs")
+    asked, history, system = json.loads(await chat.ask(question))
+    assert (asked, system) == (question, "Be brief.")
+    turns = chat.messages
+    assert [turn["role"] for turn in turns] == ["system", *["user", "assistant"] * 3]
+    assert [turn["content"] for turn in turns][1:3] == ["one", "one"]
+    assert turns[4]["content"] == "two"
+    assert json.dumps(history).count("one") == 2
+
+
+async def test_a_turn_that_fails_or_is_left_is_not_remembered(scripted: ScriptedSpace) -> None:
+    chat = Chat(space=scripted.url)
+    await chat.ask("kept")
+    before = chat.messages
+    with pytest.raises(GenerationError):
+        await chat.ask(query(say=["so far"], finish="fail"))
+    async for _ in chat.stream(query(say=["so far"], finish="hang")):
+        break
+    with pytest.raises(InvalidMessagesError):
+        chat.stream(7)  # type: ignore[arg-type]
+    assert chat.messages == before
+
+
+async def test_a_reset_keeps_the_system_prompt_and_forgets_a_turn_under_way(
+    scripted: ScriptedSpace,
+) -> None:
+    chat = Chat("Be brief.", scripted.url)
+    await chat.ask("forgotten")
+    late = chat.stream("late")
+    chat.reset()
+    assert await late.text() == "late"
+    assert chat.messages == [{"role": "system", "content": "Be brief."}]
+
+
+async def test_what_was_read_of_messages_cannot_change_the_conversation(
+    scripted: ScriptedSpace,
+) -> None:
+    chat = Chat(space=scripted.url)
+    chat.messages.append({"role": "user", "content": "never said"})
+    assert chat.messages == []
