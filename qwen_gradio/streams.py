@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from html import escape
 from types import TracebackType
 from typing import Any
 
@@ -84,7 +85,7 @@ class FragmentStream(AsyncIterator[str]):
                 if update.error is not None:
                     raise update.error
                 if self.on_complete is not None:
-                    self.on_complete(self._job.text)
+                    self.on_complete(self.partial)
             except QwenGradioError as error:
                 self._close()
                 self._described(error)
@@ -93,6 +94,11 @@ class FragmentStream(AsyncIterator[str]):
                 self._close()
                 raise
         raise StopAsyncIteration
+
+    @property
+    def partial(self) -> str:
+        """The reply, as far as it has arrived; it may be ahead of the fragments that were read."""
+        return self._job.text
 
     async def text(self) -> str:
         """Wait for the whole reply, and return it.
@@ -103,7 +109,7 @@ class FragmentStream(AsyncIterator[str]):
         """
         async for _ in self:
             pass
-        return self._job.text
+        return self.partial
 
     async def aclose(self) -> None:
         """Stop the reply, if it is not complete. Does not wait until the Space has stopped."""
@@ -134,8 +140,13 @@ class FragmentStream(AsyncIterator[str]):
 
     def __repr__(self) -> str:
         state = "complete" if self._whole else "closed" if self._ended else "open"
-        arrived = f"{len(self._job.text)} characters"
+        arrived = f"{len(self.partial)} characters"
         return f"<FragmentStream from {self._job.access.space}: {state}, {arrived}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of a stream that is a cell's last line."""
+        how = "" if self._ended else "<br><code>await qwen_gradio.notebook.show(stream)</code>"
+        return f"<code>{escape(repr(self))}</code>{how}"
 
     def _start(self) -> None:
         if not self._job.started and not self._ended:
@@ -164,7 +175,7 @@ class FragmentStream(AsyncIterator[str]):
         return StreamTimeoutError(f"{space} {what}")
 
     def _described(self, error: QwenGradioError) -> QwenGradioError:
-        error.space, error.partial = self._job.access.space, self._job.text
+        error.space, error.partial = self._job.access.space, self.partial
         return error
 
     def _close(self) -> None:

@@ -1,0 +1,147 @@
+"""A reply in a notebook, as Markdown that grows while it is written."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Generator, Sequence
+from functools import cache
+from html import escape
+from typing import Any
+
+import anyio
+from anyio.from_thread import start_blocking_portal
+
+from .errors import QwenGradioError
+from .streams import FragmentStream
+from .sync import LOOP, Fragments
+from .updates import StatusUpdate
+
+try:
+    from IPython.display import display
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+    from mdit_py_plugins.dollarmath import dollarmath_plugin
+    from mdit_py_plugins.texmath import texmath_plugin
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        f"{missing.name} is not installed. Run: pip install 'qwen-gradio[notebook]'"
+    ) from None
+
+REDRAW_EVERY = 0.05
+"""Seconds between two redraws, at the least."""
+
+
+class Shown(str):
+    """A reply that was shown. A cell that ends in one does not show it again."""
+
+    def __await__(self) -> Generator[Any, Any, Shown]:
+        return self
+        yield  # makes this a generator, as __await__ must return one
+
+    def _ipython_display_(self) -> None:
+        pass
+
+
+def show(stream: FragmentStream | Fragments) -> Any:
+    """Show a reply in the cell's output while it is written, and return its text.
+
+    Before it begins, the place in the queue and the time left are shown. Interrupting the cell
+    stops the Space's work on the reply.
+
+    :param stream: what a provider, a `Chat` or `qwen_gradio.stream` gives.
+    :return: the text. In a cell with `await`, and in an `async def`, it is to be awaited:
+        `await show(stream)`. Elsewhere `show(stream)` waits for the reply by itself.
+    :raises QwenGradioError: if the reply cannot be had, or not to its end.
+    """
+    source = stream.stream if isinstance(stream, Fragments) else stream
+    if _caller_can_await():
+        return _show(source)
+    with start_blocking_portal(name=LOOP) as portal:
+        return portal.call(_show, source)
+
+
+async def _show(stream: FragmentStream) -> Shown:
+    view = _View(stream)
+    told = stream.on_status
+
+    def tell(status: StatusUpdate) -> None:
+        view.status = str(status)
+        view.changed.set()
+        if told is not None:
+            told(status)
+
+    stream.on_status = tell
+    failed: QwenGradioError | None = None
+    try:
+        async with anyio.create_task_group() as drawing:
+            drawing.start_soon(view.keep_up)
+            try:
+                async for _ in stream:
+                    view.changed.set()
+            except QwenGradioError as error:
+                failed = error  # which the task group would wrap
+            drawing.cancel_scope.cancel()
+    finally:
+        stream.on_status = told
+        view.draw()
+    if failed is not None:
+        raise failed
+    return Shown(stream.partial)
+
+
+class _View:
+    """A stream's place in a cell's output."""
+
+    def __init__(self, stream: FragmentStream) -> None:
+        self.status = "Connecting"
+        self.changed = anyio.Event()
+        self._stream = stream
+        self._handle: Any = display(  # type: ignore[no-untyped-call]
+            self._bundle(), raw=True, display_id=True
+        )
+
+    async def keep_up(self) -> None:
+        while True:
+            await self.changed.wait()
+            self.changed = anyio.Event()
+            self.draw()
+            await anyio.sleep(REDRAW_EVERY)
+
+    def draw(self) -> None:
+        self._handle.update(self._bundle(), raw=True)
+
+    def _bundle(self) -> dict[str, str]:
+        text = self._stream.partial
+        if not text:
+            return {"text/plain": self.status}
+        return {"text/plain": text, "text/markdown": text, "text/html": _markdown().render(text)}
+
+
+@cache
+def _markdown() -> MarkdownIt:
+    """Markdown to HTML, in which a reply can neither run scripts nor load images.
+
+    Notebooks trust what their own cells put out, and would run what is in there.
+    """
+    markdown = MarkdownIt("js-default").disable("image")
+    texmath_plugin(markdown, delimiters="brackets")
+    dollarmath_plugin(markdown, allow_space=False, allow_digits=False)
+    markdown.add_render_rule("math_inline", _math("\\(", "\\)"))
+    markdown.add_render_rule("math_block", _math("\\[", "\\]"))
+    return markdown
+
+
+def _math(opened: str, closed: str) -> Callable[..., str]:
+    """A formula as notebooks find it, and typeset it."""
+
+    def render(_: Any, tokens: Sequence[Token], index: int, *rest: Any) -> str:
+        return opened + escape(tokens[index].content) + closed
+
+    return render
+
+
+def _caller_can_await() -> bool:
+    """Whether `show` was called from code that can await, as a cell with `await` in it is."""
+    flags = sys._getframe(2).f_code.co_flags
+    return bool(flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR))

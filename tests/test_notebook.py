@@ -1,0 +1,170 @@
+"""A reply is shown in a real kernel, as a notebook's cells have it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jupyter_client.manager import KernelManager
+
+from .servers import PATIENCE, ScriptedSpace, script, tag_of
+
+SETUP = """
+from qwen_gradio import Qwen_Qwen_2_5_Max, stream
+from qwen_gradio.notebook import show
+def ask(question, **options):
+    messages = [{"role": "user", "content": question}]
+    return Qwen_Qwen_2_5_Max.create_async_generator(None, messages, space=SPACE, **options)
+"""
+
+
+class Kernel:
+    """A kernel, and what its cells put out."""
+
+    def __init__(self) -> None:
+        self.manager = KernelManager(transport="ipc")
+        self.manager.start_kernel()
+        self.client = self.manager.blocking_client()
+        self.client.start_channels()
+        self.client.wait_for_ready(2 * PATIENCE)
+
+    def close(self) -> None:
+        self.client.stop_channels()
+        self.manager.shutdown_kernel()
+
+    def start(self, cell: str) -> None:
+        self.client.execute(cell)
+
+    def messages(self) -> Iterator[dict[str, Any]]:
+        """What the cell that was started puts out, until it has ended."""
+        while True:
+            message = self.client.get_iopub_msg(timeout=PATIENCE)
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                return
+            yield message
+
+    def run(self, cell: str) -> list[dict[str, Any]]:
+        self.start(cell)
+        return list(self.messages())
+
+    def data(self, cell: str) -> list[dict[str, str]]:
+        """What the cell displays, one thing after another."""
+        told = self.run(cell)
+        assert errors(told) == []
+        return displayed(told)
+
+
+def displayed(messages: list[dict[str, Any]]) -> list[dict[str, str]]:
+    kinds = ("display_data", "update_display_data", "execute_result")
+    return [m["content"]["data"] for m in messages if m["msg_type"] in kinds]
+
+
+def errors(messages: list[dict[str, Any]]) -> list[str]:
+    return [m["content"]["ename"] for m in messages if m["msg_type"] == "error"]
+
+
+@pytest.fixture(scope="module")
+def kernel(scripted: ScriptedSpace) -> Iterator[Kernel]:
+    kernel = Kernel()
+    assert errors(kernel.run(f"SPACE = {scripted.url!r}{SETUP}")) == []
+    yield kernel
+    kernel.close()
+
+
+def query(**what: Any) -> str:
+    return repr(script(**what)["content"])
+
+
+WAYS = {
+    "awaited": "await show({})",
+    "in a cell without await": "show({})",
+    "in a function": "def f():\n    return show({})\nf()",
+    "in an async function": "async def f():\n    return await show({})\nawait f()",
+    "from a list in a cell with await": "await [show(each) for each in [{}]][0]",
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_a_reply_is_shown_while_it_is_written_and_once(kernel: Kernel, way: str) -> None:
+    shown = kernel.data(way.format(f"ask({query(say=['**so', ' far**'], every=0.3)})"))
+    assert shown[0] == {"text/plain": "Connecting"}
+    assert {"text/plain": "The Space has begun"} in shown
+    assert shown[-1]["text/markdown"] == "**so far**"
+    assert shown[-1]["text/html"] == "<p><strong>so far</strong></p>\n"
+    assert "**so" in [data.get("text/markdown") for data in shown]
+
+
+def test_the_text_is_returned(kernel: Kernel) -> None:
+    question = query(text=["Thinking...", "4"], every=0.2)
+    for way in ("await show", "show"):
+        assert kernel.data(f"str({way}(ask({question})))")[-1] == {"text/plain": "'4'"}
+
+
+def test_a_stream_for_scripts_is_shown_as_well(kernel: Kernel) -> None:
+    shown = kernel.data(f"show(stream({query(say=['x'])}, space=SPACE))")
+    assert shown[-1]["text/markdown"] == "x"
+
+
+def test_several_replies_are_shown_at_once(kernel: Kernel) -> None:
+    one, two = query(say=["1"], every=0.2), query(say=["2"], every=0.2)
+    cell = f"import asyncio\n_ = await asyncio.gather(show(ask({one})), show(ask({two})))"
+    shown = [data.get("text/markdown") for data in kernel.data(cell)]
+    assert {"1", "2"} <= set(shown)
+
+
+def test_redraws_are_no_more_than_a_notebook_can_take(kernel: Kernel) -> None:
+    pieces = [f"{number} " for number in range(2000)]
+    began = time.monotonic()
+    shown = kernel.data(f"await show(ask({query(say=pieces)}))")
+    took = time.monotonic() - began
+    assert shown[-1]["text/markdown"] == "".join(pieces)
+    assert len(shown) <= took * 20 + 3  # the first, the last, and one more at each 50 ms
+
+
+@pytest.mark.parametrize("way", ["await show({})", "show({})"])
+def test_interrupting_the_cell_stops_the_space(
+    kernel: Kernel, scripted: ScriptedSpace, way: str
+) -> None:
+    question = script(say=["x"], finish="hang")
+    kernel.start(way.format(f"ask({question['content']!r})"))
+    told = []
+    for message in kernel.messages():
+        begun = any("text/markdown" in data for data in displayed(told))
+        told.append(message)
+        if not begun and any("text/markdown" in data for data in displayed([message])):
+            kernel.manager.interrupt_kernel()
+    assert errors(told)[0] in ("KeyboardInterrupt", "CancelledError")
+    scripted.wait_for("stopped", tag_of(question))
+    assert displayed(told)[-1]["text/markdown"] == "x"
+
+
+@pytest.mark.parametrize("way", ["await show({})", "show({})"])
+def test_what_had_arrived_stays_when_a_reply_fails(kernel: Kernel, way: str) -> None:
+    question = query(say=["so far"], every=0.1, finish="fail")
+    told = kernel.run(way.format(f"ask({question})"))
+    assert errors(told) == ["GenerationError"]
+    assert displayed(told)[-1]["text/markdown"] == "so far"
+
+
+def test_a_reply_can_neither_run_nor_load_anything(kernel: Kernel) -> None:
+    reply = "<script>x</script> <img src=y onerror=z> ![i](http://t/i.png) [l](javascript:x) `<b>`"
+    html = kernel.data(f"show(ask({query(say=[reply])}))")[-1]["text/html"]
+    assert "<img" not in html
+    assert "<script" not in html
+    assert 'href="javascript' not in html
+    assert "<code>&lt;b&gt;</code>" in html
+
+
+def test_formulas_come_as_notebooks_typeset_them(kernel: Kernel) -> None:
+    reply = "\\(a_1 b_2\\), $x_1$, from $5 to $6\n\n\\[\n\\frac{1}{2}\n\\]"
+    html = kernel.data(f"show(ask({query(say=[reply])}))")[-1]["text/html"]
+    assert "\\(a_1 b_2\\), \\(x_1\\), from $5 to $6" in html
+    assert "\\[\n\\frac{1}{2}\n\\]" in html
+
+
+def test_a_stream_says_what_it_is(kernel: Kernel, scripted: ScriptedSpace) -> None:
+    (shown,) = kernel.data("ask('never asked')")
+    assert f"&lt;FragmentStream from {scripted.url}: open, 0 characters&gt;" in shown["text/html"]
+    assert "show(stream)" in shown["text/html"]
