@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from .chat import Chat as Chat
     from .errors import AuthenticationError as AuthenticationError
     from .errors import GenerationError as GenerationError
+    from .errors import InvalidItemsError as InvalidItemsError
     from .errors import InvalidMessagesError as InvalidMessagesError
     from .errors import ModelNotFoundError as ModelNotFoundError
+    from .errors import OutputError as OutputError
     from .errors import QueueFullError as QueueFullError
     from .errors import QwenGradioError as QwenGradioError
     from .errors import RateLimitError as RateLimitError
@@ -43,8 +45,10 @@ _HOME = {
     "errors": [
         "AuthenticationError",
         "GenerationError",
+        "InvalidItemsError",
         "InvalidMessagesError",
         "ModelNotFoundError",
+        "OutputError",
         "QueueFullError",
         "QwenGradioError",
         "RateLimitError",

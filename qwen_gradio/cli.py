@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import anyio
 
 from .chat import Chat
-from .errors import QwenGradioError
+from .errors import InvalidItemsError, QwenGradioError
 from .messages import as_question
 from .provider import Qwen_Qwen_2_5_Max
 from .spaces import Access, address_of
@@ -123,6 +123,64 @@ def chat(
             else:
                 with suppress(typer.Exit), _reported_errors():
                     anyio.run(_write_reply, conversation.stream(line))
+
+
+@app.command()
+def batch(
+    prompts: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IN",
+            exists=True,
+            dir_okay=False,
+            help="JSON Lines (.jsonl), CSV (.csv), or a text file with a prompt on each line.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", dir_okay=False, help="JSON Lines, a row for each item.")
+    ],
+    concurrency: Annotated[
+        int, typer.Option(metavar="N", min=1, help="How many are asked at once.")
+    ] = 8,
+    retry_errors: Annotated[
+        bool, typer.Option("--retry-errors", help="Ask what has failed again.")
+    ] = False,
+    local: LocalOption = False,
+    space: SpaceOption = None,
+    system: SystemOption = None,
+    gguf: GgufOption = None,
+    api_key: ApiKeyOption = None,
+    proxy: ProxyOption = None,
+    timeout: TimeoutOption = None,
+) -> None:
+    """Ask every prompt in a file. Stopped at any time, the same command goes on from there."""
+    from .batch import run_sync
+
+    with _chosen(space, local, gguf) as chosen, _reported_errors():
+        try:
+            outcome = run_sync(
+                prompts,
+                out,
+                concurrency=concurrency,
+                retry_errors=retry_errors,
+                system=system,
+                space=chosen,
+                api_key=api_key,
+                proxy=proxy,
+                timeout=timeout,
+            )
+        except InvalidItemsError as error:
+            notes.print(f"qwen-gradio: {prompts}: {error}", markup=False, soft_wrap=True)
+            raise typer.Exit(1) from None
+        except OSError as error:
+            _fail(str(error))
+        except KeyboardInterrupt:
+            notes.print("qwen-gradio: stopped. The same command goes on from here.")
+            raise typer.Exit(130) from None
+    told = f"{outcome.answered} of {outcome.items} items are answered, {outcome.failed} failed"
+    notes.print(f"qwen-gradio: {told}", markup=False, soft_wrap=True)
+    if outcome.failed:
+        _fail(f"{out} says why; --retry-errors asks those again")
 
 
 @app.command()

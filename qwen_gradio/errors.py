@@ -64,3 +64,11 @@ class StreamInterruptedError(QwenGradioError, ConnectionError):
 
 class StreamTimeoutError(QwenGradioError, TimeoutError):
     """`timeout` or `stream_timeout` passed. `partial` has the text up to there."""
+
+
+class InvalidItemsError(QwenGradioError, ValueError):
+    """Items of a batch cannot be asked. Mend the lines that it names; nothing was sent."""
+
+
+class OutputError(QwenGradioError, OSError):
+    """The file for a batch's rows cannot be used: another run writes to it, or it holds others."""

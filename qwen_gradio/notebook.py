@@ -12,9 +12,9 @@ from typing import Any
 import anyio
 from anyio.from_thread import start_blocking_portal
 
-from .errors import QwenGradioError
 from .streams import FragmentStream
 from .sync import LOOP, Fragments
+from .tasks import task_group
 from .updates import StatusUpdate
 
 try:
@@ -72,21 +72,15 @@ async def _show(stream: FragmentStream) -> Shown:
             told(status)
 
     stream.on_status = tell
-    failed: QwenGradioError | None = None
     try:
-        async with anyio.create_task_group() as drawing:
+        async with task_group() as drawing:
             drawing.start_soon(view.keep_up)
-            try:
-                async for _ in stream:
-                    view.changed.set()
-            except QwenGradioError as error:
-                failed = error  # which the task group would wrap
+            async for _ in stream:
+                view.changed.set()
             drawing.cancel_scope.cancel()
     finally:
         stream.on_status = told
         view.draw()
-    if failed is not None:
-        raise failed
     return Shown(stream.partial)
 
 

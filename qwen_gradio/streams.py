@@ -96,6 +96,11 @@ class FragmentStream(AsyncIterator[str]):
         raise StopAsyncIteration
 
     @property
+    def space(self) -> str:
+        """The Space that is asked, as it was given."""
+        return self._job.access.space
+
+    @property
     def partial(self) -> str:
         """The reply, as far as it has arrived; it may be ahead of the fragments that were read."""
         return self._job.text
@@ -131,7 +136,7 @@ class FragmentStream(AsyncIterator[str]):
         if self._job.started and not self._ended:
             self._close()
             warnings.warn(
-                f"A reply from {self._job.access.space} was abandoned, and is stopped. Read it to "
+                f"A reply from {self.space} was abandoned, and is stopped. Read it to "
                 "its end, or use `async with` or `aclose()`",
                 ResourceWarning,
                 source=self,
@@ -141,7 +146,7 @@ class FragmentStream(AsyncIterator[str]):
     def __repr__(self) -> str:
         state = "complete" if self._whole else "closed" if self._ended else "open"
         arrived = f"{len(self.partial)} characters"
-        return f"<FragmentStream from {self._job.access.space}: {state}, {arrived}>"
+        return f"<FragmentStream from {self.space}: {state}, {arrived}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows of a stream that is a cell's last line."""
@@ -167,15 +172,14 @@ class FragmentStream(AsyncIterator[str]):
         raise self._timed_out()
 
     def _timed_out(self) -> StreamTimeoutError:
-        space = self._job.access.space
         if anyio.current_time() >= self._deadline:
             what = f"did not complete its reply within timeout={self._timeout} seconds"
         else:
             what = f"sent no update for stream_timeout={self._stream_timeout} seconds"
-        return StreamTimeoutError(f"{space} {what}")
+        return StreamTimeoutError(f"{self.space} {what}")
 
     def _described(self, error: QwenGradioError) -> QwenGradioError:
-        error.space, error.partial = self._job.access.space, self.partial
+        error.space, error.partial = self.space, self.partial
         return error
 
     def _close(self) -> None:

@@ -1,0 +1,55 @@
+"""How far a batch is, for people to watch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from ..errors import QwenGradioError
+from .rows import Row
+
+
+class Bar:
+    """A progress bar, on a terminal or in a notebook, from `with` to its end.
+
+    :param shown: whether to show it at all; it counts in any case.
+    """
+
+    def __init__(self, total: int, answered: int, failed: int, shown: bool) -> None:
+        self.answered = answered
+        self.failed = failed
+        self._bar: Any = tqdm(
+            total=total,
+            initial=answered + failed,
+            unit="item",
+            dynamic_ncols=True,
+            disable=None if shown else True,  # None: where there is neither of the two
+        )
+        self._tell_failed()
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Count rows that were written."""
+        for row in rows:
+            if row["error"] is None:
+                self.answered += 1
+            else:
+                self.failed += 1
+            self._bar.update()
+        self._tell_failed()
+
+    def wait(self, error: QwenGradioError, seconds: float) -> None:
+        """Tell why nothing is asked for now."""
+        self._bar.set_postfix_str(f"{error}; asking again in {seconds:.0f} s")
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, exc_type: type[BaseException] | None, *exc_info: object) -> None:
+        if exc_type is not None:
+            self._bar.set_postfix_str("stopped: run it again to go on")
+        self._bar.close()
+
+    def _tell_failed(self) -> None:
+        self._bar.set_postfix_str(f"{self.failed} failed", refresh=False)

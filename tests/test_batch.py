@@ -1,0 +1,419 @@
+"""Every prompt of a batch ends as one row, whatever happens on the way."""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from qwen_gradio import (
+    InvalidItemsError,
+    ModelNotFoundError,
+    OutputError,
+    Qwen_Qwen_2_5_Max,
+    SpaceUnavailableError,
+)
+from qwen_gradio.batch import Outcome, run, run_sync
+from qwen_gradio.batch.asking import Asker
+from qwen_gradio.batch.items import Items
+
+from .fronts import Forward, Front, Request, answer
+from .servers import PATIENCE, ScriptedSpace, script, tag_of
+
+JOIN = "/gradio_api/queue/join"
+
+
+def query(**what: Any) -> str:
+    return str(script(**what)["content"])
+
+
+def rows(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def joins(front: Front) -> int:
+    return sum(request.path == JOIN for request in front.requests)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "replies.jsonl"
+
+
+FILES = {
+    "a.jsonl": '{"prompt": "1+1?"}\n\n{"id": "two", "prompt": "1+2?", "system": "Be brief."}\r\n'
+    '{"messages": [{"role": "user", "content": "1+3?"}]}',
+    "a.csv": "\ufeffid,prompt,system,messages,note\n1,1+1?,,,x\ntwo,1+2?,Be brief.,,\n"
+    '4,,,"[{""role"": ""user"", ""content"": ""1+3?""}]",\n',
+    "a.tsv": "id\tprompt\tsystem\n1\t1+1?\t\ntwo\t1+2?\tBe brief.\n4\t1+3?",
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_items_are_read_from_each_kind_of_file(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text(FILES[name], encoding="utf-8")
+    items = {str(item.id): item.messages for item in Items(path, None, "flat")}
+    assert items == {
+        "1": [{"role": "user", "content": "1+1?"}],
+        "two": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "1+2?"},
+        ],
+        "4": [{"role": "user", "content": "1+3?"}],
+    }
+
+
+def test_a_text_file_has_a_prompt_on_each_line(tmp_path: Path) -> None:
+    path = tmp_path / "prompts.txt"
+    path.write_text("first\n\nthird, é\u2028here\n", encoding="utf-8")
+    items = [(item.id, item.messages[-1]["content"]) for item in Items(path, "Be brief.", "flat")]
+    assert items == [(1, "first"), (3, "third, é\u2028here")]
+
+
+def test_prompts_may_come_from_what_is_read_only_once() -> None:
+    prompts = ({"id": f"q{number}", "prompt": "?"} for number in range(3))
+    assert [item.id for item in Items(prompts, None, "flat")] == ["q0", "q1", "q2"]
+
+
+WRONG = [
+    ('{"prompt": "x"', "is not JSON"),
+    ("[" * 100_000, "is not JSON"),
+    ("7", "must be a prompt or an object"),
+    ("{}", "must have one of prompt and messages"),
+    ('{"prompt": "x", "messages": []}', "must have one of prompt and messages"),
+    ('{"prompt": " "}', "prompt must be text"),
+    ('{"prompt": 7}', "prompt must be text"),
+    ('{"prompt": "x", "system": 7}', "system must be text"),
+    ('{"prompt": "x", "id": [1]}', "id must be"),
+    ('{"prompt": "x", "id": true}', "id must be"),
+    ('{"prompt": "x", "id": 1}', "another item has the id 1"),
+    ('{"messages": "x"}', "messages: not a list"),
+    ('{"messages": []}', "the list is empty"),
+    ('{"messages": [{"role": "user"}]}', r"messages\[0\] has no content"),
+    ('{"prompt": "\\ud800"}', "not Unicode"),
+    (b'{"prompt": "\xff"}', "not Unicode"),
+]
+
+
+@pytest.mark.parametrize(("line", "complaint"), WRONG, ids=[why for _, why in WRONG])
+def test_a_wrong_line_is_told_with_its_number(
+    tmp_path: Path, line: str | bytes, complaint: str
+) -> None:
+    path = tmp_path / "a.jsonl"
+    written = line if isinstance(line, bytes) else line.encode()
+    path.write_bytes(b'{"prompt": "x"}\n\n' + written + b'\n{"prompt": "y"}\n')
+    with pytest.raises(InvalidItemsError, match=rf"1 items.*\n3: .*{complaint}"):
+        Items(path, None, "flat")
+
+
+def test_wrong_cells_of_a_table_are_told_with_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('prompt,messages\n"two\nlines",\n,oops\n"x"y,\n')
+    with pytest.raises(InvalidItemsError, match=r"2 items.*\n4: is not JSON.*\n5: .*expected"):
+        Items(path, None, "flat")
+
+
+def test_a_flood_of_wrong_lines_is_told_in_short() -> None:
+    with pytest.raises(InvalidItemsError) as caught:
+        Items(iter([7] * 1000), None, "flat")
+    assert str(caught.value).startswith("1000 items")
+    assert len(str(caught.value).splitlines()) == 22
+
+
+def test_wrong_lines_are_told_before_anything_is_sent(out: Path, tmp_path: Path) -> None:
+    with Front(lambda request: Forward()) as front:
+        with pytest.raises(InvalidItemsError):
+            run_sync(["right", 7], out, space=front.url)  # type: ignore[list-item]
+        with pytest.raises(ModelNotFoundError):
+            run_sync(["right"], out, space=front.url, model="gpt-5")
+        with pytest.raises(ValueError, match="concurrency"):
+            run_sync(["right"], out, space=front.url, concurrency=0)
+        assert not front.requests
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.anyio
+async def test_each_item_has_a_row_with_its_reply_or_its_error(
+    scripted: ScriptedSpace, out: Path
+) -> None:
+    items = [
+        {"id": "whole", "prompt": query(say=["a", "b"], every=0.1)},
+        {"id": 7, "prompt": query(say=["so far"], every=0.1, finish="fail")},
+        {"prompt": query(show="inputs"), "system": "Be brief."},
+    ]
+    outcome = await run(items, out, space=scripted.url, system="Be long.", progress=False)
+    assert outcome == Outcome(items=3, answered=2, failed=1)
+    found = {row["id"]: row for row in rows(out)}
+    whole, failed, third = found["whole"], found[7], found[3]
+    assert (whole["reply"], whole["error"], whole["characters"]) == ("ab", None, 2)
+    assert (whole["space"], whole["model"]) == (scripted.url, "qwen-qwen2-5-max")
+    assert whole["attempts"] == 1
+    assert 0 < whole["first_fragment_seconds"] <= whole["seconds"]
+    assert (failed["reply"], failed["error"]) == (None, "GenerationError")
+    assert (failed["why"], failed["partial"]) == ("the model is out of words", "so far")
+    assert json.loads(third["reply"])[2] == "Be brief."
+
+
+def test_a_second_run_asks_only_what_has_no_row(scripted: ScriptedSpace, out: Path) -> None:
+    with Front(lambda request: Forward(), scripted.url) as front:
+        run_sync(["a", "b"], out, space=front.url)
+        assert run_sync(["a", "b", "c"], out, space=front.url) == Outcome(3, 3, 0)
+        assert joins(front) == 3
+    assert sorted(row["reply"] for row in rows(out)) == ["a", "b", "c"]
+
+
+def test_what_failed_is_asked_again_only_if_wanted(scripted: ScriptedSpace, out: Path) -> None:
+    fails, works = query(finish="fail"), query(say=["x"])
+    others = {"id": "another batch's", "reply": None, "error": "GenerationError"}
+    out.write_text(json.dumps(others) + "\n")
+    options: Any = {"space": scripted.url}
+    assert run_sync(["a", fails], out, **options) == Outcome(2, 1, 1)
+    assert run_sync(["a", works], out, **options) == Outcome(2, 1, 1)
+    assert run_sync(["a", works], out, retry_errors=True, **options) == Outcome(2, 2, 0)
+    assert [row["id"] for row in rows(out)] == ["another batch's", 1, 2]
+    assert rows(out)[-1]["reply"] == "x"
+
+
+def test_a_last_line_that_was_cut_off_is_asked_again(scripted: ScriptedSpace, out: Path) -> None:
+    run_sync(["a"], out, space=scripted.url)
+    line = out.read_bytes()
+    run_sync(["a", "b"], out, space=scripted.url)
+    second = out.read_bytes()[len(line) :]
+    for begun in (*(second[:end] for end in range(0, len(second), 20)), second[:-1], b"\0\0\0"):
+        out.write_bytes(line + begun)
+        assert run_sync(["a", "b"], out, space=scripted.url) == Outcome(2, 2, 0)
+        assert sorted(row["id"] for row in rows(out)) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "content", ["notes of mine", '{"id": 1}\n', '{"prompt": "x"}\n', '{"id": 1\n{"id": 2\n']
+)
+def test_a_file_that_holds_something_else_is_left_as_it_is(out: Path, content: str) -> None:
+    out.write_text(content)
+    with pytest.raises(OutputError, match="line 1, is not a row"):
+        run_sync(["a"], out, space="http://127.0.0.1:9")
+    assert out.read_text() == content
+
+
+@pytest.mark.parametrize("where", ["missing/replies.jsonl", ".", "/dev/full"])
+def test_an_output_that_cannot_be_used_is_named(tmp_path: Path, where: str) -> None:
+    with pytest.raises(OutputError):
+        run_sync(["a"], tmp_path / where, space="http://127.0.0.1:9")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("a")
+    with pytest.raises(ValueError, match="both"):
+        run_sync(path, path)
+
+
+def test_two_runs_on_one_output_are_refused(scripted: ScriptedSpace, out: Path) -> None:
+    question = script(log=["begun"], say=["x"], every=1)
+    first = threading.Thread(
+        target=run_sync, args=([question["content"]], out), kwargs={"space": scripted.url}
+    )
+    first.start()
+    scripted.wait_for("started", tag_of(question))
+    with pytest.raises(OutputError, match="Another run"):
+        run_sync(["a"], out, space=scripted.url)
+    first.join()
+    assert len(rows(out)) == 1
+
+
+@pytest.mark.anyio
+async def test_when_the_space_is_full_all_wait_as_one(scripted: ScriptedSpace) -> None:
+    pauses: list[float] = []
+    asked: list[float] = []
+    done: Counter[Any] = Counter()
+
+    def behave(request: Request) -> bytes | Forward:
+        if request.path != JOIN:
+            return Forward()
+        asked.append(time.monotonic())
+        full = len(asked) in (10, 30)
+        return answer("503 Full", Retry_After="1") if full else Forward()
+
+    async def put(row: Any) -> None:
+        done[row["id"], row["reply"], row["attempts"]] += 1
+
+    with Front(behave, scripted.url) as front:
+        asker = Asker(Qwen_Qwen_2_5_Max, None, {"space": front.url}, max_retries=1)
+        asker.on_wait = lambda error, seconds: pauses.append(time.monotonic())
+        items = Items([f"{number}" for number in range(50)], None, "flat")
+        await asker.ask_all(items, 4, put)
+    assert len(pauses) == 2
+    for pause in pauses:
+        meanwhile = [moment for moment in asked if pause + 0.01 < moment < pause + 0.99]
+        assert len(meanwhile) < 4  # what the others had under way
+    assert sum(done.values()) == 50
+    assert sorted(attempts for _, _, attempts in done)[-3:] == [1, 2, 2]
+
+
+@pytest.mark.anyio
+async def test_a_space_that_cannot_be_asked_at_all_ends_the_run(out: Path) -> None:
+    prompts = [f"{number}" for number in range(100)]
+    with pytest.raises(SpaceUnavailableError, match=r"nobody\.invalid"):
+        await run(prompts, out, space="http://nobody.invalid")
+    assert rows(out) == []
+    with Front(lambda request: answer("404 Not Found")) as front:
+        with pytest.raises(SpaceUnavailableError):
+            await run(prompts, out, space=front.url)
+        assert len(front.requests) <= 8
+
+
+@pytest.mark.anyio
+async def test_leaving_a_batch_stops_the_space_and_keeps_what_was_answered(
+    scripted: ScriptedSpace, out: Path
+) -> None:
+    hangs = script(say=["x"], finish="hang")
+    async with anyio.create_task_group() as tasks:
+        prompts = [query(say=["kept"]), hangs["content"]]
+        tasks.start_soon(lambda: run(prompts, out, space=scripted.url, concurrency=2))
+        await anyio.to_thread.run_sync(scripted.wait_for, "started", tag_of(hangs))
+        while not rows(out):  # noqa: ASYNC110  # a file says nothing when it grows
+            await anyio.sleep(0.01)
+        tasks.cancel_scope.cancel()
+    await anyio.to_thread.run_sync(scripted.wait_for, "stopped", tag_of(hangs))
+    assert [row["reply"] for row in rows(out)] == ["kept"]
+
+
+@pytest.mark.anyio
+async def test_a_batch_runs_inside_an_event_loop_without_awaiting(
+    scripted: ScriptedSpace, out: Path
+) -> None:
+    assert run_sync(["a"], out, space=scripted.url) == Outcome(1, 1, 0)
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "qwen_gradio", "batch", *map(str, arguments)]
+
+
+@pytest.fixture
+def prompts(tmp_path: Path) -> Path:
+    path = tmp_path / "prompts.jsonl"
+    path.write_text("".join(f'{{"prompt": "number {number}"}}\n' for number in range(60)))
+    return path
+
+
+def test_a_batch_that_is_killed_again_and_again_ends_complete(
+    scripted: ScriptedSpace, prompts: Path, out: Path
+) -> None:
+    reached = threading.Event()
+    kill_at: list[int] = []
+    arrived = 0
+
+    def behave(request: Request) -> Forward:
+        nonlocal arrived
+        if request.path == JOIN:
+            arrived += 1
+            if arrived in kill_at:
+                reached.set()
+        return Forward()
+
+    with Front(behave, scripted.url) as front:
+        for further in (1, 2, 9, 14, 20):
+            kill_at[:] = [arrived + further]
+            reached.clear()
+            with subprocess.Popen(command(prompts, out, "--space", front.url)) as process:
+                assert reached.wait(PATIENCE)
+                process.kill()
+        kill_at.clear()
+        done = subprocess.run(
+            command(prompts, out, "--space", front.url), capture_output=True, text=True
+        )
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "qwen-gradio: 60 of 60 items are answered, 0 failed\n"
+    assert {row["id"]: row["reply"] for row in rows(out)} == {
+        number + 1: f"number {number}" for number in range(60)
+    }
+    assert len(rows(out)) == 60
+
+
+def test_ctrl_c_stops_the_space_and_says_how_to_go_on(
+    scripted: ScriptedSpace, tmp_path: Path, out: Path
+) -> None:
+    path = tmp_path / "prompts.txt"
+    hangs = script(say=["x"], finish="hang")
+    path.write_text(hangs["content"])
+    arguments = command(path, out, "--space", scripted.url)
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
+        scripted.wait_for("started", tag_of(hangs))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert said == "qwen-gradio: stopped. The same command goes on from here.\n"
+    scripted.wait_for("stopped", tag_of(hangs))
+
+
+def test_a_full_disk_is_told_and_the_batch_goes_on_afterwards(
+    scripted: ScriptedSpace, prompts: Path, out: Path
+) -> None:
+    def little_space() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+
+    arguments = command(prompts, out, "--space", scripted.url)
+    full = subprocess.run(arguments, capture_output=True, text=True, preexec_fn=little_space)
+    assert full.returncode == 1
+    assert "File too large" in full.stderr
+    assert "Traceback" not in full.stderr
+    assert subprocess.run(arguments, capture_output=True).returncode == 0
+    assert len(rows(out)) == len({row["id"] for row in rows(out)}) == 60
+
+
+def test_the_command_says_what_failed(scripted: ScriptedSpace, tmp_path: Path, out: Path) -> None:
+    path = tmp_path / "prompts.txt"
+    path.write_text(f"right\n{query(finish='fail')}")
+    arguments = command(path, out, "--space", scripted.url)
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "1 of 2 items are answered, 1 failed" in done.stderr
+    assert "--retry-errors" in done.stderr
+    path.write_text("right\nright, too")
+    assert subprocess.run([*arguments, "--retry-errors"], capture_output=True).returncode == 0
+
+
+def test_the_command_names_wrong_lines(tmp_path: Path, out: Path) -> None:
+    path = tmp_path / "prompts.jsonl"
+    path.write_text('{"prompt": "x"}\n{}\n{"prompt": 7}\n')
+    done = subprocess.run(command(path, out), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert [line[:2] for line in done.stderr.splitlines()[1:]] == ["2:", "3:"]
+    missing = subprocess.run(command("missing.txt", out), capture_output=True, text=True)
+    assert missing.returncode == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_a_terminal_shows_the_progress(scripted: ScriptedSpace, prompts: Path, out: Path) -> None:
+    import fcntl
+    import os
+    import pty
+    import struct
+    import termios
+
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    arguments = command(prompts, out, "--space", scripted.url)
+    with subprocess.Popen(arguments, stderr=its, stdout=subprocess.DEVNULL) as process:
+        os.close(its)
+        shown = ""
+        while "60/60" not in shown:
+            shown += os.read(ours, 1000).decode(errors="replace")
+        assert process.wait(PATIENCE) == 0
+    os.close(ours)
+    assert "item/s" in shown
+    assert "0 failed" in shown
