@@ -1,0 +1,41 @@
+"""The notebooks, from top to bottom in a real kernel: `python -m tests.notebooks` stores outputs."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+
+
+def executed(path: Path, folder: Path) -> nbformat.NotebookNode:
+    """A notebook with the outputs of a fresh run, in that folder.
+
+    :raises nbclient.exceptions.CellExecutionError: if a cell raises.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(
+        notebook,
+        timeout=300,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(folder)}},
+    ).execute()
+    return notebook
+
+
+def main() -> None:
+    for path in NOTEBOOKS:
+        logging.getLogger(__name__).info("running %s", path.name)
+        notebook = executed(path, path.parent)
+        for cell in notebook.cells:
+            cell.metadata.pop("execution", None)  # when it was run
+        notebook.metadata.pop("widgets", None)
+        nbformat.write(notebook, path)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
+    main()
