@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -13,10 +14,12 @@ import traceback
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+import trustme
 
 from qwen_gradio import (
     AuthenticationError,
@@ -552,7 +555,7 @@ async def test_a_token_may_end_in_a_newline(scripted: ScriptedSpace) -> None:
 def test_no_host_but_the_space_is_contacted(scripted: ScriptedSpace) -> None:
     with Front(lambda request: answer("200 OK", "{}")) as hub:
         done = program(
-            scripted,
+            scripted.url,
             "print(asyncio.run(ask('quiet').text()))",
             environment={"HF_ENDPOINT": hub.url, "HTTP_PROXY": "", "AI_AGENT": "someone"},
         )
@@ -587,10 +590,10 @@ def ask(question):
 
 
 def program(
-    space: ScriptedSpace, text: str, *arguments: str, environment: dict[str, str] | None = None
+    space: str, text: str, *arguments: str, environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", PROGRAM + text, space.url, *arguments],
+        [sys.executable, "-W", "error", "-c", PROGRAM + text, space, *arguments],
         capture_output=True,
         text=True,
         timeout=4 * PATIENCE,
@@ -598,10 +601,101 @@ def program(
     )
 
 
+AUTHORITY = trustme.CA()
+"""Signs certificates; nobody trusts it, except who is told to."""
+
+
+def certified(name: str) -> ssl.SSLContext:
+    """What a server of that name needs for TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert(name).configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def trusting(tmp_path: Path) -> dict[str, str]:
+    """The environment of a program that trusts the authority."""
+    AUTHORITY.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    return {"SSL_CERT_FILE": str(tmp_path / "authority.pem")}
+
+
+async def test_an_unknown_authority_is_refused_before_the_question(scripted: ScriptedSpace) -> None:
+    told: list[StatusUpdate] = []
+    with Front(lambda request: Forward(), scripted.url, certified("127.0.0.1")) as front:
+        with pytest.raises(SpaceUnavailableError, match="CERTIFICATE_VERIFY_FAILED"):
+            await ask(front.url, script(say=["x"]), max_retries=2, on_status=told.append).text()
+        assert front.requests == []
+    assert told == []
+
+
+def test_a_certificate_for_another_name_is_refused(
+    scripted: ScriptedSpace, trusting: dict[str, str]
+) -> None:
+    with Front(lambda request: Forward(), scripted.url, certified("another.test")) as front:
+        text = """
+try:
+    asyncio.run(ask("x").text())
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+        done = program(front.url, text, environment=trusting)
+        assert front.requests == []
+    assert done.stdout.startswith("SpaceUnavailableError")
+    assert "certificate is not valid for '127.0.0.1'" in done.stdout
+
+
+READ_AND_LEAVE = """
+import threading
+async def main():
+    print(await ask("x" * 100_000).text() == "x" * 100_000)
+    async for _ in ask(sys.argv[2]):
+        break
+asyncio.run(main())
+for thread in threading.enumerate():
+    if thread.name == "qwen_gradio":  # it ends when the Space has been told to stop
+        thread.join()
+"""
+
+
+def test_a_reply_over_tls_arrives_whole_or_is_broken_off(
+    scripted: ScriptedSpace, trusting: dict[str, str]
+) -> None:
+    question = script(say=["x"], finish="hang")
+    with Front(lambda request: Forward(), scripted.url, certified("127.0.0.1")) as front:
+        done = program(front.url, READ_AND_LEAVE, question["content"], environment=trusting)
+        asked = [request.path for request in front.requests]
+    assert (done.stdout, done.stderr) == ("True\n", "")
+    assert asked == ["/config", "/gradio_api/info", JOIN, EVENTS, JOIN, EVENTS, CANCEL]
+    scripted.wait_for("stopped", tag_of(question))
+
+
+def test_a_reply_over_tls_comes_through_a_proxy(
+    scripted: ScriptedSpace, trusting: dict[str, str]
+) -> None:
+    name = "only-the-proxy-knows.test"
+    question = script(say=["x"], finish="hang")
+    with (
+        Front(lambda request: Forward(), scripted.url, certified(name)) as front,
+        Front(lambda request: Forward(), front.url) as proxy,
+    ):
+        done = program(
+            f"https://{name}",
+            READ_AND_LEAVE,
+            question["content"],
+            environment={**trusting, "HTTPS_PROXY": proxy.url},
+        )
+        assert {(request.method, request.path) for request in proxy.requests} == {
+            ("CONNECT", f"{name}:443")
+        }
+        assert front.requests[-1].path == CANCEL
+    assert (done.stdout, done.stderr) == ("True\n", "")
+    scripted.wait_for("stopped", tag_of(question))
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on Windows")
 def test_a_forked_child_asks_on_connections_of_its_own(scripted: ScriptedSpace) -> None:
     done = program(
-        scripted,
+        scripted.url,
         """
 import os
 print(asyncio.run(ask("before").text()), flush=True)
@@ -618,7 +712,7 @@ if child:
 def test_the_interpreter_exits_amid_a_reply(scripted: ScriptedSpace) -> None:
     question = script(say=["x"], finish="hang")
     done = program(
-        scripted,
+        scripted.url,
         """
 async def main():
     global stream
@@ -634,7 +728,7 @@ asyncio.run(main())
 
 def test_a_thousand_streams_leave_nothing_behind(scripted: ScriptedSpace) -> None:
     done = program(
-        scripted,
+        scripted.url,
         """
 import gc, json, threading, time
 from pathlib import Path
