@@ -159,6 +159,33 @@ async def test_breaking_out_stops_the_space(any_gradio: ScriptedSpace) -> None:
     await stopped(any_gradio, question)
 
 
+async def test_an_error_in_the_callers_loop_stops_the_space(any_gradio: ScriptedSpace) -> None:
+    question = script(say=["x"], finish="hang")
+    stream = ask(any_gradio, question)
+
+    async def read() -> None:
+        async for _ in stream:
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await read()
+    await stopped(any_gradio, question)
+
+
+async def test_an_error_within_async_with_stops_the_space(scripted: ScriptedSpace) -> None:
+    question = script(say=["x"], finish="hang")
+    stream = ask(scripted, question)
+
+    async def read() -> None:
+        async with stream:
+            await stream.__anext__()
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await read()
+    await stopped(scripted, question)
+
+
 async def test_a_stream_whose_loop_was_left_does_not_pretend_to_go_on(
     scripted: ScriptedSpace,
 ) -> None:
