@@ -281,9 +281,11 @@ class _Endpoint(Endpoint):  # type: ignore[misc]
 
     def _sse_fn_v1plus(self, helper: Any, event_id: str, protocol: str) -> Any:
         session = self.client
-        return utils.stream_sse_v1plus(
+        result = utils.stream_sse_v1plus(
             helper, session.pending_messages_per_event, session.pending_lock, event_id, protocol
         )
+        # Of a failure, gradio_client takes no keys but those of its own version's `AppError`.
+        return {"error": result["error"]} if "error" in result else result
 
 
 class _Updates:

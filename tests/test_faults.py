@@ -23,6 +23,7 @@ import trustme
 
 from qwen_gradio import (
     AuthenticationError,
+    GenerationError,
     QueueFullError,
     Qwen_Qwen_2_5_Max,
     QwenGradioError,
@@ -223,6 +224,20 @@ async def test_a_hostile_stream_is_a_typed_error(
 
     with Front(behave, scripted.url) as front, anyio.fail_after(PATIENCE):
         with pytest.raises(expected):
+            await ask(front.url, script(say=["x"])).text()
+
+
+async def test_the_apps_words_are_told_whatever_comes_with_them(scripted: ScriptedSpace) -> None:
+    failed = {"error": "the words", "surprise": 1, "title": "Oops"}
+
+    def behave(request: Request) -> bytes | Forward:
+        if request.path == JOIN:
+            return answer("200 OK", '{"event_id": "e"}')
+        told = STREAM + event(msg="process_completed", success=False, output=failed)
+        return told if request.path == EVENTS else Forward()
+
+    with Front(behave, scripted.url) as front:
+        with pytest.raises(GenerationError, match=r"^the words$"):
             await ask(front.url, script(say=["x"])).text()
 
 

@@ -14,7 +14,9 @@ import gradio_client.client
 import pytest
 from gradio_client import Client, utils
 from gradio_client.client import Endpoint
+from gradio_client.exceptions import AppError
 
+from qwen_gradio import GenerationError, StreamInterruptedError
 from qwen_gradio.connections import Connection
 from qwen_gradio.jobs import generate_session_hash
 from qwen_gradio.messages import prompt_from
@@ -116,6 +118,21 @@ def test_a_reply_takes_one_thread_and_no_pool(space: Space) -> None:
     assert not asked.helper_executor._threads
     assert not asked.stream_executor._threads
     assert not asked.heartbeat.is_alive()
+
+
+def test_a_failure_is_raised_from_the_error_of_what_the_stream_returned(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, Any] = {"error": "the words"}
+    monkeypatch.setattr(_Endpoint, "_sse_fn_v1plus", lambda *args: told)
+    asked = session(space)
+    with pytest.raises(GenerationError, match=r"^the words$") as caught:
+        asked.ask(prompt_from([script(say=["x"])]))
+    assert isinstance(caught.value.__cause__, AppError)
+    told["surprise"] = 1
+    with pytest.raises(StreamInterruptedError, match="surprise"):  # else it need not be left out
+        asked.ask(prompt_from([script(say=["x"])]))
+    asked.close()
 
 
 def test_a_space_is_asked_about_itself_once(scripted: ScriptedSpace) -> None:
