@@ -205,6 +205,21 @@ HOSTILE = {
         ),
         SpaceInterfaceError,
     ),
+    "another output without end": (
+        Endless(STREAM + output("", [], ""), output([["append", [], "x" * 2**20]], [], [])),
+        SpaceInterfaceError,
+    ),
+    "a failing output without end": (
+        Endless(
+            STREAM + output([], [], ""),
+            event(
+                msg="process_generating",
+                success=False,
+                output={"data": [[["add", [0], ["x"] * 2**18]], [], []]},
+            ),
+        ),
+        SpaceInterfaceError,
+    ),
     "a compressed bomb": (
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n"
         + gzip.compress(b"data: " + b"x" * 10**8),
