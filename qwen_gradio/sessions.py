@@ -231,7 +231,8 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
             if event["msg"] == "process_completed":
                 self.completed = True
             elif event["msg"] == "unexpected_error":
-                raise ValueError(f"it said {event.get('message')!r:.200}")
+                # Gradio stops, or lost the session; what the app raises comes with completion.
+                raise EOFError(f"it said {event.get('message')!r:.200}")
             if event["msg"] not in ("heartbeat", "close_stream"):
                 yield event
         raise EOFError("the stream ended before the reply was complete")

@@ -256,6 +256,16 @@ async def test_the_apps_words_are_told_whatever_comes_with_them(scripted: Script
             await ask(front.url, script(say=["x"])).text()
 
 
+async def test_a_space_that_lost_the_session_is_told_in_its_own_words(
+    scripted: ScriptedSpace,
+) -> None:
+    # The question never gets to the Space, which is then asked for events of a session it has not.
+    behave = misbehaving(JOIN, answer("200 OK", '{"event_id": "e"}'))
+    with Front(behave, scripted.url) as front:
+        with pytest.raises(StreamInterruptedError, match="broke off: it said '404"):
+            await ask(front.url, script(say=["x"])).text()
+
+
 @pytest.mark.parametrize("path", ["/config", "/gradio_api/info", JOIN])
 @pytest.mark.parametrize("body", ["", "<html>", "[]", "7", "null", "{}", '{"dependencies": null}'])
 async def test_an_answer_that_is_not_gradios_is_a_typed_error(
