@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import os
 import signal
 import ssl
@@ -112,6 +113,13 @@ async def test_what_may_pass_is_tried_again_when_the_space_said(
         assert await stream.text() == "x"
     waits = [status.eta for status in told if status.state == "retrying"]
     assert waits == [0.25, 0.25]
+
+
+async def test_a_question_may_be_asked_again_without_end(scripted: ScriptedSpace) -> None:
+    behave = misbehaving(JOIN, answer("429 Too Many", Retry_After="0"), times=5)
+    with Front(behave, scripted.url) as front:
+        stream = ask(front.url, script(say=["x"]), max_retries=math.inf)
+        assert await stream.text() == "x"
 
 
 async def test_a_full_queue_is_said_to_be_full() -> None:

@@ -251,6 +251,12 @@ async def test_a_space_that_falls_silent_ends_the_stream(scripted: ScriptedSpace
         await ask(scripted, script(say=["x"], every=PATIENCE), stream_timeout=1).text()
 
 
+@pytest.mark.parametrize("seconds", [1e10, float("inf")])
+async def test_a_time_out_may_be_endless(scripted: ScriptedSpace, seconds: float) -> None:
+    stream = ask(scripted, script(say=["x"]), timeout=seconds, stream_timeout=seconds)
+    assert await stream.text() == "x"
+
+
 async def test_a_space_that_cannot_be_reached_is_named() -> None:
     stream = Qwen_Qwen_2_5_Max.create_async_generator(
         None, [script(say=["x"])], space="http://127.0.0.1:9"
