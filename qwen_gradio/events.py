@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 MAX_BYTES = 32 * 2**20
-"""The largest event, or other answer, that is read from a Space."""
+"""The largest event, or other answer, that is read from a Space; the most that all outputs of a
+reply may take in memory."""
 
 
 def read_events(chunks: Iterable[bytes], max_bytes: int = MAX_BYTES) -> Iterator[dict[str, Any]]:

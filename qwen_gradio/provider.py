@@ -23,6 +23,8 @@ JOIN = "/gradio_api/queue/join?"
 """Where Gradio takes requests, for registries that show it; gradio_client finds out by itself."""
 
 REQUEST_TIMEOUT = 120.0
+LONGEST_TIMEOUT = 86400.0
+"""Seconds for which sockets can surely wait; some systems know none of more than 24 days."""
 SAMPLING = ("temperature", "max_tokens", "top_p")
 NOT_TEXT = ("media", "images", "image", "audio", "tools", "functions")
 """What registries pass along, and would make another reply: refused, unless it is empty."""
@@ -90,7 +92,8 @@ class Provider:
         :param auth: user and password, for a Gradio app that asks for a login.
         :param timeout: seconds for the whole reply.
         :param stream_timeout: seconds that may pass without any update, the first one included.
-        :param max_retries: how often to ask again if the Space could not take the request.
+        :param max_retries: how often to ask again if the Space could not take the request;
+            `math.inf` is without end.
         :param history: "flat" sends the whole chat as one query, which is what Spaces are used to;
             "native" hands earlier turns to the Space's own history input.
         :param on_status: called in the event loop with each `StatusUpdate`, as it is read.
@@ -99,7 +102,14 @@ class Provider:
             to a Space that has such inputs; everything else is only logged.
         :raises InvalidMessagesError: at once, if the messages cannot be sent.
         :raises ModelNotFoundError: at once, if there is no such model.
+        :raises ValueError: at once, if a time-out is negative or not a number.
+        :raises TypeError: at once, if `max_retries` is None.
         """
+        for which, seconds in (("timeout", timeout), ("stream_timeout", stream_timeout)):
+            if seconds is not None and not seconds >= 0:  # nan is not, either
+                raise ValueError(f"{which} cannot be {seconds} seconds; None is without end")
+        if max_retries is None:
+            raise TypeError("max_retries cannot be None: 0 asks once, math.inf without end")
         name = cls.get_model(model)
         if refused := [key for key in NOT_TEXT if kwargs.get(key)]:
             raise InvalidMessagesError(f"Only text can be sent, not {', '.join(refused)}")
@@ -115,7 +125,7 @@ class Provider:
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
         access = Access(spaces.address_of(address), _token(api_key), proxy, auth)
         request_timeout = REQUEST_TIMEOUT if stream_timeout is None else stream_timeout
-        job = Job(prompt, access, request_timeout, max_retries)
+        job = Job(prompt, access, min(request_timeout, LONGEST_TIMEOUT), max_retries)
         return FragmentStream(
             job, timeout=timeout, stream_timeout=stream_timeout, on_status=on_status
         )

@@ -11,6 +11,7 @@ Gradio has four ways to hold a reply, and the versions in use know different one
 from __future__ import annotations
 
 import reprlib
+import sys
 from collections.abc import Mapping
 from itertools import takewhile
 from os.path import commonprefix
@@ -53,6 +54,14 @@ def reply_text(value: Any) -> str:
     if isinstance(last, list) and len(last) == 2:
         return _text(last[1])
     raise ValueError(f"a reply cannot be {type(value).__name__} {reprlib.repr(value)}")
+
+
+def size_of(value: Any) -> int:
+    """The bytes that an output takes in memory."""
+    size = sys.getsizeof(value)
+    if isinstance(value, Mapping):
+        return size + sum(size_of(key) + size_of(held) for key, held in value.items())
+    return size + sum(map(size_of, value)) if isinstance(value, list) else size
 
 
 def _text(content: Any) -> str:

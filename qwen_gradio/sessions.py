@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from .errors import AuthenticationError, SpaceInterfaceError, SpaceUnavailableEr
 from .events import MAX_BYTES
 from .faults import connecting, replying
 from .messages import Prompt
-from .replies import Reply
+from .replies import Reply, size_of
 from .spaces import Access, ChatEndpoint, address_of, chat_endpoint, is_url
 from .updates import Progress, StatusUpdate, Update
 
@@ -231,7 +231,8 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
             if event["msg"] == "process_completed":
                 self.completed = True
             elif event["msg"] == "unexpected_error":
-                raise ValueError(f"it said {event.get('message')!r:.200}")
+                # Gradio stops, or lost the session; what the app raises comes with completion.
+                raise EOFError(f"it said {event.get('message')!r:.200}")
             if event["msg"] not in ("heartbeat", "close_stream"):
                 yield event
         raise EOFError("the stream ended before the reply was complete")
@@ -281,9 +282,11 @@ class _Endpoint(Endpoint):  # type: ignore[misc]
 
     def _sse_fn_v1plus(self, helper: Any, event_id: str, protocol: str) -> Any:
         session = self.client
-        return utils.stream_sse_v1plus(
+        result = utils.stream_sse_v1plus(
             helper, session.pending_messages_per_event, session.pending_lock, event_id, protocol
         )
+        # Of a failure, gradio_client takes no keys but those of its own version's `AppError`.
+        return {"error": result["error"]} if "error" in result else result
 
 
 class _Updates:
@@ -291,6 +294,7 @@ class _Updates:
 
     def __init__(self, report: Callable[[Update], None], index: int, space: str) -> None:
         self.reply = Reply()
+        self._sizes: list[int] = []
         self._report = report
         self._index = index
         self._space = space
@@ -300,8 +304,11 @@ class _Updates:
             if (status := _status(update)) is not None:
                 self._report(status)
             return
-        # Of a completed job, the update is the message as it came.
-        outputs = update.outputs.get("data") if update.final else update.outputs
+        if update.final:  # then it is the message as it came
+            outputs = update.outputs.get("data")
+        else:
+            outputs = update.outputs
+            self._bound(outputs)
         if not update.success or outputs is None:
             return
         try:
@@ -310,12 +317,14 @@ class _Updates:
             raise SpaceInterfaceError(
                 f"{self._space} replied in a form that is not a chat: {error}"
             ) from error
-        if len(self.reply.text) > MAX_BYTES:
-            raise SpaceInterfaceError(
-                f"{self._space} replied with more than {MAX_BYTES} characters"
-            )
         if fragment:
             self._report(fragment)
+
+    def _bound(self, outputs: Sequence[Any]) -> None:
+        # gradio_client adds each diff to what it has, also of outputs that later diffs leave out.
+        self._sizes[: len(outputs)] = map(size_of, outputs)
+        if sum(self._sizes) > MAX_BYTES:
+            raise SpaceInterfaceError(f"{self._space} replied with more than {MAX_BYTES} bytes")
 
 
 class _Events:

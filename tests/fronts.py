@@ -1,11 +1,13 @@
 """An HTTP server in front of a real Space, or of nothing, that misbehaves as a test tells it to.
 
-It is also a forward proxy, which takes every name to be that Space's.
+It is also a forward proxy, which takes every name to be that Space's. Given a TLS context, it
+speaks HTTPS.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Callable, MutableSequence
 from contextlib import suppress
@@ -57,8 +59,14 @@ def answer(status: str, body: str = "", kind: str = "application/json", **header
 class Front:
     """Runs in a thread of its own from `with` to its end."""
 
-    def __init__(self, behave: Behaviour, upstream: str = "http://127.0.0.1:9") -> None:
+    def __init__(
+        self,
+        behave: Behaviour,
+        upstream: str = "http://127.0.0.1:9",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.behave = behave
+        self.tls = tls
         self.upstream = urlsplit(upstream)
         self.requests: MutableSequence[Request] = []
         self._tasks: set[asyncio.Task[None] | None] = set()
@@ -67,9 +75,10 @@ class Front:
 
     def __enter__(self) -> Front:
         self._thread.start()
-        starting = asyncio.start_server(self._serve, "127.0.0.1", 0)
+        starting = asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
         self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result(PATIENCE)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        scheme = "http" if self.tls is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -107,9 +116,14 @@ class Front:
         headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines if line)}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         split = urlsplit(target)
-        seen = sum(request.path == split.path for request in self.requests)
-        request = Request(method, split.path, headers, seen)
+        path = target if method == "CONNECT" else split.path
+        seen = sum(request.path == path for request in self.requests)
+        request = Request(method, path, headers, seen)
         self.requests.append(request)
+        if method == "CONNECT":
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            await self._tunnel(reader, writer)
+            return
         told = self.behave(request)
         if isinstance(told, bytes):
             writer.write(told)
@@ -150,6 +164,25 @@ class Front:
             with suppress(OSError):
                 await to_upstream.wait_closed()
 
+    async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream, to_upstream = await asyncio.open_connection(
+            self.upstream.hostname, self.upstream.port
+        )
+
+        async def pipe(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            with suppress(OSError):
+                while data := await source.read(2**16):
+                    sink.write(data)
+                    await sink.drain()
+            sink.close()
+
+        try:
+            await asyncio.gather(pipe(reader, to_upstream), pipe(upstream, writer))
+        finally:
+            to_upstream.close()
+            with suppress(OSError):
+                await to_upstream.wait_closed()
+
 
 class SocksFront(Front):
     """A SOCKS5 proxy (RFC 1928) without a login, which takes every name to be one Space's."""
@@ -167,21 +200,5 @@ class SocksFront(Front):
         (length,) = await reader.readexactly(1)
         self.names.append((await reader.readexactly(length)).decode())
         await reader.readexactly(2)
-        upstream, to_upstream = await asyncio.open_connection(
-            self.upstream.hostname, self.upstream.port
-        )
         writer.write(b"\x05\x00\x00\x01" + bytes(6))
-
-        async def pipe(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-            with suppress(OSError):
-                while data := await source.read(2**16):
-                    sink.write(data)
-                    await sink.drain()
-            sink.close()
-
-        try:
-            await asyncio.gather(pipe(reader, to_upstream), pipe(upstream, writer))
-        finally:
-            to_upstream.close()
-            with suppress(OSError):
-                await to_upstream.wait_closed()
+        await self._tunnel(reader, writer)

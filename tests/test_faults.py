@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -13,13 +15,16 @@ import traceback
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+import trustme
 
 from qwen_gradio import (
     AuthenticationError,
+    GenerationError,
     QueueFullError,
     Qwen_Qwen_2_5_Max,
     QwenGradioError,
@@ -108,6 +113,13 @@ async def test_what_may_pass_is_tried_again_when_the_space_said(
         assert await stream.text() == "x"
     waits = [status.eta for status in told if status.state == "retrying"]
     assert waits == [0.25, 0.25]
+
+
+async def test_a_question_may_be_asked_again_without_end(scripted: ScriptedSpace) -> None:
+    behave = misbehaving(JOIN, answer("429 Too Many", Retry_After="0"), times=5)
+    with Front(behave, scripted.url) as front:
+        stream = ask(front.url, script(say=["x"]), max_retries=math.inf)
+        assert await stream.text() == "x"
 
 
 async def test_a_full_queue_is_said_to_be_full() -> None:
@@ -201,6 +213,21 @@ HOSTILE = {
         ),
         SpaceInterfaceError,
     ),
+    "another output without end": (
+        Endless(STREAM + output("", [], ""), output([["append", [], "x" * 2**20]], [], [])),
+        SpaceInterfaceError,
+    ),
+    "a failing output without end": (
+        Endless(
+            STREAM + output([], [], ""),
+            event(
+                msg="process_generating",
+                success=False,
+                output={"data": [[["add", [0], ["x"] * 2**18]], [], []]},
+            ),
+        ),
+        SpaceInterfaceError,
+    ),
     "a compressed bomb": (
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n"
         + gzip.compress(b"data: " + b"x" * 10**8),
@@ -220,6 +247,30 @@ async def test_a_hostile_stream_is_a_typed_error(
 
     with Front(behave, scripted.url) as front, anyio.fail_after(PATIENCE):
         with pytest.raises(expected):
+            await ask(front.url, script(say=["x"])).text()
+
+
+async def test_the_apps_words_are_told_whatever_comes_with_them(scripted: ScriptedSpace) -> None:
+    failed = {"error": "the words", "surprise": 1, "title": "Oops"}
+
+    def behave(request: Request) -> bytes | Forward:
+        if request.path == JOIN:
+            return answer("200 OK", '{"event_id": "e"}')
+        told = STREAM + event(msg="process_completed", success=False, output=failed)
+        return told if request.path == EVENTS else Forward()
+
+    with Front(behave, scripted.url) as front:
+        with pytest.raises(GenerationError, match=r"^the words$"):
+            await ask(front.url, script(say=["x"])).text()
+
+
+async def test_a_space_that_lost_the_session_is_told_in_its_own_words(
+    scripted: ScriptedSpace,
+) -> None:
+    # The question never gets to the Space, which is then asked for events of a session it has not.
+    behave = misbehaving(JOIN, answer("200 OK", '{"event_id": "e"}'))
+    with Front(behave, scripted.url) as front:
+        with pytest.raises(StreamInterruptedError, match="broke off: it said '404"):
             await ask(front.url, script(say=["x"])).text()
 
 
@@ -552,7 +603,7 @@ async def test_a_token_may_end_in_a_newline(scripted: ScriptedSpace) -> None:
 def test_no_host_but_the_space_is_contacted(scripted: ScriptedSpace) -> None:
     with Front(lambda request: answer("200 OK", "{}")) as hub:
         done = program(
-            scripted,
+            scripted.url,
             "print(asyncio.run(ask('quiet').text()))",
             environment={"HF_ENDPOINT": hub.url, "HTTP_PROXY": "", "AI_AGENT": "someone"},
         )
@@ -587,10 +638,10 @@ def ask(question):
 
 
 def program(
-    space: ScriptedSpace, text: str, *arguments: str, environment: dict[str, str] | None = None
+    space: str, text: str, *arguments: str, environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", PROGRAM + text, space.url, *arguments],
+        [sys.executable, "-W", "error", "-c", PROGRAM + text, space, *arguments],
         capture_output=True,
         text=True,
         timeout=4 * PATIENCE,
@@ -598,10 +649,101 @@ def program(
     )
 
 
+AUTHORITY = trustme.CA()
+"""Signs certificates; nobody trusts it, except who is told to."""
+
+
+def certified(name: str) -> ssl.SSLContext:
+    """What a server of that name needs for TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert(name).configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def trusting(tmp_path: Path) -> dict[str, str]:
+    """The environment of a program that trusts the authority."""
+    AUTHORITY.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    return {"SSL_CERT_FILE": str(tmp_path / "authority.pem")}
+
+
+async def test_an_unknown_authority_is_refused_before_the_question(scripted: ScriptedSpace) -> None:
+    told: list[StatusUpdate] = []
+    with Front(lambda request: Forward(), scripted.url, certified("127.0.0.1")) as front:
+        with pytest.raises(SpaceUnavailableError, match="CERTIFICATE_VERIFY_FAILED"):
+            await ask(front.url, script(say=["x"]), max_retries=2, on_status=told.append).text()
+        assert front.requests == []
+    assert told == []
+
+
+def test_a_certificate_for_another_name_is_refused(
+    scripted: ScriptedSpace, trusting: dict[str, str]
+) -> None:
+    with Front(lambda request: Forward(), scripted.url, certified("another.test")) as front:
+        text = """
+try:
+    asyncio.run(ask("x").text())
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+        done = program(front.url, text, environment=trusting)
+        assert front.requests == []
+    assert done.stdout.startswith("SpaceUnavailableError")
+    assert "certificate is not valid for '127.0.0.1'" in done.stdout
+
+
+READ_AND_LEAVE = """
+import threading
+async def main():
+    print(await ask("x" * 100_000).text() == "x" * 100_000)
+    async for _ in ask(sys.argv[2]):
+        break
+asyncio.run(main())
+for thread in threading.enumerate():
+    if thread.name == "qwen_gradio":  # it ends when the Space has been told to stop
+        thread.join()
+"""
+
+
+def test_a_reply_over_tls_arrives_whole_or_is_broken_off(
+    scripted: ScriptedSpace, trusting: dict[str, str]
+) -> None:
+    question = script(say=["x"], finish="hang")
+    with Front(lambda request: Forward(), scripted.url, certified("127.0.0.1")) as front:
+        done = program(front.url, READ_AND_LEAVE, question["content"], environment=trusting)
+        asked = [request.path for request in front.requests]
+    assert (done.stdout, done.stderr) == ("True\n", "")
+    assert asked == ["/config", "/gradio_api/info", JOIN, EVENTS, JOIN, EVENTS, CANCEL]
+    scripted.wait_for("stopped", tag_of(question))
+
+
+def test_a_reply_over_tls_comes_through_a_proxy(
+    scripted: ScriptedSpace, trusting: dict[str, str]
+) -> None:
+    name = "only-the-proxy-knows.test"
+    question = script(say=["x"], finish="hang")
+    with (
+        Front(lambda request: Forward(), scripted.url, certified(name)) as front,
+        Front(lambda request: Forward(), front.url) as proxy,
+    ):
+        done = program(
+            f"https://{name}",
+            READ_AND_LEAVE,
+            question["content"],
+            environment={**trusting, "HTTPS_PROXY": proxy.url},
+        )
+        assert {(request.method, request.path) for request in proxy.requests} == {
+            ("CONNECT", f"{name}:443")
+        }
+        assert front.requests[-1].path == CANCEL
+    assert (done.stdout, done.stderr) == ("True\n", "")
+    scripted.wait_for("stopped", tag_of(question))
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on Windows")
 def test_a_forked_child_asks_on_connections_of_its_own(scripted: ScriptedSpace) -> None:
     done = program(
-        scripted,
+        scripted.url,
         """
 import os
 print(asyncio.run(ask("before").text()), flush=True)
@@ -618,7 +760,7 @@ if child:
 def test_the_interpreter_exits_amid_a_reply(scripted: ScriptedSpace) -> None:
     question = script(say=["x"], finish="hang")
     done = program(
-        scripted,
+        scripted.url,
         """
 async def main():
     global stream
@@ -634,7 +776,7 @@ asyncio.run(main())
 
 def test_a_thousand_streams_leave_nothing_behind(scripted: ScriptedSpace) -> None:
     done = program(
-        scripted,
+        scripted.url,
         """
 import gc, json, threading, time
 from pathlib import Path

@@ -14,11 +14,14 @@ import gradio_client.client
 import pytest
 from gradio_client import Client, utils
 from gradio_client.client import Endpoint
+from gradio_client.exceptions import AppError
 
+from qwen_gradio import GenerationError, SpaceInterfaceError, StreamInterruptedError
 from qwen_gradio.connections import Connection
+from qwen_gradio.events import MAX_BYTES
 from qwen_gradio.jobs import generate_session_hash
 from qwen_gradio.messages import prompt_from
-from qwen_gradio.sessions import Session, Space, _Endpoint, _Events
+from qwen_gradio.sessions import Session, Space, _Endpoint, _Events, _Updates
 from qwen_gradio.spaces import Access
 from qwen_gradio.updates import Update
 
@@ -116,6 +119,35 @@ def test_a_reply_takes_one_thread_and_no_pool(space: Space) -> None:
     assert not asked.helper_executor._threads
     assert not asked.stream_executor._threads
     assert not asked.heartbeat.is_alive()
+
+
+def test_outputs_count_once_however_often_they_are_repeated() -> None:
+    updates = _Updates(lambda update: None, 0, "a Space")
+    for _ in range(100):
+        updates.put_nowait(utils.OutputUpdate(("x" * (MAX_BYTES // 50),), success=True))
+
+
+def test_outputs_that_diffs_leave_out_count_too() -> None:
+    updates = _Updates(lambda update: None, 0, "a Space")
+    text = "x" * (MAX_BYTES * 2 // 3)
+    updates.put_nowait(utils.OutputUpdate(("", text), success=True))
+    with pytest.raises(SpaceInterfaceError, match=f"more than {MAX_BYTES} bytes"):
+        updates.put_nowait(utils.OutputUpdate((text,), success=True))
+
+
+def test_a_failure_is_raised_from_the_error_of_what_the_stream_returned(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, Any] = {"error": "the words"}
+    monkeypatch.setattr(_Endpoint, "_sse_fn_v1plus", lambda *args: told)
+    asked = session(space)
+    with pytest.raises(GenerationError, match=r"^the words$") as caught:
+        asked.ask(prompt_from([script(say=["x"])]))
+    assert isinstance(caught.value.__cause__, AppError)
+    told["surprise"] = 1
+    with pytest.raises(StreamInterruptedError, match="surprise"):  # else it need not be left out
+        asked.ask(prompt_from([script(say=["x"])]))
+    asked.close()
 
 
 def test_a_space_is_asked_about_itself_once(scripted: ScriptedSpace) -> None:

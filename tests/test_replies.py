@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen_gradio.replies import Reply, reply_text
+from qwen_gradio.replies import Reply, reply_text, size_of
 
 EARLIER = [("earlier question", "earlier answer")]
 
@@ -120,3 +120,8 @@ def test_a_refusal_does_not_repeat_a_huge_output() -> None:
     with pytest.raises(ValueError, match="cannot be") as caught:
         reply_text({"text": "x" * 10**6})
     assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("value", ["x" * 999, ["x" * 999], {"x" * 999: 1}, [{"x": ["x" * 999]}]])
+def test_all_that_an_output_holds_counts(value: Any) -> None:
+    assert size_of(value) >= 999

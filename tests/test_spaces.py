@@ -98,6 +98,26 @@ def test_a_chat_in_two_steps_gets_the_question_in_its_history(gradio: str, form:
         assert "sure?" in json.dumps(told["history"][-1])
 
 
+@gradios
+def test_no_question_sees_the_state_of_another(gradio: str, form: str) -> None:
+    replies = []
+
+    async def ask(space: str) -> None:
+        stream = Qwen_Qwen_2_5_Max.create_async_generator(None, TURNS, space=space)
+        replies.append(json.loads(await stream.text()))
+
+    async def ask_twice_and_two_at_once(space: str) -> None:
+        await ask(space)
+        await ask(space)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask, space)
+            tasks.start_soon(ask, space)
+
+    with zoo(gradio, form, "remember") as space:
+        anyio.run(ask_twice_and_two_at_once, space)
+    assert replies == [{"seen": []}] * 4
+
+
 def test_a_function_of_text_is_a_chat() -> None:
     with zoo("6", "messages", "function") as space:
         assert asked(Qwen_Qwen_2_5_Max, space)["message"].endswith(LINES)

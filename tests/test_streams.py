@@ -159,6 +159,33 @@ async def test_breaking_out_stops_the_space(any_gradio: ScriptedSpace) -> None:
     await stopped(any_gradio, question)
 
 
+async def test_an_error_in_the_callers_loop_stops_the_space(any_gradio: ScriptedSpace) -> None:
+    question = script(say=["x"], finish="hang")
+    stream = ask(any_gradio, question)
+
+    async def read() -> None:
+        async for _ in stream:
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await read()
+    await stopped(any_gradio, question)
+
+
+async def test_an_error_within_async_with_stops_the_space(scripted: ScriptedSpace) -> None:
+    question = script(say=["x"], finish="hang")
+    stream = ask(scripted, question)
+
+    async def read() -> None:
+        async with stream:
+            await stream.__anext__()
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await read()
+    await stopped(scripted, question)
+
+
 async def test_a_stream_whose_loop_was_left_does_not_pretend_to_go_on(
     scripted: ScriptedSpace,
 ) -> None:
@@ -222,6 +249,12 @@ async def test_a_reply_that_takes_too_long_ends_with_what_had_arrived(
 async def test_a_space_that_falls_silent_ends_the_stream(scripted: ScriptedSpace) -> None:
     with pytest.raises(StreamTimeoutError, match="stream_timeout=1"):
         await ask(scripted, script(say=["x"], every=PATIENCE), stream_timeout=1).text()
+
+
+@pytest.mark.parametrize("seconds", [1e10, float("inf")])
+async def test_a_time_out_may_be_endless(scripted: ScriptedSpace, seconds: float) -> None:
+    stream = ask(scripted, script(say=["x"]), timeout=seconds, stream_timeout=seconds)
+    assert await stream.text() == "x"
 
 
 async def test_a_space_that_cannot_be_reached_is_named() -> None:

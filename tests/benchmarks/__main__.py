@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .clients import CLIENTS
+from .leaving import leaving
 from .measures import (
     LOADS,
     QUICK_LOADS,
@@ -46,6 +47,7 @@ def main() -> None:
             first, second = (len(paths) for paths in requests(name, url))
             results[name, "requests"] = {"first": first, "second": second}
     if "ours" in clients:
+        results["ours", "leaving"] = leaving()
         results["ours", "import"] = {"seconds": import_time()}
     sys.stdout.write(f"{table(results)}\n")
     if options.picture is not None:

@@ -66,6 +66,11 @@ def qwen_2(query, history, system):
         yield "", turn(history, query, text), system
 
 
+def remember(message, history, seen):
+    for text in growing(seen=seen):
+        yield "", turn(history or [], message, text), [*seen, message]
+
+
 if options.kind == "interface":
     app = gr.ChatInterface(interface, **form)
 elif options.kind == "multimodal":
@@ -90,6 +95,10 @@ else:
         if options.kind == "respond":
             clear = gr.ClearButton([box, chatbot])
             box.submit(respond, [box, chatbot], [box, chatbot])
+        elif options.kind == "remember":
+            state = gr.State([])
+            inputs = outputs = [box, chatbot, state]
+            box.submit(remember, inputs, outputs, api_name="chat")
         elif options.kind == "bot":
             user = box.submit(lambda m, h: ("", turn(h, m, None)), [box, chatbot], [box, chatbot])
             user.then(bot, chatbot, chatbot, api_name="bot")
