@@ -1,4 +1,4 @@
-"""The notebooks, from top to bottom in a real kernel: `python -m tests.notebooks` stores outputs."""
+"""Runs the notebooks in a real kernel: `python -m tests.notebooks` stores what they put out."""
 
 from __future__ import annotations
 

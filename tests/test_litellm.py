@@ -279,10 +279,11 @@ async def test_how_long_to_wait_is_told_to_litellm(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_timeout_is_honoured(scripted: ScriptedSpace, stream: bool) -> None:
+    await aask(scripted, script(say=["warm"]))  # else the Space may not have begun in time
     question = script(say=["x"], finish="hang")
 
     async def read() -> None:
-        reply = await aask(scripted, question, timeout=0.5, stream=stream)
+        reply = await aask(scripted, question, timeout=2, stream=stream)
         await atexts(reply)
 
     with pytest.raises(litellm.Timeout):
