@@ -16,7 +16,7 @@ if sys.version_info < (3, 11):
 @asynccontextmanager
 async def task_group() -> AsyncIterator[TaskGroup]:
     """anyio's, which raises the first error of its tasks by itself instead of a group of all."""
-    error: BaseException
+    error: BaseException | None = None
     try:
         async with anyio.create_task_group() as tasks:
             yield tasks
@@ -24,4 +24,6 @@ async def task_group() -> AsyncIterator[TaskGroup]:
         error = group
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        raise error from error.__cause__
+    # Not within `except`: the group would become the context of what it has in it, a circle.
+    if error is not None:
+        raise error

@@ -32,7 +32,6 @@ def main() -> None:
         notebook = executed(path, path.parent)
         for cell in notebook.cells:
             cell.metadata.pop("execution", None)  # when it was run
-        notebook.metadata.pop("widgets", None)
         nbformat.write(notebook, path)
 
 

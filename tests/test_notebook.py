@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,8 +24,8 @@ def ask(question, **options):
 class Kernel:
     """A kernel, and what its cells put out."""
 
-    def __init__(self) -> None:
-        self.manager = KernelManager(transport="ipc")
+    def __init__(self, folder: Path) -> None:
+        self.manager = KernelManager(transport="ipc", ip=str(folder / "kernel"))
         self.manager.start_kernel()
         self.client = self.manager.blocking_client()
         self.client.start_channels()
@@ -66,8 +67,8 @@ def errors(messages: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def kernel(scripted: ScriptedSpace) -> Iterator[Kernel]:
-    kernel = Kernel()
+def kernel(scripted: ScriptedSpace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    kernel = Kernel(tmp_path_factory.mktemp("kernel"))
     assert errors(kernel.run(f"SPACE = {scripted.url!r}{SETUP}")) == []
     yield kernel
     kernel.close()
