@@ -1,0 +1,122 @@
+"""Measure batches: `python -m tests.benchmarks.batches`.
+
+Throughput is compared with the ideal: concurrency over the seconds that the Space takes to write a
+reply. Each batch runs in a process of its own. Memory is what is resident, as items go by.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from qwen_gradio import batch
+
+from ..servers import ROOT
+from .measures import SETTLE
+from .space import question, stamping_space
+from .table import markdown
+
+FRAGMENTS, EVERY = 20, 0.05
+CONCURRENCIES = (1, 8, 32)
+TURNS = 8
+"""How many replies each of those that are asked at once has to write."""
+
+
+def main() -> None:
+    """Measure, as the command line says."""
+    parser = argparse.ArgumentParser("python -m tests.benchmarks.batches", description=__doc__)
+    parser.add_argument(
+        "--items", type=int, default=10_000, metavar="N", help="for the memory; default: 10,000"
+    )
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure is not None:
+        sys.stdout.write(json.dumps(_measured(**json.loads(options.measure))) + "\n")
+        return
+    with stamping_space() as url:
+        _print_throughput(url)
+        _print_memory(url, options.items)
+
+
+def _print_throughput(url: str) -> None:
+    lines = []
+    for concurrency in CONCURRENCIES:
+        items = TURNS * concurrency
+        took = _in_a_process(
+            url=url, items=items, concurrency=concurrency, fragments=FRAGMENTS, every=EVERY
+        )
+        ideal = concurrency / (FRAGMENTS * EVERY)
+        rate = items / took["seconds"]
+        cpu = took["cpu"] / items * 1000
+        cells = [f"{rate:.2f}/s", f"{ideal:g}/s", f"{rate / ideal:.2f}", f"{cpu:.0f} ms"]
+        lines.append([f"{concurrency} at once", *cells])
+    heads = [f"{FRAGMENTS} fragments, {EVERY * 1000:.0f} ms each"]
+    heads += ["replies", "ideal", "ratio", "CPU per item"]
+    sys.stdout.write(f"{markdown(heads, lines)}\n\n")
+
+
+def _print_memory(url: str, items: int) -> None:
+    took = _in_a_process(url=url, items=items, concurrency=16, fragments=1, every=0.0)
+    lines = [[f"{done:,} items", f"{resident:.0f} MB"] for done, resident in took["resident"]]
+    sys.stdout.write(f"{markdown(['memory after', 'resident'], lines)}\n")
+
+
+def _in_a_process(**what: Any) -> dict[str, Any]:
+    command = [sys.executable, "-m", __spec__.name, "--measure", json.dumps(what)]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    return dict(json.loads(done.stdout))
+
+
+def _measured(
+    url: str, items: int, concurrency: int, fragments: int, every: float
+) -> dict[str, Any]:
+    """Run one batch; its seconds, the CPU seconds in it, and what was resident as it went on."""
+    resident: list[tuple[int, float]] = []
+    ended = threading.Event()
+
+    def watch(out: Path) -> None:
+        """Note the memory after each tenth of the rows, by their lines in the file."""
+        rows = 0
+        with out.open("rb") as file:
+            while not ended.wait(SETTLE / 10) or file.peek(1):
+                for _ in file:
+                    rows += 1
+                    if rows % (items // 10 or 1) == 0:
+                        resident.append((rows, _resident()))
+
+    def prompts() -> Iterator[str]:
+        for _ in range(items):
+            yield question(fragments, every)
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "replies.jsonl")
+        batch.run_sync([question(1)], Path(folder, "warm.jsonl"), space=url, progress=False)
+        out.touch()
+        watching = threading.Thread(target=watch, args=[out])
+        watching.start()
+        cpu, began = time.process_time(), time.perf_counter()
+        outcome = batch.run_sync(prompts(), out, space=url, concurrency=concurrency, progress=False)
+        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+        ended.set()
+        watching.join()
+    assert outcome.answered == items, outcome
+    return {"seconds": seconds, "cpu": cpu, "resident": resident}
+
+
+def _resident() -> float:
+    """Megabytes that this process has in memory now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+if __name__ == "__main__":
+    main()
