@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import batch as batch
+    from . import notebook as notebook
     from .chat import Chat as Chat
     from .errors import AuthenticationError as AuthenticationError
     from .errors import GenerationError as GenerationError
@@ -64,6 +66,8 @@ __all__ = sorted(_MODULE_OF)  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("batch", "notebook"):
+        return import_module(f"{__name__}.{name}")
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

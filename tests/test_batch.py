@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import signal
 import subprocess
 import sys
@@ -359,9 +358,12 @@ def test_ctrl_c_stops_the_space_and_says_how_to_go_on(
     scripted.wait_for("stopped", tag_of(hangs))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file sizes")
 def test_a_full_disk_is_told_and_the_batch_goes_on_afterwards(
     scripted: ScriptedSpace, prompts: Path, out: Path
 ) -> None:
+    import resource
+
     def little_space() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
