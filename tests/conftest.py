@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from .servers import GRADIOS, ScriptedSpace
+
+# Ray reads this when it is imported. Else each of its workers would be started by `uv run`, in an
+# environment of its own, where the tests are.
+os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 
 FORMS = [("4.44.1", "pairs"), ("4.44.1", "messages"), ("5.49.1", "pairs"), ("5.49.1", "messages")]
 

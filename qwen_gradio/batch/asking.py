@@ -36,6 +36,9 @@ class Asker:
     :param options: what `Provider.create_async_generator` takes, besides model and messages.
     :param max_retries: how often an item is asked again, if the Space did not take it.
     :ivar on_wait: called with the error and the seconds whenever asking pauses; may be set.
+    :ivar has_answered: whether the Space has replied to anything, or is known to; may be set.
+    :ivar space: the Space, as it was given.
+    :ivar model: the full name of the model.
     :raises QwenGradioError: if these options cannot be used.
     """
 
@@ -47,14 +50,15 @@ class Asker:
         max_retries: int,
     ) -> None:
         self._provider = provider
-        self._model = provider.get_model(model)
+        self.model = provider.get_model(model)
         # An item that is asked again waits here, with all others, and not in a job by itself.
         self._options = {**options, "max_retries": 0}
         self._max_retries = max_retries
         self.on_wait: Callable[[QwenGradioError, float], object] | None = None
         self._pause = _Pause()
-        self._has_answered = False
-        self._ask(Item(None, [{"role": "user", "content": "?"}]))  # of which nothing is sent
+        self.has_answered = False
+        unsent = self._ask(Item(None, [{"role": "user", "content": "?"}]))
+        self.space = unsent.space
 
     async def ask_all(
         self, items: Iterable[Item], concurrency: int, put: Callable[[Row], Awaitable[object]]
@@ -85,7 +89,7 @@ class Asker:
             try:
                 async for _ in stream:
                     first = first or anyio.current_time()
-                self._has_answered = True
+                self.has_answered = True
                 self._pause.end()
             except QwenGradioError as failed:
                 error = failed
@@ -94,7 +98,7 @@ class Asker:
                     if seconds is not None and self.on_wait is not None:
                         self.on_wait(error, seconds)
                     continue
-                if not self._has_answered and isinstance(error, NOT_OF_AN_ITEM):
+                if not self.has_answered and isinstance(error, NOT_OF_AN_ITEM):
                     raise
             text = stream.partial
             return Row(
@@ -108,11 +112,11 @@ class Asker:
                 seconds=round(anyio.current_time() - began, 3),
                 characters=len(text),
                 space=stream.space,
-                model=self._model,
+                model=self.model,
             )
 
     def _ask(self, item: Item) -> FragmentStream:
-        return self._provider.create_async_generator(self._model, item.messages, **self._options)
+        return self._provider.create_async_generator(self.model, item.messages, **self._options)
 
 
 class _Pause:

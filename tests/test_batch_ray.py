@@ -1,0 +1,295 @@
+"""Ray asks a dataset on several actors, and gets the rows that one machine would."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pickle
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+if sys.version_info >= (3, 15):
+    pytest.skip("Ray has no wheels for Python 3.15", allow_module_level=True)
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import ray
+from ray.data import ActorPoolStrategy, DataContext, Dataset
+from ray.data.block import BlockAccessor
+from ray.exceptions import RayError
+
+from qwen_gradio import (
+    InvalidMessagesError,
+    ModelNotFoundError,
+    SpaceUnavailableError,
+    StatusUpdate,
+    StreamInterruptedError,
+)
+from qwen_gradio.batch import run_sync
+from qwen_gradio.batch.ray import SCHEMA, QwenBatch
+
+from .fronts import Forward, Front, Request, answer
+from .servers import ScriptedSpace
+from .test_batch import joins, query, rows
+
+# Ray warns of what its own defaults are.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
+
+NOBODY = "http://127.0.0.1:9"
+VARYING = ("attempts", "seconds", "first_fragment_seconds")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """A Ray of two CPUs on this machine."""
+    with pytest.MonkeyPatch.context() as environment, tempfile.TemporaryDirectory() as folder:
+        environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        environment.setenv("RAY_AUTH_MODE", "disabled")  # else it leaves a token in ~/.ray
+        ray.init(
+            num_cpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=100_000_000,
+            _temp_dir=folder,
+        )
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        DataContext.get_current().enable_progress_bars = False
+        yield
+        ray.shutdown()
+
+
+def asked(items: list[dict[str, Any]], actors: int = 2, **arguments: Any) -> Dataset:
+    """The rows of items that actors ask in batches of five, each a block of its own."""
+    return ray.data.from_items(items, override_num_blocks=len(items) // 5).map_batches(
+        QwenBatch,
+        fn_constructor_kwargs=arguments,
+        compute=ActorPoolStrategy(size=actors),
+        batch_size=5,
+    )
+
+
+def say(*texts: str) -> list[dict[str, Any]]:
+    return [{"id": f"q{number}", "prompt": text} for number, text in enumerate(texts)]
+
+
+MESSAGES = [
+    {"role": "user", "content": "1+1?"},
+    {"role": "assistant", "content": "2"},
+    {"role": "user", "content": "Sure?"},
+]
+ITEMS = [
+    *({"id": f"works {n}", "prompt": query(say=["a", f"{n}"])} for n in range(10)),
+    *({"id": f"fails {n}", "prompt": query(say=["so far"], finish="fail")} for n in range(8)),
+    {"id": "system", "prompt": query(show="inputs"), "system": "Be brief."},
+    {"id": "messages", "messages": MESSAGES},
+]
+WRONG = {"id": "wrong", "prompt": " "}
+
+
+@pytest.fixture(scope="module")
+def replies(cluster: None, scripted: ScriptedSpace) -> Dataset:
+    everything = [{"messages": None, "system": None, **item} for item in [*ITEMS, WRONG]]
+    return asked(everything, space=scripted.url, system="Be long.").materialize()
+
+
+def test_two_actors_reply_as_one_machine_does(
+    replies: Dataset, scripted: ScriptedSpace, tmp_path: Path
+) -> None:
+    def compared(all_rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        return {
+            row["id"]: {name: value for name, value in row.items() if name not in VARYING}
+            for row in all_rows
+        }
+
+    found = replies.take_all()
+    assert len(found) == len(ITEMS) + 1
+    by_ray = compared(found)
+    wrong = by_ray.pop("wrong")
+    out = tmp_path / "replies.jsonl"
+    run_sync(ITEMS, out, space=scripted.url, system="Be long.")
+    assert by_ray == compared(rows(out))
+    assert wrong["error"] == "InvalidItemsError"
+    assert wrong["why"] == "prompt must be text, and not empty"
+
+
+def test_rows_are_written_as_json_and_as_parquet(replies: Dataset, tmp_path: Path) -> None:
+    replies.write_parquet(str(tmp_path / "parquet"))
+    replies.write_json(str(tmp_path / "json"))
+    expected = sorted(replies.take_all(), key=lambda row: str(row["id"]))
+    files = [pq.read_table(file) for file in (tmp_path / "parquet").iterdir()]
+    assert {file.schema.remove_metadata() for file in files} == {SCHEMA}
+    written = pa.concat_tables(files)
+    assert sorted(written.to_pylist(), key=lambda row: str(row["id"])) == expected
+    lines = [row for file in (tmp_path / "json").iterdir() for row in rows(file)]
+    assert sorted(lines, key=lambda row: str(row["id"])) == expected
+
+
+def killing(mark: Path) -> Callable[[StatusUpdate], None]:
+    """Kills the process that it is called in when the Space logs a line, once."""
+
+    def kill(status: StatusUpdate) -> None:
+        if status.state == "log" and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return kill
+
+
+def test_when_an_actor_is_killed_every_item_ends_exactly_once(
+    cluster: None, scripted: ScriptedSpace, tmp_path: Path
+) -> None:
+    texts = [f"number {number}" for number in range(20)]
+    texts[7] = query(log=["now"], say=["number 7"], every=0.5)
+    mark = tmp_path / "killed"
+    with Front(lambda request: Forward(), scripted.url) as front:
+        dataset = asked(say(*texts), space=front.url, concurrency=1, on_status=killing(mark))
+        found = dataset.take_all()
+        assert mark.exists()
+        assert joins(front) >= 20 + 3  # two that its batch had done, and the one it was killed at
+    assert sorted((row["id"], row["reply"]) for row in found) == sorted(
+        (f"q{number}", f"number {number}") for number in range(20)
+    )
+
+
+def test_an_actor_that_is_restarted_when_the_space_is_gone_ends_no_job(
+    cluster: None, scripted: ScriptedSpace, tmp_path: Path
+) -> None:
+    texts = ["a", "b", query(log=["now"], say=["c"], every=0.5), "d", "e"]
+    mark = tmp_path / "killed"
+
+    def behave(request: Request) -> bytes | Forward:
+        return answer("404 Not Found") if mark.exists() else Forward()
+
+    with Front(behave, scripted.url) as front:
+        dataset = asked(say(*texts), 1, space=front.url, concurrency=1, on_status=killing(mark))
+        found = dataset.take_all()
+    assert [row["id"] for row in found] == ["q0", "q1", "q2", "q3", "q4"]
+    assert {row["error"] for row in found} == {"SpaceUnavailableError"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"model": "gpt-5"}, "has no model 'gpt-5'"),
+        ({"space": "http://nobody.invalid"}, r"http://nobody\.invalid cannot be reached"),
+    ],
+    ids=["model", "space"],
+)
+def test_a_wrong_argument_ends_the_job(cluster: None, wrong: dict[str, str], words: str) -> None:
+    with pytest.raises(RayError, match=words):
+        asked(say(*"abcde"), 1, **{"space": NOBODY, **wrong}).take_all()
+
+
+def test_arguments_that_cannot_be_used_are_refused_at_once() -> None:
+    with pytest.raises(ModelNotFoundError):
+        QwenBatch(model="gpt-5")
+    with pytest.raises(InvalidMessagesError, match="history"):
+        QwenBatch(history="mine")
+    with pytest.raises(ValueError, match="concurrency"):
+        QwenBatch(concurrency=0)
+
+
+def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, QwenBatch.__module__)
+    with pytest.raises(ModuleNotFoundError, match=r"ray is not installed.*qwen-gradio\[ray\]"):
+        import_module(QwenBatch.__module__)
+
+
+@pytest.mark.parametrize("batch_format", ["numpy", "pandas", "pyarrow"])
+def test_a_batch_may_come_in_each_of_rays_formats(
+    scripted: ScriptedSpace, batch_format: str
+) -> None:
+    parts = [{"type": "text", "text": "1+"}, {"type": "text", "text": "2?"}]
+    table = pa.table(
+        {
+            "note": [b"\xff", None, b"", None],
+            "id": [3, None, 1, 3],
+            "prompt": ["1+1?", None, None, query(show="inputs")],
+            "messages": [None, [{"role": "user", "content": parts}], None, None],
+            "system": [None, None, None, "Be brief."],
+        }
+    )
+    batch = BlockAccessor.for_block(table).to_batch_format(batch_format)
+    replies = QwenBatch(space=scripted.url)(batch)
+    assert replies.schema == SCHEMA
+    assert replies["id"].to_pylist() == ["3", None, "1", "3"]
+    assert replies["error"].to_pylist() == [None, None, "InvalidItemsError", None]
+    first, second, _, last = replies["reply"].to_pylist()
+    assert (first, second) == ("1+1?", "1+2?")
+    assert json.loads(last)[2] == "Be brief."
+
+
+def test_without_ids_rows_are_in_the_order_of_the_items(scripted: ScriptedSpace) -> None:
+    texts = [query(say=["slow"], every=0.5), *"abc"]
+    replies = QwenBatch(space=scripted.url)(pa.table({"prompt": texts})).to_pylist()
+    assert [(row["id"], row["reply"]) for row in replies] == [
+        (None, "slow"),
+        *((None, text) for text in "abc"),
+    ]
+
+
+def test_what_cannot_be_asked_is_told_in_its_row_and_not_sent() -> None:
+    wrong = [
+        ({"prompt": 7}, "prompt must be text"),
+        ({"prompt": "\ud800"}, "surrogates not allowed"),
+        ({"id": True, "prompt": "x"}, "id must be"),
+        ({"id": 1.5, "prompt": "x"}, "id must be"),
+        ({"id": "\ud800"}, "must have one of prompt and messages"),
+        ({"system": [], "prompt": "x"}, "system must be text"),
+        ({"messages": "x"}, "messages: not a list"),
+        ({"messages": [{"role": "user"}]}, r"messages[0] has no content"),
+    ]
+    columns = {}
+    for name in ("id", "prompt", "messages", "system"):
+        columns[name] = np.empty(len(wrong), dtype=object)
+        columns[name][:] = [item.get(name) for item, _ in wrong]
+    replies = QwenBatch(space=NOBODY)(columns)
+    assert replies.schema == SCHEMA
+    assert set(replies["error"].to_pylist()) == {"InvalidItemsError"}
+    assert set(replies["attempts"].to_pylist()) == {0}
+    for why, (_, complaint) in zip(replies["why"].to_pylist(), wrong, strict=True):
+        assert complaint in why
+
+
+def test_a_dataset_without_prompts_has_a_row_for_each_item() -> None:
+    replies = QwenBatch(space=NOBODY)({"promt": np.array(["a", "b"])})
+    assert set(replies["why"].to_pylist()) == {"must have one of prompt and messages, and has none"}
+    assert replies.num_rows == 2
+
+
+def test_a_space_that_was_there_and_is_gone_is_told_in_the_rows(scripted: ScriptedSpace) -> None:
+    with Front(lambda request: answer("404 Not Found"), scripted.url) as front:
+        ask = QwenBatch(space=front.url, max_retries=0)
+        with pytest.raises(SpaceUnavailableError):
+            ask(pa.table({"prompt": ["a", "b"]}))
+        front.behave = lambda request: Forward()
+        assert ask(pa.table({"prompt": ["a"]}))["reply"].to_pylist() == ["a"]
+        front.behave = lambda request: answer("404 Not Found")
+        gone = ask(pa.table({"prompt": ["a", "b"]}))
+    assert gone.schema == SCHEMA
+    assert gone["error"].to_pylist() == ["SpaceUnavailableError"] * 2
+
+
+@pytest.mark.anyio
+async def test_an_event_loop_may_run_around_it(scripted: ScriptedSpace) -> None:
+    replies = QwenBatch(space=scripted.url)(pa.table({"prompt": ["a"]}))
+    assert replies["reply"].to_pylist() == ["a"]
+
+
+def test_errors_cross_processes_with_what_they_carry() -> None:
+    error = StreamInterruptedError("it broke off")
+    error.partial, error.space = "so far", NOBODY
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy)) == (StreamInterruptedError, "it broke off")
+    assert (copy.partial, copy.space) == ("so far", NOBODY)
