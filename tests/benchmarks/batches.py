@@ -27,7 +27,7 @@ from .table import markdown
 
 FRAGMENTS, EVERY = 20, 0.05
 CONCURRENCIES = (1, 8, 32)
-TURNS = 8
+TURNS = 16
 """How many replies each of those that are asked at once has to write."""
 
 
