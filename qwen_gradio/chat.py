@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .provider import Provider, Qwen_Qwen_2_5_Max
+from .provider import Provider, Qwen_Qwen_2_5_Max, refuse_unknown
 from .streams import FragmentStream
 
 
@@ -28,6 +28,7 @@ class Chat:
         provider: type[Provider] = Qwen_Qwen_2_5_Max,
         **options: Any,
     ) -> None:
+        refuse_unknown(provider, options)
         self.system = system
         self._turns: list[dict[str, str]] = []
         self._provider = provider
@@ -37,7 +38,7 @@ class Chat:
     @property
     def messages(self) -> list[dict[str, str]]:
         """The conversation so far, as messages, the system prompt first."""
-        return self._after_system(self._turns)
+        return [dict(turn) for turn in self._after_system(self._turns)]
 
     async def ask(self, question: str) -> str:
         """Ask, wait for the whole reply, and return it.
@@ -57,7 +58,7 @@ class Chat:
         stream = self._provider.create_async_generator(
             self._model, self._after_system([*turns, asked]), **self._options
         )
-        stream.on_complete = remember
+        stream._on_complete = remember
         return stream
 
     def reset(self) -> None:

@@ -79,7 +79,7 @@ def refusal(space: str, response: httpx.Response) -> QwenGradioError:
 def _seconds(retry_after: str) -> float | None:
     """A Retry-After header, in seconds or a date (RFC 9110, 10.2.3), as seconds from now."""
     with suppress(ValueError):
-        return max(float(retry_after), 0.0)
+        return max(0.0, float(retry_after))  # in this order, as it may be nan
     with suppress(ValueError, TypeError):
         wait = parsedate_to_datetime(retry_after) - datetime.now(timezone.utc)
         return max(wait.total_seconds(), 0.0)

@@ -80,8 +80,7 @@ class Job:
         backoff = tenacity.wait_exponential(0.5, max=8) + tenacity.wait_random(0, 0.5)
 
         def wait(attempt: tenacity.RetryCallState) -> float:
-            after = _error_of(attempt).retry_after
-            return backoff(attempt) if after is None else after
+            return _error_of(attempt).retry_after or backoff(attempt)
 
         def tell(attempt: tenacity.RetryCallState) -> None:
             cleanup.close()

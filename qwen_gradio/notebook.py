@@ -18,6 +18,7 @@ from .tasks import task_group
 from .updates import StatusUpdate
 
 try:
+    from IPython import get_ipython
     from IPython.display import display
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
@@ -33,14 +34,18 @@ REDRAW_EVERY = 0.05
 
 
 class Shown(str):
-    """A reply that was shown. A cell that ends in one does not show it again."""
+    """A reply that was shown. The cell that showed it does not do so again if it ends in it."""
+
+    def __init__(self, text: str) -> None:
+        self._cell = _cell()
 
     def __await__(self) -> Generator[Any, Any, Shown]:
         return self
         yield  # makes this a generator, as __await__ must return one
 
     def _ipython_display_(self) -> None:
-        pass
+        if _cell() != self._cell:
+            display(str(self))  # type: ignore[no-untyped-call]
 
 
 def show(stream: FragmentStream | Fragments) -> Any:
@@ -51,9 +56,13 @@ def show(stream: FragmentStream | Fragments) -> Any:
 
     :param stream: what a provider, a `Chat` or `qwen_gradio.stream` gives.
     :return: the text. In a cell with `await`, and in an `async def`, it is to be awaited:
-        `await show(stream)`. Elsewhere `show(stream)` waits for the reply by itself.
+        `await show(stream)`. Elsewhere, and there in a comprehension before Python 3.12,
+        `show(stream)` waits for the reply by itself.
     :raises QwenGradioError: if the reply cannot be had, or not to its end.
+    :raises RuntimeError: outside of IPython.
     """
+    if get_ipython() is None:
+        raise RuntimeError("show is for notebooks; elsewhere, loop over qwen_gradio.stream(...)")
     source = stream.stream if isinstance(stream, Fragments) else stream
     if _caller_can_await():
         return _show(source)
@@ -80,6 +89,7 @@ async def _show(stream: FragmentStream) -> Shown:
             drawing.cancel_scope.cancel()
     finally:
         stream.on_status = told
+        view.status = ""
         view.draw()
     return Shown(stream.partial)
 
@@ -133,6 +143,11 @@ def _math(opened: str, closed: str) -> Callable[..., str]:
         return opened + escape(tokens[index].content) + closed
 
     return render
+
+
+def _cell() -> int:
+    """The number of the cell that runs."""
+    return int(get_ipython().execution_count)
 
 
 def _caller_can_await() -> bool:

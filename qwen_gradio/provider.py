@@ -226,6 +226,15 @@ class Qwen_Qwen_2_72B(Provider):
     models: ClassVar = list(model_aliases)
 
 
+def refuse_unknown(provider: type[Provider], options: Iterable[str]) -> None:
+    """Refuse options that a provider would only log: registries pass such along, users mistype.
+
+    :raises TypeError: naming them.
+    """
+    if unknown := set(options).difference(provider.get_parameters(), SAMPLING):
+        raise TypeError(f"There is no option {', '.join(sorted(unknown))}")
+
+
 def providers() -> dict[str, type[Provider]]:
     """The providers that there are, by name."""
     return {cls.__name__: cls for cls in (Qwen_Qwen_2_5_Max, Qwen_Qwen_2_5, Qwen_Qwen_2_72B)}

@@ -23,7 +23,6 @@ class FragmentStream(AsyncIterator[str]):
     stream runs in the event loop it is iterated in, of asyncio or trio.
 
     :ivar on_status: called in the event loop with each `StatusUpdate`, as it is read; may be set.
-    :ivar on_complete: called there with the whole reply, once that has come; may be set.
 
     Leaving the loop over it, `aclose()`, the end of an `async with` block, cancellation, an error
     and, at the latest, garbage collection stop the Space's work on the reply.
@@ -41,7 +40,7 @@ class FragmentStream(AsyncIterator[str]):
         self._timeout = timeout
         self._stream_timeout = float("inf") if stream_timeout is None else stream_timeout
         self.on_status = on_status
-        self.on_complete: Callable[[str], object] | None = None
+        self._on_complete: Callable[[str], object] | None = None  # a Chat's, which remembers
         self._deadline = float("inf")
         self._ended = False
         self._whole = False
@@ -84,8 +83,8 @@ class FragmentStream(AsyncIterator[str]):
                 self._whole = update.error is None
                 if update.error is not None:
                     raise update.error
-                if self.on_complete is not None:
-                    self.on_complete(self.partial)
+                if self._on_complete is not None:
+                    self._on_complete(self.partial)
             except QwenGradioError as error:
                 self._close()
                 self._described(error)

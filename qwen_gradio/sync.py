@@ -11,7 +11,7 @@ from typing import Any
 from anyio.from_thread import start_blocking_portal
 
 from .messages import as_question
-from .provider import Provider, Qwen_Qwen_2_5_Max
+from .provider import Provider, Qwen_Qwen_2_5_Max, refuse_unknown
 from .streams import FragmentStream
 
 LOOP = "qwen_gradio loop"
@@ -34,6 +34,7 @@ def ask(
         `on_status` is called in another thread.
     :raises QwenGradioError: if the reply cannot be had, or not to its end.
     """
+    refuse_unknown(provider, options)
     messages = as_question(question, system)
     return read(provider.create_async_generator(model, messages, **options))
 
@@ -50,6 +51,7 @@ def stream(
 
     :raises InvalidMessagesError, ModelNotFoundError: at once.
     """
+    refuse_unknown(provider, options)
     messages = as_question(question, system)
     return Fragments(provider.create_async_generator(model, messages, **options))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import pandas as pd
 import pytest
 
 from qwen_gradio import (
@@ -102,6 +103,7 @@ WRONG = [
     ('{"messages": [{"role": "user"}]}', r"messages\[0\] has no content"),
     ('{"prompt": "\\ud800"}', "not Unicode"),
     (b'{"prompt": "\xff"}', "not Unicode"),
+    (b'{"prompt": "x", "id": "\xff"}', "not Unicode"),
 ]
 
 
@@ -116,10 +118,31 @@ def test_a_wrong_line_is_told_with_its_number(
         Items(path, None, "flat")
 
 
+@pytest.mark.parametrize("head", ["id,text", "Prompt", "id;prompt", "prompt,prompt", ""])
+def test_a_table_whose_first_line_names_no_prompts_is_refused(tmp_path: Path, head: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"{head}\n1,2\n")
+    with pytest.raises(InvalidItemsError, match="first line must name the columns"):
+        Items(path, None, "flat")
+
+
+@pytest.mark.parametrize("prompts", [{"prompt": "x"}, pd.DataFrame({"prompt": ["x"]})])
+def test_one_item_or_a_data_frame_is_not_taken_for_many_prompts(prompts: Any) -> None:
+    with pytest.raises(TypeError, match="a file or a list"):
+        Items(prompts, None, "flat")
+
+
+def test_a_system_prompt_of_the_run_is_for_items_that_have_none() -> None:
+    own = [{"role": "system", "content": "Mine."}, {"role": "user", "content": "?"}]
+    items = Items([{"messages": own}, {"prompt": "?", "system": "Mine."}, "?"], "Yours.", "flat")
+    assert [item.messages[0]["content"] for item in items] == ["Mine.", "Mine.", "Yours."]
+
+
 def test_wrong_cells_of_a_table_are_told_with_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text('prompt,messages\n"two\nlines",\n,oops\n"x"y,\n')
-    with pytest.raises(InvalidItemsError, match=r"2 items.*\n4: is not JSON.*\n5: .*expected"):
+    path.write_text('prompt,messages\n"two\nlines",\n,oops\n"x"y,\nHello, world,\n')
+    told = r"3 items.*\n4: is not JSON.*\n5: .*expected.*\n6: has more cells"
+    with pytest.raises(InvalidItemsError, match=told):
         Items(path, None, "flat")
 
 
@@ -138,6 +161,8 @@ def test_wrong_lines_are_told_before_anything_is_sent(out: Path, tmp_path: Path)
             run_sync(["right"], out, space=front.url, model="gpt-5")
         with pytest.raises(ValueError, match="concurrency"):
             run_sync(["right"], out, space=front.url, concurrency=0)
+        with pytest.raises(TypeError, match="no option concurency"):
+            run_sync(["right"], out, space=front.url, concurency=3)
         assert not front.requests
     assert list(tmp_path.iterdir()) == []
 
@@ -184,6 +209,28 @@ def test_what_failed_is_asked_again_only_if_wanted(scripted: ScriptedSpace, out:
     assert rows(out)[-1]["reply"] == "x"
 
 
+def test_a_row_is_not_taken_for_the_reply_to_something_else(
+    scripted: ScriptedSpace, out: Path
+) -> None:
+    run_sync(["a", "b"], out, space=scripted.url)
+    with pytest.raises(OutputError, match="the row of item 1 is the reply to something else"):
+        run_sync(["new", "a", "b"], out, space=scripted.url)
+    assert [row["reply"] for row in rows(out)] in (["a", "b"], ["b", "a"])
+
+
+def test_a_link_to_an_output_stays_one_and_its_permissions_stay(
+    scripted: ScriptedSpace, tmp_path: Path, out: Path
+) -> None:
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(out)
+    out.touch(mode=0o600)
+    run_sync([query(finish="fail")], link, space=scripted.url)
+    assert run_sync(["x"], link, space=scripted.url, retry_errors=True) == Outcome(1, 1, 0)
+    assert link.is_symlink()
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert [row["reply"] for row in rows(out)] == ["x"]
+
+
 def test_a_last_line_that_was_cut_off_is_asked_again(scripted: ScriptedSpace, out: Path) -> None:
     run_sync(["a"], out, space=scripted.url)
     line = out.read_bytes()
@@ -196,7 +243,16 @@ def test_a_last_line_that_was_cut_off_is_asked_again(scripted: ScriptedSpace, ou
 
 
 @pytest.mark.parametrize(
-    "content", ["notes of mine", '{"id": 1}\n', '{"prompt": "x"}\n', '{"id": 1\n{"id": 2\n']
+    "content",
+    [
+        "notes of mine",
+        '{"id": 1}\n',
+        '{"id": 1, "mine": true}',
+        '{"prompt": "x"}\n',
+        '{"id": 1\n{"id": 2\n',
+        "[" * 100_000,
+    ],
+    ids=lambda content: content[:20],
 )
 def test_a_file_that_holds_something_else_is_left_as_it_is(out: Path, content: str) -> None:
     out.write_text(content)
@@ -215,19 +271,24 @@ def test_an_output_that_cannot_be_used_is_named(tmp_path: Path, where: str) -> N
 def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("a")
-    with pytest.raises(ValueError, match="both"):
+    with pytest.raises(OutputError, match="both"):
         run_sync(path, path)
 
 
-def test_two_runs_on_one_output_are_refused(scripted: ScriptedSpace, out: Path) -> None:
+def test_two_runs_on_one_output_are_refused(
+    scripted: ScriptedSpace, tmp_path: Path, out: Path
+) -> None:
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(out)
     question = script(log=["begun"], say=["x"], every=1)
     first = threading.Thread(
         target=run_sync, args=([question["content"]], out), kwargs={"space": scripted.url}
     )
     first.start()
     scripted.wait_for("started", tag_of(question))
-    with pytest.raises(OutputError, match="Another run"):
-        run_sync(["a"], out, space=scripted.url)
+    for name in (out, link):
+        with pytest.raises(OutputError, match="Another run"):
+            run_sync(["a"], name, space=scripted.url)
     first.join()
     assert len(rows(out)) == 1
 
@@ -251,7 +312,7 @@ async def test_when_the_space_is_full_all_wait_as_one(scripted: ScriptedSpace) -
     with Front(behave, scripted.url) as front:
         asker = Asker(Qwen_Qwen_2_5_Max, None, {"space": front.url}, max_retries=1)
         asker.on_wait = lambda error, seconds: pauses.append(time.monotonic())
-        items = Items([f"{number}" for number in range(50)], None, "flat")
+        items = Items([f"number {number}" for number in range(50)], None, "flat")
         await asker.ask_all(items, 4, put)
     assert len(pauses) == 2
     for pause in pauses:
@@ -259,6 +320,31 @@ async def test_when_the_space_is_full_all_wait_as_one(scripted: ScriptedSpace) -
         assert len(meanwhile) < 4  # what the others had under way
     assert sum(done.values()) == 50
     assert sorted(attempts for _, _, attempts in done)[-3:] == [1, 2, 2]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "refusal",
+    [answer("429 Slow down", Retry_After="0"), answer("401 Who?"), answer("502 Bad Gateway")],
+    ids=["429", "401", "502"],
+)
+async def test_a_space_that_is_gone_for_a_while_costs_no_items(
+    scripted: ScriptedSpace, out: Path, refusal: bytes
+) -> None:
+    gone_from = float("inf")
+
+    def behave(request: Request) -> bytes | Forward:
+        nonlocal gone_from
+        if request.path != JOIN:
+            return Forward()
+        if request.seen == 8:  # which is asked when one of the first eight has its reply
+            gone_from = time.monotonic()
+        return refusal if 0 <= time.monotonic() - gone_from < 1 else Forward()
+
+    with Front(behave, scripted.url) as front:
+        prompts = [f"number {number}" for number in range(20)]
+        assert await run(prompts, out, space=front.url) == Outcome(20, 20, 0)
+        assert joins(front) < 80  # and not as often as the network is fast
 
 
 @pytest.mark.anyio
@@ -271,6 +357,9 @@ async def test_a_space_that_cannot_be_asked_at_all_ends_the_run(out: Path) -> No
         with pytest.raises(SpaceUnavailableError):
             await run(prompts, out, space=front.url)
         assert len(front.requests) <= 8
+    with pytest.raises(SpaceUnavailableError, match="refused"):
+        await run(prompts, out, space="http://127.0.0.1:9")
+    assert rows(out) == []
 
 
 @pytest.mark.anyio
@@ -356,6 +445,21 @@ def test_ctrl_c_stops_the_space_and_says_how_to_go_on(
         said = process.stderr.read()
     assert said == "qwen-gradio: stopped. The same command goes on from here.\n"
     scripted.wait_for("stopped", tag_of(hangs))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no FIFOs")
+def test_ctrl_c_ends_a_batch_that_still_reads_its_items(tmp_path: Path, out: Path) -> None:
+    import os
+
+    path = tmp_path / "prompts.txt"
+    os.mkfifo(path)
+    arguments = command(path, out, "--space", "http://127.0.0.1:9")
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
+        with path.open("w") as prompts:  # which the command has opened, too, from here on
+            prompts.write("first\n")
+            prompts.flush()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE) == 130
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file sizes")

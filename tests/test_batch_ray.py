@@ -171,8 +171,8 @@ def test_an_actor_that_is_restarted_when_the_space_is_gone_ends_no_job(
         return answer("404 Not Found") if mark.exists() else Forward()
 
     with Front(behave, scripted.url) as front:
-        dataset = asked(say(*texts), 1, space=front.url, concurrency=1, on_status=killing(mark))
-        found = dataset.take_all()
+        options = {"concurrency": 1, "max_retries": 0, "on_status": killing(mark)}
+        found = asked(say(*texts), 1, space=front.url, **options).take_all()
     assert [row["id"] for row in found] == ["q0", "q1", "q2", "q3", "q4"]
     assert {row["error"] for row in found} == {"SpaceUnavailableError"}
 

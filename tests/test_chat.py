@@ -62,5 +62,7 @@ async def test_what_was_read_of_messages_cannot_change_the_conversation(
     scripted: ScriptedSpace,
 ) -> None:
     chat = Chat(space=scripted.url)
+    await chat.ask("said")
     chat.messages.append({"role": "user", "content": "never said"})
-    assert chat.messages == []
+    chat.messages[0]["content"] = "never said"
+    assert [turn["content"] for turn in chat.messages] == ["said", "said"]

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from jupyter_client.manager import KernelManager
 
+import qwen_gradio
+from qwen_gradio.notebook import show
+
 from .servers import PATIENCE, ScriptedSpace, script, tag_of
 
 SETUP = """
@@ -101,6 +104,20 @@ def test_the_text_is_returned(kernel: Kernel) -> None:
     question = query(text=["Thinking...", "4"], every=0.2)
     for way in ("await show", "show"):
         assert kernel.data(f"str({way}(ask({question})))")[-1] == {"text/plain": "'4'"}
+
+
+def test_a_reply_that_was_shown_is_a_text_in_later_cells(kernel: Kernel) -> None:
+    kernel.data(f"reply = show(ask({query(say=['x'])}))")
+    assert kernel.data("reply") == [{"text/plain": "'x'"}]
+
+
+def test_an_empty_reply_leaves_nothing_behind(kernel: Kernel) -> None:
+    assert kernel.data(f"show(ask({query(say=[])}))")[-1] == {"text/plain": ""}
+
+
+def test_where_there_is_no_notebook_show_says_what_to_do() -> None:
+    with pytest.raises(RuntimeError, match=r"loop over qwen_gradio\.stream"):
+        show(qwen_gradio.stream("never asked"))
 
 
 def test_a_stream_for_scripts_is_shown_as_well(kernel: Kernel) -> None:

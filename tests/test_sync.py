@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 import qwen_gradio
-from qwen_gradio import GenerationError, InvalidMessagesError, Qwen_Qwen_2_5_Max
+from qwen_gradio import Chat, GenerationError, InvalidMessagesError, Qwen_Qwen_2_5_Max
 from qwen_gradio.streams import FragmentStream
 from qwen_gradio.sync import Fragments, read
 
@@ -102,6 +102,12 @@ def test_a_script_asks_in_one_line(scripted: ScriptedSpace) -> None:
 def test_a_question_that_cannot_be_sent_is_refused_at_once(question: object) -> None:
     with pytest.raises(InvalidMessagesError):
         qwen_gradio.stream(question)  # type: ignore[arg-type]
+
+
+def test_an_option_that_does_not_exist_is_refused() -> None:
+    for take in (qwen_gradio.ask, qwen_gradio.stream, lambda _, **options: Chat(**options)):
+        with pytest.raises(TypeError, match="no option tmeout"):
+            take("?", tmeout=3)
 
 
 def test_the_end_of_a_with_block_stops_the_space(scripted: ScriptedSpace) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import anyio
 from anyio import to_thread
 from anyio.from_thread import start_blocking_portal
 
+from ..errors import OutputError
 from ..provider import Provider, Qwen_Qwen_2_5_Max
 from ..sync import LOOP
 from ..tasks import task_group
@@ -23,6 +23,9 @@ from .items import Items, Prompts
 from .rows import Row, Rows
 
 __all__ = ["Outcome", "run", "run_sync"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MOST_WAITING = 100
 """Rows that may wait to be written, before nothing more is asked."""
@@ -64,12 +67,13 @@ async def run(
     :param out: the file of rows, as JSON Lines; what a row has is said in `Row`.
     :param concurrency: how many are asked at once.
     :param system: the system prompt of items that have none of their own.
-    :param retry_errors: ask items again whose row says that they failed.
+    :param retry_errors: ask items again whose row says that they failed; such rows go first.
     :param max_retries: how often an item is asked again, if the Space did not take it.
     :param progress: show a progress bar, on a terminal or in a notebook.
     :param options: what else `Provider.create_async_generator` takes: space, api_key, timeout, ...
     :raises InvalidItemsError: naming each item that cannot be asked, before any is.
-    :raises OutputError: if another run writes to `out`, or it holds something else.
+    :raises OutputError: if another run writes to `out`, or it holds something else, also replies
+        to items that asked something else then.
     :raises QwenGradioError: if the Space cannot be asked at all. An error that came of an item is
         in its row instead.
     """
@@ -77,12 +81,14 @@ async def run(
     if concurrency < 1:
         raise ValueError(f"concurrency must be 1 or more, not {concurrency}")
     if isinstance(prompts, (str, Path)) and out.exists() and out.samefile(prompts):
-        raise ValueError(f"{out} cannot be both what is read and what is written")
+        raise OutputError(f"{out} cannot be both what is read and what is written")
     asker = Asker(provider, model, options, max_retries)
     with ExitStack() as opened:
         history = options.get("history", "flat")
         read = partial(Items, prompts, system, history)
-        items = opened.enter_context(closing(await to_thread.run_sync(read)))
+        items = opened.enter_context(
+            closing(await to_thread.run_sync(read, abandon_on_cancel=True))
+        )
         total = len(items)
         rows = Rows(out)
         await to_thread.run_sync(opened.enter_context, rows)
@@ -94,18 +100,41 @@ async def run(
     return Outcome(total, bar.answered, bar.failed)
 
 
-def run_sync(prompts: Prompts, out: str | Path, **options: Any) -> Outcome:
-    """As `run`, for callers that cannot await; an event loop may run around it."""
-    with start_blocking_portal(name=LOOP) as portal:
-        return portal.call(partial(run, prompts, out, **options))
+def _without_await(function: Callable[P, Awaitable[T]]) -> Callable[P, T]:
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        with start_blocking_portal(name=LOOP) as portal:
+            return portal.call(partial(function, *args, **kwargs))
+
+    call.__doc__ = "As `run`, for callers that cannot await; an event loop may run around it."
+    return call
+
+
+run_sync = _without_await(run)
 
 
 def _resume(items: Items, rows: Rows, retry_errors: bool) -> tuple[int, int]:
-    """Take out the items that have a row; how many of these are replies, and how many errors."""
+    """Take out the items that have a row; how many of these are replies, and how many errors.
+
+    :raises OutputError: if a row is the reply to something else than its item asks.
+    """
     if retry_errors:
-        rows.drop(lambda row: row["error"] is not None and row["id"] in items)
-    is_reply = Counter(row["error"] is None for row in rows if items.remove(row["id"]))
-    return is_reply[True], is_reply[False]
+        rows.drop(lambda row: row["error"] is not None and items.digest(row["id"]) is not None)
+    answered = failed = 0
+    for row in rows:
+        digest = items.digest(row["id"])
+        if digest is None:
+            continue
+        if row["error"] is not None:
+            failed += 1
+        elif row.get("digest", digest) == digest:
+            answered += 1
+        else:
+            raise OutputError(
+                f"In {rows.path}, the row of item {row['id']} is the reply to something else. "
+                "Name another file, or take that row out"
+            )
+        items.remove(row["id"])
+    return answered, failed
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from ..errors import (
     SpaceInterfaceError,
     SpaceUnavailableError,
 )
-from ..provider import Provider
+from ..provider import Provider, refuse_unknown
 from ..streams import FragmentStream
 from ..tasks import task_group
 from .items import Item
@@ -26,8 +26,10 @@ LONGEST_WAIT = 60.0
 LONGEST_TOLD_WAIT = 3600.0
 """Seconds that a Space may ask to be left alone; after that it is tried again."""
 
-NOT_OF_AN_ITEM = (AuthenticationError, SpaceInterfaceError, SpaceUnavailableError)
+OF_THE_SPACE = (AuthenticationError, SpaceInterfaceError, SpaceUnavailableError)
 """Errors that every item would meet."""
+FIRST_RETRIES = 2
+"""How often a Space that has never answered is tried again: its address may well be wrong."""
 
 
 class Asker:
@@ -49,6 +51,7 @@ class Asker:
         options: dict[str, Any],
         max_retries: int,
     ) -> None:
+        refuse_unknown(provider, options)
         self._provider = provider
         self.model = provider.get_model(model)
         # An item that is asked again waits here, with all others, and not in a job by itself.
@@ -93,12 +96,12 @@ class Asker:
                 self._pause.end()
             except QwenGradioError as failed:
                 error = failed
-                if error.transient and not error.partial and attempts <= self._max_retries:
+                if self._may_pass(error) and attempts <= self._most_retries(error):
                     seconds = self._pause.begin(error, began)
                     if seconds is not None and self.on_wait is not None:
                         self.on_wait(error, seconds)
                     continue
-                if not self.has_answered and isinstance(error, NOT_OF_AN_ITEM):
+                if not self.has_answered and isinstance(error, OF_THE_SPACE):
                     raise
             text = stream.partial
             return Row(
@@ -113,7 +116,18 @@ class Asker:
                 characters=len(text),
                 space=stream.space,
                 model=self.model,
+                digest=item.digest,
             )
+
+    def _may_pass(self, error: QwenGradioError) -> bool:
+        """Whether to ask again: as a job would, or because a Space that had answered is gone."""
+        gone = self.has_answered and isinstance(error, (AuthenticationError, SpaceUnavailableError))
+        return (error.transient or gone) and not error.partial
+
+    def _most_retries(self, error: QwenGradioError) -> int:
+        if self.has_answered or not isinstance(error, OF_THE_SPACE):
+            return self._max_retries
+        return min(self._max_retries, FIRST_RETRIES)
 
     def _ask(self, item: Item) -> FragmentStream:
         return self._provider.create_async_generator(self.model, item.messages, **self._options)
@@ -136,8 +150,7 @@ class _Pause:
         if asked < self._began:
             return None
         seconds = min(FIRST_WAIT * 2.0**self._times, LONGEST_WAIT) * random.uniform(1, 1.5)
-        if error.retry_after is not None:
-            seconds = min(error.retry_after, LONGEST_TOLD_WAIT)
+        seconds = max(seconds, min(error.retry_after or 0.0, LONGEST_TOLD_WAIT))
         self._times = min(self._times + 1, 16)
         self._began = anyio.current_time()
         self._ends = self._began + seconds

@@ -41,7 +41,8 @@ class Bar:
 
     def wait(self, error: QwenGradioError, seconds: float) -> None:
         """Tell why nothing is asked for now."""
-        self._bar.set_postfix_str(f"{error}; asking again in {seconds:.0f} s")
+        why = "".join(c if c.isprintable() else " " for c in str(error))
+        self._bar.set_postfix_str(f"waiting {seconds:.0f} s: {why}")
 
     def __enter__(self) -> Bar:
         return self

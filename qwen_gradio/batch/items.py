@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import reprlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
+from numbers import Integral
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, TypeAlias
 
-from ..errors import InvalidItemsError
+from ..errors import InvalidItemsError, OutputError
 from ..events import MAX_BYTES
 from ..messages import History, as_question, prompt_from
 
@@ -30,6 +34,18 @@ class Item:
     id: str | int | None
     messages: Messages
 
+    @property
+    def digest(self) -> str:
+        """16 hex digits that stand for the messages.
+
+        :raises ValueError: if these are not JSON in UTF-8, and could not be sent.
+        """
+        try:
+            written = json.dumps(self.messages, sort_keys=True, ensure_ascii=False).encode()
+        except TypeError as error:
+            raise ValueError(f"messages: {error}") from None
+        return sha256(written).hexdigest()[:16]
+
 
 class Items:
     """The items of a batch that are still to be asked.
@@ -42,23 +58,24 @@ class Items:
     """
 
     def __init__(self, prompts: Prompts, system: str | None, history: History) -> None:
+        if isinstance(prompts, Mapping) or hasattr(prompts, "columns"):
+            raise TypeError(
+                f"prompts must be a file or a list, not {type(prompts).__name__}; "
+                'of a DataFrame, take frame.to_dict("records")'
+            )
         # SQLite's name for a file of its own that is gone with it.
         self._kept = sqlite3.connect("", check_same_thread=False)
-        self._kept.execute("CREATE TABLE items (number INTEGER PRIMARY KEY, id UNIQUE, item)")
-        wrong: list[str] = []
-        for number, raw in numbered(prompts):
-            try:
-                item = item_from(raw, number, system, history)
-                self._keep(item, number)
-            except ValueError as error:
-                wrong.append(f"{number}: {error}" if len(wrong) < MOST_TOLD else "")
-        if wrong:
-            self.close()
-            more = ["..."] if len(wrong) > MOST_TOLD else []
-            raise InvalidItemsError(
-                f"{len(wrong)} items cannot be asked. Nothing was sent. By line or number:\n"
-                + "\n".join(wrong[:MOST_TOLD] + more)
+        try:
+            self._kept.execute(
+                "CREATE TABLE items (number INTEGER PRIMARY KEY, id UNIQUE, digest, item)"
             )
+            self._read(prompts, system, history)
+        except sqlite3.OperationalError as error:
+            self.close()
+            raise OutputError(f"The items cannot be kept in {gettempdir()}: {error}") from error
+        except BaseException:
+            self.close()
+            raise
 
     def __len__(self) -> int:
         (count,) = self._kept.execute("SELECT count(*) FROM items").fetchone()
@@ -68,22 +85,38 @@ class Items:
         for (item,) in self._kept.execute("SELECT item FROM items ORDER BY number"):
             yield Item(**json.loads(item))
 
-    def __contains__(self, item_id: Any) -> bool:
-        found = self._kept.execute("SELECT 1 FROM items WHERE id = ?", (str(item_id),))
-        return found.fetchone() is not None
+    def digest(self, item_id: Any) -> str | None:
+        """That of the item with this id; None if there is none."""
+        found = self._kept.execute("SELECT digest FROM items WHERE id = ?", (str(item_id),))
+        return next((digest for (digest,) in found), None)
 
-    def remove(self, item_id: Any) -> bool:
-        """Take out the item with this id; whether there was one."""
-        gone = self._kept.execute("DELETE FROM items WHERE id = ?", (str(item_id),))
-        return gone.rowcount > 0
+    def remove(self, item_id: Any) -> None:
+        """Take out the item with this id."""
+        self._kept.execute("DELETE FROM items WHERE id = ?", (str(item_id),))
 
     def close(self) -> None:
         self._kept.close()
 
+    def _read(self, prompts: Prompts, system: str | None, history: History) -> None:
+        wrong: list[str] = []
+        for number, raw in numbered(prompts):
+            try:
+                self._keep(item_from(raw, number, system, history), number)
+            except ValueError as error:
+                wrong.append(f"{number}: {error}" if len(wrong) < MOST_TOLD else "")
+        if wrong:
+            more = ["..."] if len(wrong) > MOST_TOLD else []
+            raise InvalidItemsError(
+                f"{len(wrong)} items cannot be asked. Nothing was sent. By line or number:\n"
+                + "\n".join(wrong[:MOST_TOLD] + more)
+            )
+
     def _keep(self, item: Item, number: int) -> None:
         try:
+            digest = item.digest
             kept = json.dumps({"id": item.id, "messages": item.messages}, ensure_ascii=False)
-            self._kept.execute("INSERT INTO items VALUES (?, ?, ?)", (number, str(item.id), kept))
+            row = (number, str(item.id), digest, kept)
+            self._kept.execute("INSERT INTO items VALUES (?, ?, ?, ?)", row)
         except sqlite3.IntegrityError:
             raise ValueError(f"another item has the id {item.id!r}") from None
         except UnicodeEncodeError:
@@ -113,14 +146,22 @@ def item_from(
     own = given.get("system")
     if not isinstance(own, (str, type(None))):
         raise ValueError("system must be text")
-    item_id = number if given.get("id") is None else given["id"]
-    if not isinstance(item_id, (str, int, type(None))) or isinstance(item_id, bool):
-        raise ValueError("id must be text or a whole number")
     if "messages" in found and not isinstance(question, list):
         raise question if isinstance(question, ValueError) else ValueError("messages: not a list")
-    messages = as_question(question, system if own is None else own)
-    prompt_from(messages, history)
-    return Item(item_id, messages)
+    prompt = prompt_from(as_question(question, own), history)
+    # The system prompt of the whole run is for those that have none.
+    messages = as_question(question, system if prompt.system is None else own)
+    return Item(_id(given.get("id"), number), messages)
+
+
+def _id(given: Any, number: int | None) -> str | int | None:
+    if given is None:
+        return number
+    if isinstance(given, Integral) and not isinstance(given, bool):
+        return int(given)  # NumPy has whole numbers of its own
+    if not isinstance(given, str):
+        raise ValueError("id must be text or a whole number")
+    return given
 
 
 def numbered(prompts: Prompts) -> Iterator[tuple[int, Any]]:
@@ -149,6 +190,12 @@ def numbered(prompts: Prompts) -> Iterator[tuple[int, Any]]:
 def _rows(file: Iterable[str], delimiter: str) -> Iterator[tuple[int, Any]]:
     csv.field_size_limit(max(csv.field_size_limit(), MAX_BYTES))  # else 128 KiB
     reader = csv.DictReader(file, delimiter=delimiter, strict=True)
+    columns = reader.fieldnames or []
+    if len({*columns}) < len(columns) or not {"prompt", "messages"} & {*columns}:
+        raise InvalidItemsError(
+            "The first line must name the columns, each once, and prompt or messages among them; "
+            f"it has {reprlib.repr(columns)}"
+        )
     while True:
         try:
             row = next(reader)
@@ -156,6 +203,9 @@ def _rows(file: Iterable[str], delimiter: str) -> Iterator[tuple[int, Any]]:
             return
         except csv.Error as error:
             yield reader.reader.line_num, ValueError(str(error))
+            continue
+        if None in row:
+            yield reader.line_num, ValueError("has more cells than there are columns")
             continue
         cells = {column: cell for column, cell in row.items() if cell}
         if "messages" in cells:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from math import isnan
 from typing import Any
 from warnings import catch_warnings, simplefilter
@@ -42,6 +41,7 @@ SCHEMA = pa.schema(
         "characters": pa.int64(),
         "space": pa.string(),
         "model": pa.string(),
+        "digest": pa.string(),
     }
 )
 """A `Row` as columns, of the same types whether the items of a batch were answered or failed."""
@@ -122,7 +122,7 @@ class QwenBatch:
 
     def _item(self, raw: dict[str, Any], number: int) -> Item:
         item = item_from(raw, None, self._system, self._history)
-        json.dumps(item.messages, ensure_ascii=False).encode()  # else it cannot be sent
+        _ = item.digest  # of what cannot be sent, there is none
         return Item(number, item.messages)  # its id may be another's, too
 
     def _wrong(self, error: ValueError) -> Row:
@@ -138,6 +138,7 @@ class QwenBatch:
             characters=0,
             space=self._asker.space,
             model=self._asker.model,
+            digest="",
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +21,8 @@ class Row(TypedDict):
     `reply` is None and `error` the type of the error if there is no whole reply; then `why` has the
     error's words, and `partial` the text that had arrived. `attempts` counts how often the item was
     asked, and the seconds, to the first fragment and to the end, are those of the last time.
-    `characters` counts those of `reply` or `partial`.
+    `characters` counts those of `reply` or `partial`. `digest` stands for what was asked, so that a
+    row is not taken for the reply to something else.
     """
 
     id: str | int | None
@@ -34,6 +36,7 @@ class Row(TypedDict):
     characters: int
     space: str
     model: str
+    digest: str
 
 
 BEGINNING = b'{"id": '
@@ -47,7 +50,7 @@ class Rows:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path = path.resolve()  # one lock, however it is spelt, and no link replaced
         lock = path.with_name(f".{path.name}.lock")
         self._lock = FileLock(lock, blocking=False, thread_local=False)
 
@@ -85,9 +88,10 @@ class Rows:
 
     def drop(self, unwanted: Callable[[dict[str, Any]], bool]) -> None:
         """Take out rows, all at once: whenever this is killed, OUT is as before, or as after."""
-        fresh = self.path.with_name(f"{self.path.name}.new")
-        with fresh.open("wb") as file:
-            file.writelines(_line(row) for row in self if not unwanted(row))
+        fresh = self.path.with_name(f".{self.path.name}.new")
+        with self.path.open("rb") as lines, fresh.open("wb") as file:
+            shutil.copymode(self.path, fresh)
+            file.writelines(line for line in lines if not unwanted(json.loads(line)))
             file.flush()
             os.fsync(file.fileno())
         self._file.close()
@@ -101,7 +105,7 @@ class Rows:
             for number, line in enumerate(file, 1):
                 if _is_row(line):
                     whole += len(line)
-                elif file.peek(1) or not _was_begun(line):
+                elif not _was_begun(line):  # which no line is that has another after it
                     raise OutputError(f"{self.path}, line {number}, is not a row of a batch")
             file.truncate(whole)
 
@@ -111,15 +115,19 @@ def _line(row: Any) -> bytes:
 
 
 def _is_row(line: bytes) -> bool:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return False
+    row = _parsed(line)
     return line.endswith(b"\n") and isinstance(row, dict) and row.keys() >= {"id", "reply", "error"}
 
 
 def _was_begun(line: bytes) -> bool:
-    if line.endswith(b"\n"):
+    if line.endswith(b"\n") or (_parsed(line) is not None and not _is_row(line + b"\n")):
         return False
     # After a power failure, a file may end in zeros where data was to come.
     return line.startswith(BEGINNING) or BEGINNING.startswith(line) or not line.strip(b"\0")
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
