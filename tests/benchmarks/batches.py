@@ -14,12 +14,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from qwen_gradio import batch
 
+from ..fronts import Forward, Front, Request, answer
 from ..servers import ROOT
 from .measures import SETTLE
 from .space import question, stamping_space
@@ -44,7 +46,9 @@ def main() -> None:
         return
     with stamping_space() as url:
         _print_throughput(url)
-        _print_memory(url, options.items)
+        with Front(_behave, url) as front:
+            front.requests = deque(maxlen=100)  # all of them would be what grows
+            _print_memory(front.url, options.items)
 
 
 def _print_throughput(url: str) -> None:
@@ -62,6 +66,17 @@ def _print_throughput(url: str) -> None:
     heads = [f"{FRAGMENTS} fragments, {EVERY * 1000:.0f} ms each"]
     heads += ["replies", "ideal", "ratio", "CPU per item"]
     sys.stdout.write(f"{markdown(heads, lines)}\n\n")
+
+
+def _behave(request: Request) -> bytes | Forward:
+    """Answer questions at once: Gradio itself becomes slower with each that it was asked."""
+    if request.path.endswith("/queue/join"):
+        return answer("200 OK", '{"event_id": "e"}')
+    if request.path.endswith("/queue/data"):
+        output = {"data": ["", [["?", "a short reply"]], ""]}
+        event = {"msg": "process_completed", "event_id": "e", "success": True, "output": output}
+        return answer("200 OK", f"data: {json.dumps(event)}\n\n", "text/event-stream")
+    return Forward()
 
 
 def _print_memory(url: str, items: int) -> None:
