@@ -60,7 +60,7 @@ class Asker:
         self.on_wait: Callable[[QwenGradioError, float], object] | None = None
         self._pause = _Pause()
         self.has_answered = False
-        unsent = self._ask(Item(None, [{"role": "user", "content": "?"}]))
+        unsent = self._ask(Item(None, [{"role": "user", "content": "?"}], ""))
         self.space = unsent.space
 
     async def ask_all(

@@ -29,22 +29,15 @@ MOST_TOLD = 20
 
 @dataclass(frozen=True)
 class Item:
-    """One question of a batch. `id` is None only where nobody gave one and nothing has a number."""
+    """One question of a batch.
+
+    :ivar id: None only where nobody gave one and nothing has a number.
+    :ivar digest: 16 hex digits that stand for the messages.
+    """
 
     id: str | int | None
     messages: Messages
-
-    @property
-    def digest(self) -> str:
-        """16 hex digits that stand for the messages.
-
-        :raises ValueError: if these are not JSON in UTF-8, and could not be sent.
-        """
-        try:
-            written = json.dumps(self.messages, sort_keys=True, ensure_ascii=False).encode()
-        except TypeError as error:
-            raise ValueError(f"messages: {error}") from None
-        return sha256(written).hexdigest()[:16]
+    digest: str
 
 
 class Items:
@@ -113,9 +106,7 @@ class Items:
 
     def _keep(self, item: Item, number: int) -> None:
         try:
-            digest = item.digest
-            kept = json.dumps({"id": item.id, "messages": item.messages}, ensure_ascii=False)
-            row = (number, str(item.id), digest, kept)
+            row = (number, str(item.id), item.digest, json.dumps(vars(item)))
             self._kept.execute("INSERT INTO items VALUES (?, ?, ?, ?)", row)
         except sqlite3.IntegrityError:
             raise ValueError(f"another item has the id {item.id!r}") from None
@@ -151,7 +142,7 @@ def item_from(
     prompt = prompt_from(as_question(question, own), history)
     # The system prompt of the whole run is for those that have none.
     messages = as_question(question, system if prompt.system is None else own)
-    return Item(_id(given.get("id"), number), messages)
+    return Item(_id(given.get("id"), number), messages, _digest(messages))
 
 
 def _id(given: Any, number: int | None) -> str | int | None:
@@ -162,6 +153,16 @@ def _id(given: Any, number: int | None) -> str | int | None:
     if not isinstance(given, str):
         raise ValueError("id must be text or a whole number")
     return given
+
+
+def _digest(messages: Messages) -> str:
+    try:
+        written = json.dumps(messages, sort_keys=True, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("has characters that are not Unicode") from None
+    except TypeError as error:
+        raise ValueError(f"messages: {error}") from None
+    return sha256(written).hexdigest()[:16]
 
 
 def numbered(prompts: Prompts) -> Iterator[tuple[int, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isnan
 from typing import Any
 from warnings import catch_warnings, simplefilter
@@ -122,8 +123,7 @@ class QwenBatch:
 
     def _item(self, raw: dict[str, Any], number: int) -> Item:
         item = item_from(raw, None, self._system, self._history)
-        _ = item.digest  # of what cannot be sent, there is none
-        return Item(number, item.messages)  # its id may be another's, too
+        return replace(item, id=number)  # its own may be another's, too
 
     def _wrong(self, error: ValueError) -> Row:
         return Row(
