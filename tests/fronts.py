@@ -92,10 +92,13 @@ class Front:
 
     async def _stop(self) -> None:
         self._server.close()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        cancelled: set[asyncio.Task[None] | None] = set()
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            # Not asyncio's own: those that accept a connection would leave it open.
+            for task in tasks & self._tasks - cancelled:
+                task.cancel()
+                cancelled.add(task)
+            await asyncio.wait(tasks, timeout=0.01)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

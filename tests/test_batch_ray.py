@@ -242,7 +242,7 @@ def test_without_ids_rows_are_in_the_order_of_the_items(scripted: ScriptedSpace)
 def test_what_cannot_be_asked_is_told_in_its_row_and_not_sent() -> None:
     wrong = [
         ({"prompt": 7}, "prompt must be text"),
-        ({"prompt": "\ud800"}, "surrogates not allowed"),
+        ({"prompt": "\ud800"}, "not Unicode"),
         ({"id": True, "prompt": "x"}, "id must be"),
         ({"id": 1.5, "prompt": "x"}, "id must be"),
         ({"id": "\ud800"}, "must have one of prompt and messages"),

@@ -123,7 +123,7 @@ def test_the_end_of_a_with_block_stops_the_space(scripted: ScriptedSpace) -> Non
     "way", ["ask(question, space=space)", "list(stream(question, space=space))"]
 )
 def test_ctrl_c_ends_a_script_and_stops_the_space(scripted: ScriptedSpace, way: str) -> None:
-    question = script(log=["begun"], say=["x"], finish="hang")
+    question = script(say=["x"], finish="hang")
     code = f"import sys; from qwen_gradio import ask, stream; _, question, space = sys.argv; {way}"
     command = [sys.executable, "-c", code, question["content"], scripted.url]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
