@@ -748,9 +748,10 @@ def test_a_forked_child_asks_on_connections_of_its_own(scripted: ScriptedSpace) 
 import os
 print(asyncio.run(ask("before").text()), flush=True)
 child = os.fork()
-print(asyncio.run(ask("after").text()), flush=True)
+reply = asyncio.run(ask("after").text())
 if child:
     os.waitpid(child, 0)
+print(reply)
 """,
     )
     assert done.stdout.split() == ["before", "after", "after"]
