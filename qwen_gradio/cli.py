@@ -170,15 +170,14 @@ def batch(
                 timeout=timeout,
             )
         except InvalidItemsError as error:
-            notes.print(f"qwen-gradio: {prompts}: {error}", markup=False, soft_wrap=True)
+            _note(f"{prompts}: {error}")
             raise typer.Exit(1) from None
         except OSError as error:
             _fail(str(error))
         except KeyboardInterrupt:
-            notes.print("qwen-gradio: stopped. The same command goes on from here.")
+            _note("stopped. The same command goes on from here.")
             raise typer.Exit(130) from None
-    told = f"{outcome.answered} of {outcome.items} items are answered, {outcome.failed} failed"
-    notes.print(f"qwen-gradio: {told}", markup=False, soft_wrap=True)
+    _note(f"{outcome.answered} of {outcome.items} items are answered, {outcome.failed} failed")
     if outcome.failed:
         _fail(f"{out} says why; --retry-errors asks those again")
 
@@ -291,8 +290,12 @@ def _reported_errors() -> Iterator[None]:
 
 
 def _fail(why: str) -> NoReturn:
-    notes.print(f"qwen-gradio: {' '.join(why.split())}", markup=False, soft_wrap=True)
+    _note(" ".join(why.split()))
     raise typer.Exit(1)
+
+
+def _note(text: str) -> None:
+    notes.print(f"qwen-gradio: {text}", markup=False, soft_wrap=True)
 
 
 def main() -> None:
