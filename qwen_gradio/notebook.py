@@ -10,10 +10,9 @@ from html import escape
 from typing import Any
 
 import anyio
-from anyio.from_thread import start_blocking_portal
 
 from .streams import FragmentStream
-from .sync import LOOP, Fragments
+from .sync import Fragments, without_await
 from .tasks import task_group
 from .updates import StatusUpdate
 
@@ -66,8 +65,7 @@ def show(stream: FragmentStream | Fragments) -> Any:
     source = stream.stream if isinstance(stream, Fragments) else stream
     if _caller_can_await():
         return _show(source)
-    with start_blocking_portal(name=LOOP) as portal:
-        return portal.call(_show, source)
+    return without_await(_show)(source)
 
 
 async def _show(stream: FragmentStream) -> Shown:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial, wraps
 from types import TracebackType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from anyio.from_thread import start_blocking_portal
 
 from .messages import as_question
 from .provider import Provider, Qwen_Qwen_2_5_Max, refuse_unknown
 from .streams import FragmentStream
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 LOOP = "qwen_gradio loop"
 """The name of the thread that a stream's event loop runs in here."""
@@ -101,8 +105,18 @@ def read(stream: FragmentStream) -> str:
 
     :raises QwenGradioError: if the reply cannot be had, or not to its end.
     """
-    with start_blocking_portal(name=LOOP) as portal:
-        return portal.call(stream.text)
+    return without_await(stream.text)()
+
+
+def without_await(function: Callable[P, Awaitable[T]]) -> Callable[P, T]:
+    """An async function for callers that cannot await: it runs in a loop in a thread of its own."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        with start_blocking_portal(name=LOOP) as portal:
+            return portal.call(partial(function, *args, **kwargs))
+
+    return call
 
 
 def _steps(stream: FragmentStream) -> Generator[str, None, None]:

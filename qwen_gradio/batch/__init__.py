@@ -7,15 +7,14 @@ from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import anyio
 from anyio import to_thread
-from anyio.from_thread import start_blocking_portal
 
 from ..errors import OutputError
 from ..provider import Provider, Qwen_Qwen_2_5_Max
-from ..sync import LOOP
+from ..sync import without_await
 from ..tasks import task_group
 from .asking import Asker
 from .bar import Bar
@@ -23,9 +22,6 @@ from .items import Items, Prompts
 from .rows import Row, Rows
 
 __all__ = ["Outcome", "run", "run_sync"]
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 MOST_WAITING = 100
 """Rows that may wait to be written, before nothing more is asked."""
@@ -78,11 +74,9 @@ async def run(
         in its row instead.
     """
     out = Path(out)
-    if concurrency < 1:
-        raise ValueError(f"concurrency must be 1 or more, not {concurrency}")
     if isinstance(prompts, (str, Path)) and out.exists() and out.samefile(prompts):
         raise OutputError(f"{out} cannot be both what is read and what is written")
-    asker = Asker(provider, model, options, max_retries)
+    asker = Asker(provider, model, options, max_retries, concurrency)
     with ExitStack() as opened:
         history = options.get("history", "flat")
         read = partial(Items, prompts, system, history)
@@ -96,20 +90,12 @@ async def run(
         bar = opened.enter_context(Bar(total, answered, failed, progress))
         asker.on_wait = bar.wait
         async with _writing(rows, bar) as put:
-            await asker.ask_all(items, concurrency, put)
+            await asker.ask_all(items, put)
     return Outcome(total, bar.answered, bar.failed)
 
 
-def _without_await(function: Callable[P, Awaitable[T]]) -> Callable[P, T]:
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        with start_blocking_portal(name=LOOP) as portal:
-            return portal.call(partial(function, *args, **kwargs))
-
-    call.__doc__ = "As `run`, for callers that cannot await; an event loop may run around it."
-    return call
-
-
-run_sync = _without_await(run)
+run_sync = without_await(run)
+"""As `run`, for callers that cannot await; an event loop may run around it."""
 
 
 def _resume(items: Items, rows: Rows, retry_errors: bool) -> tuple[int, int]:

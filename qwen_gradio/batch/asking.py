@@ -37,6 +37,7 @@ class Asker:
 
     :param options: what `Provider.create_async_generator` takes, besides model and messages.
     :param max_retries: how often an item is asked again, if the Space did not take it.
+    :param concurrency: how many items are asked at once.
     :ivar on_wait: called with the error and the seconds whenever asking pauses; may be set.
     :ivar has_answered: whether the Space has replied to anything, or is known to; may be set.
     :ivar space: the Space, as it was given.
@@ -50,23 +51,25 @@ class Asker:
         model: str | None,
         options: dict[str, Any],
         max_retries: int,
+        concurrency: int,
     ) -> None:
+        if concurrency < 1:
+            raise ValueError(f"concurrency must be 1 or more, not {concurrency}")
         refuse_unknown(provider, options)
         self._provider = provider
         self.model = provider.get_model(model)
         # An item that is asked again waits here, with all others, and not in a job by itself.
         self._options = {**options, "max_retries": 0}
         self._max_retries = max_retries
+        self._concurrency = concurrency
         self.on_wait: Callable[[QwenGradioError, float], object] | None = None
         self._pause = _Pause()
         self.has_answered = False
         unsent = self._ask(Item(None, [{"role": "user", "content": "?"}], ""))
         self.space = unsent.space
 
-    async def ask_all(
-        self, items: Iterable[Item], concurrency: int, put: Callable[[Row], Awaitable[object]]
-    ) -> None:
-        """Ask items, `concurrency` at once, and put the row of each when it is done.
+    async def ask_all(self, items: Iterable[Item], put: Callable[[Row], Awaitable[object]]) -> None:
+        """Ask items, and put the row of each when it is done.
 
         :raises QwenGradioError: if the first items meet an error that is not theirs.
         """
@@ -77,7 +80,7 @@ class Asker:
                 await put(await self._row(item))
 
         async with task_group() as workers:
-            for _ in range(concurrency):
+            for _ in range(self._concurrency):
                 workers.start_soon(work)
 
     async def _row(self, item: Item) -> Row:

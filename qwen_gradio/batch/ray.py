@@ -7,11 +7,9 @@ from math import isnan
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
-from anyio.from_thread import start_blocking_portal
-
 from ..errors import InvalidItemsError
 from ..provider import Provider, Qwen_Qwen_2_5_Max
-from ..sync import LOOP
+from ..sync import without_await
 from .asking import Asker
 from .items import Item, item_from
 from .rows import Row
@@ -89,12 +87,9 @@ class QwenBatch:
         max_retries: int = 8,
         **options: Any,
     ) -> None:
-        if concurrency < 1:
-            raise ValueError(f"concurrency must be 1 or more, not {concurrency}")
-        self._concurrency = concurrency
         self._system = system
         self._history = options.get("history", "flat")
-        self._asker = Asker(provider, model, options, max_retries)
+        self._asker = Asker(provider, model, options, max_retries, concurrency)
         self._asker.has_answered = _was_restarted()
 
     def __call__(self, batch: Any) -> Any:
@@ -117,8 +112,7 @@ class QwenBatch:
         async def put(row: Row) -> None:
             rows[row["id"]] = row
 
-        with start_blocking_portal(name=LOOP) as portal:
-            portal.call(self._asker.ask_all, items, self._concurrency, put)
+        without_await(self._asker.ask_all)(items, put)
         return _table({**rows[number], "id": raw.get("id")} for number, raw in enumerate(given))
 
     def _item(self, raw: dict[str, Any], number: int) -> Item:
