@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 from filelock import FileLock
 from uv import find_uv_bin
 
@@ -25,6 +26,9 @@ GRADIOS = {
     "6": [],
 }
 """The Gradio versions that the tests run, with the pins that keep the old ones working."""
+
+NOBODY = "http://127.0.0.1:9"
+"""An address at which nobody listens."""
 
 PATIENCE = 30.0
 """Seconds after which a test gives up waiting; it says nothing of how fast anything is."""
@@ -174,5 +178,15 @@ def script(**what: Any) -> dict[str, Any]:
     return {"role": "user", "content": json.dumps({"tag": uuid.uuid4().hex, **what})}
 
 
+def query(**what: Any) -> str:
+    """The text of such a message."""
+    return str(script(**what)["content"])
+
+
 def tag_of(message: dict[str, Any]) -> str:
     return str(json.loads(message["content"])["tag"])
+
+
+async def stopped(space: ScriptedSpace, question: dict[str, Any]) -> None:
+    """Wait until the Space has stopped its reply to that message."""
+    await anyio.to_thread.run_sync(space.wait_for, "stopped", tag_of(question))

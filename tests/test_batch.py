@@ -28,13 +28,9 @@ from qwen_gradio.batch.asking import Asker
 from qwen_gradio.batch.items import Items
 
 from .fronts import Forward, Front, Request, answer
-from .servers import PATIENCE, ScriptedSpace, script, tag_of
+from .servers import PATIENCE, ScriptedSpace, query, script, tag_of
 
 JOIN = "/gradio_api/queue/join"
-
-
-def query(**what: Any) -> str:
-    return str(script(**what)["content"])
 
 
 def rows(out: Path) -> list[dict[str, Any]]:
@@ -310,10 +306,10 @@ async def test_when_the_space_is_full_all_wait_as_one(scripted: ScriptedSpace) -
         done[row["id"], row["reply"], row["attempts"]] += 1
 
     with Front(behave, scripted.url) as front:
-        asker = Asker(Qwen_Qwen_2_5_Max, None, {"space": front.url}, max_retries=1)
+        asker = Asker(Qwen_Qwen_2_5_Max, None, {"space": front.url}, 1, concurrency=4)
         asker.on_wait = lambda error, seconds: pauses.append(time.monotonic())
         items = Items([f"number {number}" for number in range(50)], None, "flat")
-        await asker.ask_all(items, 4, put)
+        await asker.ask_all(items, put)
     assert len(pauses) == 2
     for pause in pauses:
         meanwhile = [moment for moment in asked if pause + 0.01 < moment < pause + 0.99]

@@ -38,13 +38,12 @@ from qwen_gradio.batch import run_sync
 from qwen_gradio.batch.ray import SCHEMA, QwenBatch
 
 from .fronts import Forward, Front, Request, answer
-from .servers import ScriptedSpace
-from .test_batch import joins, query, rows
+from .servers import NOBODY, ScriptedSpace, query
+from .test_batch import joins, rows
 
 # Ray warns of what its own defaults are.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
 
-NOBODY = "http://127.0.0.1:9"
 VARYING = ("attempts", "seconds", "first_fragment_seconds")
 
 

@@ -8,13 +8,9 @@ import pytest
 
 from qwen_gradio import Chat, GenerationError, InvalidMessagesError
 
-from .servers import ScriptedSpace, script
+from .servers import ScriptedSpace, query
 
 pytestmark = pytest.mark.anyio
-
-
-def query(**what: object) -> str:
-    return str(script(**what)["content"])
 
 
 async def test_each_question_is_asked_with_the_turns_before_it(any_gradio: ScriptedSpace) -> None:

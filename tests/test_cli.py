@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .servers import PATIENCE, ScriptedSpace, script, tag_of
+from .servers import PATIENCE, ScriptedSpace, query, script, tag_of
 
 COMMAND = [sys.executable, "-m", "qwen_gradio"]
 
@@ -32,10 +32,6 @@ def started(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.kill()
-
-
-def query(**what: Any) -> str:
-    return str(script(**what)["content"])
 
 
 def test_ask_writes_the_answer_and_nothing_else(scripted: ScriptedSpace) -> None:

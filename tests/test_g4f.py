@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import json
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,12 +20,12 @@ from g4f.Provider import ProviderUtils, RetryProvider
 from qwen_gradio import Qwen_Qwen_2_5_Max, errors
 from qwen_gradio.registries import g4f as registry
 
-from .servers import ScriptedSpace, script, tag_of, uvicorn_at
+from .chat_api import assert_it_answers, assert_it_streams, assert_leaving_stops
+from .servers import NOBODY, ScriptedSpace, script, stopped, tag_of, uvicorn_at
 
 pytestmark = pytest.mark.anyio
 
 NAME = "Qwen_Qwen_2_5_Max"
-NOBODY = "http://127.0.0.1:9"
 
 
 @pytest.fixture
@@ -81,10 +79,6 @@ def ask(space: ScriptedSpace, provider: Any, message: dict[str, Any], **options:
 def aask(space: ScriptedSpace, provider: Any, message: dict[str, Any], **options: Any) -> Any:
     client = AsyncClient(provider=provider)
     return client.chat.completions.create([message], "", space=space.url, **options)
-
-
-async def stopped(space: ScriptedSpace, question: dict[str, Any]) -> None:
-    await asyncio.to_thread(space.wait_for, "stopped", tag_of(question))
 
 
 async def test_the_async_client_gets_whole_replies(scripted: ScriptedSpace, provider: Any) -> None:
@@ -311,23 +305,11 @@ def client(http_api: str) -> Iterator[openai.OpenAI]:
 def test_the_http_api_streams_to_the_openai_client(
     client: openai.OpenAI, wanted: dict[str, Any]
 ) -> None:
-    pieces = ["Hello", ", ", "world"]
-    messages: Any = [script(say=pieces, every=0.2)]
-    arrived: list[float] = []
-    fragments: list[str] = []
-    with client.chat.completions.create(messages=messages, stream=True, **wanted) as chunks:
-        for chunk in chunks:
-            if text := chunk.choices[0].delta.content:
-                fragments.append(text)
-                arrived.append(time.monotonic())
-    assert fragments == pieces
-    assert arrived[-1] - arrived[0] > 0.2
+    assert_it_streams(client, **wanted)
 
 
 def test_the_http_api_answers_as_a_whole(client: openai.OpenAI) -> None:
-    messages: Any = [script(say=["Hello", ", ", "world"])]
-    completion = client.chat.completions.create(model="qwen-2-5-max", messages=messages)
-    assert completion.choices[0].message.content == "Hello, world"
+    assert_it_answers(client)
 
 
 def test_the_http_api_lists_the_models_and_the_provider(client: openai.OpenAI) -> None:
@@ -338,12 +320,7 @@ def test_the_http_api_lists_the_models_and_the_provider(client: openai.OpenAI) -
 def test_leaving_the_http_apis_stream_stops_the_space(
     client: openai.OpenAI, scripted: ScriptedSpace
 ) -> None:
-    question: Any = script(say=["x"], finish="hang")
-    with client.chat.completions.create(
-        model="qwen-2-5-max", messages=[question], stream=True
-    ) as chunks:
-        assert next(iter(chunks)).choices[0].delta.content == "x"
-    scripted.wait_for("stopped", tag_of(question))
+    assert_leaving_stops(client, scripted)
 
 
 def test_the_http_api_says_what_is_wrong_by_its_status(http_api: str) -> None:

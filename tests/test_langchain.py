@@ -29,13 +29,12 @@ from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
 from qwen_gradio import GenerationError, ModelNotFoundError, StreamTimeoutError
-from qwen_gradio.registries.langchain import ChatQwenGradio, _Cut
+from qwen_gradio.registries.langchain import ChatQwenGradio
+from qwen_gradio.registries.stops import Cut
 
-from .servers import ScriptedSpace, script, tag_of
+from .servers import NOBODY, ScriptedSpace, script, tag_of
 
 pytestmark = pytest.mark.anyio
-
-NOBODY = "http://127.0.0.1:9"
 
 
 @pytest.fixture
@@ -226,7 +225,7 @@ def test_where_fragments_part_makes_no_difference_to_stop_sequences(
     data: st.DataObject, text: str, stops: list[str]
 ) -> None:
     def cut(fragments: list[str]) -> str:
-        it = _Cut(stops)
+        it = Cut(stops)
         kept = ""
         for fragment in fragments:
             kept += it.after(fragment)

@@ -10,7 +10,6 @@ import secrets
 import socket
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,15 @@ import pytest
 
 from qwen_gradio import Qwen_Qwen_2_5_Max, errors
 
-from .servers import ScriptedSpace, script, tag_of, uvicorn_at
+from .chat_api import assert_it_answers, assert_it_streams, assert_leaving_stops
+from .servers import NOBODY, ScriptedSpace, script, stopped, tag_of, uvicorn_at
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else importing it fetches prices
 
 import litellm
 
 from qwen_gradio.registries import litellm as registry
+from qwen_gradio.registries.stops import Cut
 
 pytestmark = [
     pytest.mark.anyio,
@@ -35,7 +36,6 @@ pytestmark = [
 ]
 
 MODEL = "qwen-gradio/qwen-2-5-max"
-NOBODY = "http://127.0.0.1:9"
 STARTING = 120.0
 """Seconds in which the proxy must have started; it imports for long."""
 
@@ -77,10 +77,6 @@ def texts(chunks: Any) -> list[str]:
 
 async def atexts(chunks: AsyncIterator[Any]) -> list[str]:
     return texts([chunk async for chunk in chunks])
-
-
-async def stopped(space: ScriptedSpace, question: dict[str, Any]) -> None:
-    await asyncio.to_thread(space.wait_for, "stopped", tag_of(question))
 
 
 def test_registering_again_changes_nothing() -> None:
@@ -209,12 +205,12 @@ async def test_a_reply_ends_before_a_stop_text_and_the_space_is_stopped(
 
 
 def test_a_stop_text_in_pieces_is_found_and_its_beginning_alone_is_not() -> None:
-    cut = registry.Cut(["<end>"])
-    assert [cut.take(text) for text in ("a<", "en", "d b<e", "nd>c")] == ["a", "", "<end b", ""]
-    assert (cut.done, cut.rest()) == (True, "")
-    cut = registry.Cut("\n\n")
-    assert [cut.take("a\n"), cut.rest(), cut.done] == ["a", "\n", False]
-    assert registry.Cut("").take("a") == registry.Cut(None).take("a") == "a"
+    cut = Cut(["<end>"])
+    assert [cut.after(text) for text in ("a<", "en", "d b<e", "nd>c")] == ["a", "", "<end b", ""]
+    assert (cut.done, cut.rest) == (True, "")
+    cut = Cut(registry._stops("\n\n"))
+    assert [cut.after("a\n"), cut.rest, cut.done] == ["a", "\n", False]
+    assert Cut(registry._stops("")).after("a") == Cut(registry._stops(None)).after("a") == "a"
 
 
 @pytest.mark.parametrize(
@@ -446,37 +442,18 @@ def proxy(
 
 
 def test_the_proxy_streams_to_the_openai_client(proxy: openai.OpenAI) -> None:
-    pieces = ["Hello", ", ", "world"]
-    messages: Any = [script(say=pieces, every=0.2)]
-    arrived: list[float] = []
-    fragments: list[str] = []
-    with proxy.chat.completions.create(
-        model="qwen-2-5-max", messages=messages, stream=True
-    ) as chunks:
-        for chunk in chunks:
-            if text := chunk.choices[0].delta.content:
-                fragments.append(text)
-                arrived.append(time.monotonic())
-    assert fragments == pieces
-    assert arrived[-1] - arrived[0] > 0.2
+    assert_it_streams(proxy, model="qwen-2-5-max")
 
 
 def test_the_proxy_answers_as_a_whole(proxy: openai.OpenAI) -> None:
     assert [model.id for model in proxy.models.list()] == ["qwen-2-5-max"]
-    messages: Any = [script(say=["Hello", ", ", "world"])]
-    completion = proxy.chat.completions.create(model="qwen-2-5-max", messages=messages)
-    assert completion.choices[0].message.content == "Hello, world"
+    assert_it_answers(proxy)
 
 
 def test_leaving_the_proxys_stream_stops_the_space(
     proxy: openai.OpenAI, scripted: ScriptedSpace
 ) -> None:
-    question: Any = script(say=["x"], finish="hang")
-    with proxy.chat.completions.create(
-        model="qwen-2-5-max", messages=[question], stream=True
-    ) as chunks:
-        assert next(iter(chunks)).choices[0].delta.content == "x"
-    scripted.wait_for("stopped", tag_of(question))
+    assert_leaving_stops(proxy, scripted)
 
 
 def test_the_proxy_refuses_what_a_text_chat_cannot_do(proxy: openai.OpenAI) -> None:

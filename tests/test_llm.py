@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import llm
 import pytest
@@ -18,10 +17,9 @@ import pytest
 from qwen_gradio import GenerationError
 from qwen_gradio.registries.llm import AsyncQwen, Qwen, _messages
 
-from .servers import PATIENCE, ScriptedSpace, script, tag_of
+from .servers import NOBODY, PATIENCE, ScriptedSpace, query, script, tag_of
 
 MODEL = "qwen-2-5-max"
-NOBODY = "http://127.0.0.1:9"
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -50,10 +48,6 @@ def run(command: list[str], scripted: ScriptedSpace, monkeypatch: pytest.MonkeyP
         )
 
     return run
-
-
-def query(**what: Any) -> str:
-    return str(script(**what)["content"])
 
 
 def test_llm_lists_the_model_its_alias_and_options(run: Run) -> None:

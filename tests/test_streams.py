@@ -19,12 +19,9 @@ from qwen_gradio import (
 )
 from qwen_gradio.streams import FragmentStream
 
-from .servers import PATIENCE, ScriptedSpace, script, tag_of
+from .servers import NOBODY, PATIENCE, ScriptedSpace, script, stopped
 
 pytestmark = pytest.mark.anyio
-
-NOBODY = "http://127.0.0.1:9"
-"""An address at which nobody listens."""
 
 
 def ask(space: ScriptedSpace, *messages: dict[str, Any], **options: Any) -> FragmentStream:
@@ -145,10 +142,6 @@ async def test_what_on_status_raises_reaches_the_caller_and_stops_the_space(
     with pytest.raises(LookupError, match="enough"):
         await ask(scripted, question, on_status=refuse).text()
     await stopped(scripted, question)
-
-
-async def stopped(space: ScriptedSpace, question: dict[str, Any]) -> None:
-    await anyio.to_thread.run_sync(space.wait_for, "stopped", tag_of(question))
 
 
 async def test_breaking_out_stops_the_space(any_gradio: ScriptedSpace) -> None:

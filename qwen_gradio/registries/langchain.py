@@ -23,6 +23,7 @@ from ..messages import History
 from ..provider import Qwen_Qwen_2_5_Max
 from ..streams import FragmentStream
 from ..sync import Fragments, read
+from .stops import Cut
 
 PASSED = ("proxy", "timeout", "stream_timeout", "max_retries", "history")
 GIVEN = ("temperature", "max_tokens", "top_p", "inputs")
@@ -175,46 +176,22 @@ class ChatQwenGradio(BaseChatModel):
         stops = self.stop if stop is None else stop
         return [stops] if isinstance(stops, str) else list(stops or [])
 
-    def _cut(self, stop: list[str] | None) -> _Cut:
-        return _Cut(self._stops(stop))
+    def _cut(self, stop: list[str] | None) -> Cut:
+        stops = self._stops(stop)
+        if not all(isinstance(stop, str) and stop for stop in stops):
+            raise ValueError(f"stop: each sequence must be text and not empty, not {stops!r}")
+        return Cut(stops)
 
     def _metadata(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         return {"model_name": kwargs.get("model") or self.model, "model_provider": "qwen_gradio"}
 
-    def _result(self, text: str, cut: _Cut, kwargs: dict[str, Any]) -> ChatResult:
+    def _result(self, text: str, cut: Cut, kwargs: dict[str, Any]) -> ChatResult:
         message = AIMessage(cut.after(text) + cut.rest, response_metadata=self._metadata(kwargs))
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     def _last_chunk(self, text: str, kwargs: dict[str, Any]) -> ChatGenerationChunk:
         metadata = self._metadata(kwargs)
         return _chunk(text, response_metadata=metadata, chunk_position="last")
-
-
-class _Cut:
-    """Ends a text before the first stop sequence that is complete, wherever fragments part it.
-
-    :ivar done: whether there was one.
-    :ivar rest: text that waits, as it may be the start of one.
-    """
-
-    def __init__(self, stops: Sequence[str]) -> None:
-        if not all(isinstance(stop, str) and stop for stop in stops):
-            raise ValueError(f"stop: each sequence must be text and not empty, not {stops!r}")
-        self._stops = stops
-        self.done = False
-        self.rest = ""
-
-    def after(self, fragment: str) -> str:
-        """The text that has become certain with this fragment."""
-        text = self.rest + fragment
-        found = [(at + len(s), at) for s in self._stops if (at := text.find(s)) >= 0]
-        if found:
-            self.done, self.rest = True, ""
-            return text[: min(found)[1]]
-        begun = [n for s in self._stops for n in range(1, len(s)) if text.endswith(s[:n])]
-        certain = len(text) - max(begun, default=0)
-        self.rest = text[certain:]
-        return text[:certain]
 
 
 def _chunk(text: str, **fields: Any) -> ChatGenerationChunk:

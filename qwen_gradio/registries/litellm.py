@@ -31,6 +31,7 @@ from litellm.types.utils import GenericStreamingChunk, ModelResponse, Usage
 from .. import errors
 from ..provider import Provider, Qwen_Qwen_2_5_Max
 from ..sync import Fragments, read
+from .stops import Cut
 
 PROVIDER = "qwen-gradio"
 
@@ -119,7 +120,7 @@ class Reply:
         self.call = call
         self.model: str = call["model"]
         options: dict[str, Any] = call["optional_params"]
-        self.cut = Cut(options.get("stop"))
+        self.cut = Cut(_stops(options.get("stop")))
         self.seconds = _seconds(call.get("timeout"))
         self._deadline = float("inf")
         streamed = bool(options.get("stream"))
@@ -159,7 +160,7 @@ class Reply:
 
     def whole(self, text: str) -> ModelResponse:
         response: ModelResponse = self.call["model_response"]
-        text = self.cut.take(text) + self.cut.rest()
+        text = self.cut.after(text) + self.cut.rest
         response.model = self.model
         response.choices[0].message.content = text
         prompt = litellm.token_counter(model=self.model, messages=self.call["messages"])
@@ -173,24 +174,24 @@ class Reply:
             self._wait()
             with Fragments(self.stream) as fragments:
                 for fragment in fragments:
-                    if text := self.cut.take(fragment):
+                    if text := self.cut.after(fragment):
                         yield _chunk(text)
                     if self.cut.done:
                         break
                     self._wait()
-            yield _chunk(self.cut.rest(), last=True)
+            yield _chunk(self.cut.rest, last=True)
 
     async def achunks(self) -> AsyncIterator[GenericStreamingChunk]:
         with self.errors_as_litellm_has_them():
             async with self.stream:
                 self._wait()
                 async for fragment in self.stream:
-                    if text := self.cut.take(fragment):
+                    if text := self.cut.after(fragment):
                         yield _chunk(text)
                     if self.cut.done:
                         break
                     self._wait()
-            yield _chunk(self.cut.rest(), last=True)
+            yield _chunk(self.cut.rest, last=True)
 
     def _wait(self) -> None:
         self._deadline = time.monotonic() + (self.seconds or float("inf"))
@@ -227,37 +228,6 @@ class Reply:
         return kind(message=message, model=self.model, llm_provider=PROVIDER, **details)
 
 
-class Cut:
-    """Text up to the first of the `stop` texts, which may arrive in pieces."""
-
-    def __init__(self, stop: str | list[str] | None) -> None:
-        stops = [stop] if isinstance(stop, str) else stop or []
-        self.stops = [text for text in stops if text]
-        self.done = False
-        self._held = ""
-
-    def take(self, fragment: str) -> str:
-        """What of it can be passed on; what may be the beginning of a stop text is held back."""
-        text = self._held + fragment
-        ends = [at for stop in self.stops if (at := text.find(stop)) >= 0]
-        self.done = bool(ends)
-        end = min(ends) if ends else len(text) - self._beginning_at_the_end_of(text)
-        self._held = "" if self.done else text[end:]
-        return text[:end]
-
-    def rest(self) -> str:
-        """What was held back and turned out not to be a stop text."""
-        held, self._held = self._held, ""
-        return held
-
-    def _beginning_at_the_end_of(self, text: str) -> int:
-        longest = max(map(len, self.stops), default=1) - 1
-        for length in range(min(longest, len(text)), 0, -1):
-            if text.endswith(tuple(stop[:length] for stop in self.stops)):
-                return length
-        return 0
-
-
 def _chunk(text: str, last: bool = False) -> GenericStreamingChunk:
     return GenericStreamingChunk(
         text=text,
@@ -274,6 +244,10 @@ def _chain(
 ) -> Iterator[GenericStreamingChunk]:
     yield first
     yield from chunks
+
+
+def _stops(stop: str | list[str] | None) -> list[str]:
+    return [text for text in ([stop] if isinstance(stop, str) else stop or []) if text]
 
 
 def _seconds(timeout: float | httpx.Timeout | None) -> float | None:
