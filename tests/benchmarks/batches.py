@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from qwen_gradio import batch
 
 from ..fronts import Forward, Front, Request, answer
 from ..servers import ROOT
+from .client import megabytes
 from .measures import SETTLE
 from .space import question, stamping_space
 from .table import markdown
@@ -106,7 +106,7 @@ def _measured(
                 for _ in file:
                     rows += 1
                     if rows % (items // 10 or 1) == 0:
-                        resident.append((rows, _resident()))
+                        resident.append((rows, megabytes("VmRSS")))
 
     def prompts() -> Iterator[str]:
         for _ in range(items):
@@ -125,12 +125,6 @@ def _measured(
         watching.join()
     assert outcome.answered == items, outcome
     return {"seconds": seconds, "cpu": cpu, "resident": resident}
-
-
-def _resident() -> float:
-    """Megabytes that this process has in memory now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 1e6
 
 
 if __name__ == "__main__":

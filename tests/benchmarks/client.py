@@ -59,9 +59,9 @@ async def _reply(ask: Ask, query: str) -> Arrivals:
 
 async def _measured(ask: Ask, queries: list[str]) -> dict[str, Any]:
     _forget_peak()
-    memory, cpu = _megabytes("VmRSS"), time.process_time()
+    memory, cpu = megabytes("VmRSS"), time.process_time()
     replies = await asyncio.gather(*(_reply(ask, query) for query in queries))
-    cpu, memory = time.process_time() - cpu, _megabytes("VmHWM") - memory
+    cpu, memory = time.process_time() - cpu, megabytes("VmHWM") - memory
     return {"replies": [reply.as_json() for reply in replies], "cpu": cpu, "memory": memory}
 
 
@@ -76,7 +76,8 @@ def _forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
-def _megabytes(field: str) -> float:
+def megabytes(field: str) -> float:
+    """What Linux tells of this process's memory, by its name for it."""
     found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found, field
     return int(found[1]) / 1024
