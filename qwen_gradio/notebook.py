@@ -19,6 +19,7 @@ from .updates import StatusUpdate
 try:
     from IPython import get_ipython
     from IPython.display import display
+    from IPython.terminal.interactiveshell import TerminalInteractiveShell
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
     from mdit_py_plugins.dollarmath import dollarmath_plugin
@@ -51,7 +52,7 @@ def show(stream: FragmentStream | Fragments) -> Any:
     """Show a reply in the cell's output while it is written, and return its text.
 
     Before it begins, the place in the queue and the time left are shown. Interrupting the cell
-    stops the Space's work on the reply.
+    stops the Space's work on the reply. IPython on a terminal gets the text alone.
 
     :param stream: what a provider, a `Chat` or `qwen_gradio.stream` gives.
     :return: the text. In a cell with `await`, and in an `async def`, it is to be awaited:
@@ -69,6 +70,23 @@ def show(stream: FragmentStream | Fragments) -> Any:
 
 
 async def _show(stream: FragmentStream) -> Shown:
+    if isinstance(get_ipython(), TerminalInteractiveShell):  # where nothing can be drawn anew
+        await _write(stream)
+    else:
+        await _draw(stream)
+    return Shown(stream.partial)
+
+
+async def _write(stream: FragmentStream) -> None:
+    try:
+        async for fragment in stream:
+            sys.stdout.write(fragment)
+            sys.stdout.flush()
+    finally:
+        sys.stdout.write("\n")
+
+
+async def _draw(stream: FragmentStream) -> None:
     view = _View(stream)
     told = stream.on_status
 
@@ -89,7 +107,6 @@ async def _show(stream: FragmentStream) -> Shown:
         stream.on_status = told
         view.status = ""
         view.draw()
-    return Shown(stream.partial)
 
 
 class _View:

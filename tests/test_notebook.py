@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,6 +120,17 @@ def test_an_empty_reply_leaves_nothing_behind(kernel: Kernel) -> None:
 def test_where_there_is_no_notebook_show_says_what_to_do() -> None:
     with pytest.raises(RuntimeError, match=r"loop over qwen_gradio\.stream"):
         show(qwen_gradio.stream("never asked"))
+
+
+@pytest.mark.parametrize(
+    "way", ["reply = await show(ask({}))", "reply = show(stream({}, space=SPACE))"]
+)
+def test_in_a_terminal_the_text_is_written_once(scripted: ScriptedSpace, way: str) -> None:
+    cell = way.format(query(say=["# a", "b"], every=0.1))
+    code = f"SPACE = {scripted.url!r}{SETUP}{cell}\nprint(repr(reply))"
+    command = [sys.executable, "-m", "IPython", "--simple-prompt", "--quick", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE)
+    assert (done.stdout, done.stderr) == ("# ab\n'# ab'\n", "")
 
 
 def test_a_stream_for_scripts_is_shown_as_well(kernel: Kernel) -> None:
