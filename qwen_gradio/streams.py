@@ -53,12 +53,7 @@ class FragmentStream(AsyncIterator[str]):
         yield  # makes this a generator, as __await__ must return one
 
     def __aiter__(self) -> AsyncIterator[str]:
-        if self._ended and not self._whole:
-            closed = StreamInterruptedError(
-                "This stream was closed before its end, by an error or by leaving a loop over it. "
-                "Ask again for a new one"
-            )
-            raise self._described(closed)
+        self._refuse_if_left()
         return _Loop(self)
 
     async def __anext__(self) -> str:
@@ -73,6 +68,7 @@ class FragmentStream(AsyncIterator[str]):
         while not self._ended:
             try:
                 update = await self._next_update()
+                self._refuse_if_left()  # by another task or thread, while this one waited
                 if isinstance(update, str):
                     return update
                 if isinstance(update, StatusUpdate):
@@ -116,7 +112,10 @@ class FragmentStream(AsyncIterator[str]):
         return self.partial
 
     async def aclose(self) -> None:
-        """Stop the reply, if it is not complete. Does not wait until the Space has stopped."""
+        """Stop the reply, if it is not complete. Does not wait until the Space has stopped.
+
+        Who waits for a fragment meanwhile gets a `StreamInterruptedError`.
+        """
         self._close()
         await checkpoint()
 
@@ -176,6 +175,14 @@ class FragmentStream(AsyncIterator[str]):
         else:
             what = f"sent no update for stream_timeout={self._stream_timeout} seconds"
         return StreamTimeoutError(f"{self.space} {what}")
+
+    def _refuse_if_left(self) -> None:
+        if self._ended and not self._whole:
+            closed = StreamInterruptedError(
+                "This stream was closed before its end, by an error or by leaving a loop over it. "
+                "Ask again for a new one"
+            )
+            raise self._described(closed)
 
     def _described(self, error: QwenGradioError) -> QwenGradioError:
         error.space, error.partial = self.space, self.partial

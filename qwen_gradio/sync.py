@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial, wraps
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
@@ -77,13 +77,22 @@ class Fragments(Iterator[str]):
     def __next__(self) -> str:
         """The next fragment.
 
-        :raises QwenGradioError: if the reply cannot be had, or not to its end.
+        :raises QwenGradioError: if the reply cannot be had, or not to its end, which it is not
+            after `close()`.
         """
-        return next(self._steps)
+        for fragment in self._steps:
+            return fragment
+        self.stream._refuse_if_left()
+        raise StopIteration
 
     def close(self) -> None:
-        """Stop the reply, if it is not complete. Does not wait until the Space has stopped."""
-        self._steps.close()
+        """Stop the reply, if it is not complete. Does not wait until the Space has stopped.
+
+        Any thread may call it. One that waits for a fragment gets a `StreamInterruptedError`.
+        """
+        self.stream._close()
+        with suppress(ValueError):  # another thread is in there, and comes out by itself
+            self._steps.close()
 
     def __enter__(self) -> Fragments:
         return self
@@ -125,7 +134,7 @@ def _steps(stream: FragmentStream) -> Generator[str, None, None]:
 
     with ExitStack() as opened:
         portal = opened.enter_context(start_blocking_portal(name=LOOP))
-        opened.callback(portal.call, stream.aclose)
+        opened.callback(stream._close)
         # An iterator that is still held when the interpreter exits would wait for a dead thread.
         atexit.register(opened.close)
         opened.callback(atexit.unregister, opened.close)

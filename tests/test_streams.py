@@ -200,6 +200,21 @@ async def test_closing_stops_the_space(scripted: ScriptedSpace) -> None:
     await stopped(scripted, question)
 
 
+async def test_closing_is_told_to_another_task_that_waits(scripted: ScriptedSpace) -> None:
+    stream = ask(scripted, script(say=["x"], finish="hang"))
+    assert await anext(stream) == "x"
+
+    async def wait() -> None:
+        with pytest.raises(StreamInterruptedError, match="was closed") as caught:
+            await anext(stream)
+        assert caught.value.partial == "x"
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        await stream.aclose()
+
+
 async def test_cancelling_stops_the_space(scripted: ScriptedSpace) -> None:
     question = script(say=["x"], finish="hang")
     async with anyio.create_task_group() as tasks:

@@ -12,7 +12,13 @@ import anyio
 import pytest
 
 import qwen_gradio
-from qwen_gradio import Chat, GenerationError, InvalidMessagesError, Qwen_Qwen_2_5_Max
+from qwen_gradio import (
+    Chat,
+    GenerationError,
+    InvalidMessagesError,
+    Qwen_Qwen_2_5_Max,
+    StreamInterruptedError,
+)
 from qwen_gradio.streams import FragmentStream
 from qwen_gradio.sync import Fragments, read
 
@@ -116,7 +122,30 @@ def test_the_end_of_a_with_block_stops_the_space(scripted: ScriptedSpace) -> Non
         assert next(fragments) == "x"
         assert "open, 1 characters" in repr(fragments)
     scripted.wait_for("stopped", tag_of(question))
-    assert list(fragments) == []
+    with pytest.raises(StreamInterruptedError, match="was closed"):
+        list(fragments)
+
+
+def test_another_thread_may_close_what_one_waits_for(scripted: ScriptedSpace) -> None:
+    question = script(say=["x"], finish="hang")
+    begun, told = threading.Event(), threading.Event()
+    fragments = Fragments(asked(scripted, question))
+
+    def read() -> None:
+        assert next(fragments) == "x"
+        begun.set()
+        with pytest.raises(StreamInterruptedError, match="was closed"):
+            next(fragments)
+        told.set()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert begun.wait(PATIENCE)
+    fragments.close()
+    assert told.wait(PATIENCE)
+    reader.join()
+    assert loops() == []
+    scripted.wait_for("stopped", tag_of(question))
 
 
 @pytest.mark.parametrize(
