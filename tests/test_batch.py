@@ -205,6 +205,23 @@ def test_what_failed_is_asked_again_only_if_wanted(scripted: ScriptedSpace, out:
     assert rows(out)[-1]["reply"] == "x"
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system has no /proc")
+def test_rows_are_on_disk_before_they_count_and_are_found_there(
+    scripted: ScriptedSpace, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    lines: list[int] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        lines.append(len(rows(out)))
+
+    monkeypatch.setattr("os.fsync", fsync)
+    run_sync(["a", "b", "c"], out, concurrency=1, space=scripted.url)
+    assert synced[0] == out.parent
+    assert (set(synced[1:]), lines[-1]) == ({out}, 3)
+
+
 def test_a_row_is_not_taken_for_the_reply_to_something_else(
     scripted: ScriptedSpace, out: Path
 ) -> None:

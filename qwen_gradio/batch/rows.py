@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -65,7 +65,7 @@ class Rows:
             raise OutputError(f"Another run is writing to {self.path}") from None
         try:
             self._repair()
-            self._file = self.path.open("ab")
+            self._open()
         except BaseException:
             self._lock.release()
             raise
@@ -96,7 +96,15 @@ class Rows:
             os.fsync(file.fileno())
         self._file.close()
         fresh.replace(self.path)
+        self._open()
+
+    def _open(self) -> None:
         self._file = self.path.open("ab")
+        # What is on disk is lost all the same if the folder there does not name the file.
+        with suppress(OSError), ExitStack() as opened:  # some systems do not sync folders
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            opened.callback(os.close, folder)
+            os.fsync(folder)
 
     def _repair(self) -> None:
         """Cut off a last line that is not whole, which a run that was killed may have left."""
