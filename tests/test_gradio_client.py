@@ -41,14 +41,22 @@ def session(space: Space, report: Callable[[Update], None] = lambda update: None
 
 def test_a_client_takes_what_a_session_gives_it() -> None:
     taken = inspect.signature(Client.__init__).parameters
-    assert {"src", "token", "verbose", "download_files", "analytics_enabled"} <= set(taken)
+    given = {"src", "token", "auth", "verbose", "download_files", "analytics_enabled"}
+    assert given <= set(taken)
 
 
 @pytest.mark.parametrize(
     ("overridden", "override"),
     [
         (getattr(Client, name), getattr(Session, name))
-        for name in ("_get_config", "_get_api_info", "_telemetry_thread", "new_helper", "send_data")
+        for name in (
+            "_login",
+            "_get_config",
+            "_get_api_info",
+            "_telemetry_thread",
+            "new_helper",
+            "send_data",
+        )
     ]
     + [
         (getattr(Endpoint, name), getattr(_Endpoint, name))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from threading import Event, Thread
+from collections.abc import Callable
+from threading import Thread
 
 import anyio
 import pytest
 
-from qwen_gradio.updates import Progress, StatusUpdate, Updates
+from qwen_gradio.updates import Progress, StatusUpdate, Update, Updates
 
 pytestmark = pytest.mark.anyio
 
@@ -24,34 +25,33 @@ async def test_updates_arrive_in_order_from_another_thread() -> None:
 
 async def test_a_task_that_waits_is_woken() -> None:
     updates = Updates()
-    waiting = Event()
+    got: list[Update] = []
 
-    def put_when_awaited() -> None:
-        waiting.wait()
-        updates.put("here")
+    async def get() -> None:
+        got.append(await updates.get())
 
-    thread = Thread(target=put_when_awaited)
-    thread.start()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(anyio.lowlevel.checkpoint)
-        waiting.set()
-        assert await updates.get() == "here"
+        tasks.start_soon(get)
+        await anyio.wait_all_tasks_blocked()
+        thread = Thread(target=updates.put, args=["here"])
+        thread.start()
     thread.join()
+    assert got == ["here"]
 
 
 async def test_many_updates_wake_a_waiting_task_once(monkeypatch: pytest.MonkeyPatch) -> None:
     woken = 0
 
-    class Counted(Updates):
-        async def get(self) -> object:  # type: ignore[override]
+    def counting(event: anyio.Event) -> Callable[[], object]:
+        def wake() -> None:
             nonlocal woken
-            while not self._queue:
-                woken += 1
-                await super().get()
-                return None
-            return await super().get()
+            woken += 1
+            event.set()
 
-    updates = Counted()
+        return wake
+
+    monkeypatch.setattr("qwen_gradio.updates._waker", counting)
+    updates = Updates()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(updates.get)
         await anyio.wait_all_tasks_blocked()
