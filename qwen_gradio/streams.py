@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from html import escape
 from types import TracebackType
 from typing import Any
@@ -53,7 +53,6 @@ class FragmentStream(AsyncIterator[str]):
         yield  # makes this a generator, as __await__ must return one
 
     def __aiter__(self) -> AsyncIterator[str]:
-        self._refuse_if_left()
         return _Loop(self)
 
     async def __anext__(self) -> str:
@@ -200,8 +199,12 @@ class _Loop(AsyncIterator[str]):
     def __init__(self, stream: FragmentStream) -> None:
         self._stream = stream
 
-    def __anext__(self) -> Coroutine[Any, Any, str]:
-        return self._stream.__anext__()
+    async def __anext__(self) -> str:
+        try:
+            return await self._stream.__anext__()
+        except StopAsyncIteration:
+            self._stream._refuse_if_left()  # what was left, before the loop or amid it, is no end
+            raise
 
     def __del__(self) -> None:
         self._stream._close()

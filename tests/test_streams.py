@@ -66,6 +66,11 @@ async def test_every_gradio_takes_the_earlier_turns(any_gradio: ScriptedSpace) -
     assert "2" in json.dumps(history[-1])
 
 
+async def test_without_a_system_message_the_assistant_is_helpful(scripted: ScriptedSpace) -> None:
+    _, _, system = json.loads(await ask(scripted, script(show="inputs")).text())
+    assert system == "You are a helpful assistant."
+
+
 async def test_text_that_comes_only_with_completion_arrives(any_gradio: ScriptedSpace) -> None:
     assert [f async for f in ask(any_gradio, script(say=["all at once"]))] == ["all at once"]
 
@@ -198,6 +203,19 @@ async def test_closing_stops_the_space(scripted: ScriptedSpace) -> None:
     with pytest.raises(StopAsyncIteration):
         await stream.__anext__()
     await stopped(scripted, question)
+
+
+async def test_a_loop_does_not_end_quietly_when_its_stream_is_closed(
+    scripted: ScriptedSpace,
+) -> None:
+    stream = ask(scripted, script(say=["x", "y"], finish="hang"))
+
+    async def read() -> None:
+        async for _ in stream:
+            await stream.aclose()
+
+    with pytest.raises(StreamInterruptedError, match="was closed"):
+        await read()
 
 
 async def test_closing_is_told_to_another_task_that_waits(scripted: ScriptedSpace) -> None:
