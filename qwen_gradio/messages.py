@@ -30,7 +30,7 @@ class Prompt:
     turns: tuple[Turn, ...]
     system: str | None = None
     native: bool = False
-    default_system: str = "You are a helpful assistant."
+    default_system: str = ""
     inputs: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -129,7 +129,16 @@ def _turn(index: int, message: Any) -> Turn:
     if role not in ROLES:
         found = "has no role" if role is None else f"has the unknown role {role!r}"
         raise InvalidMessagesError(f"messages[{index}] {found}; roles are {', '.join(ROLES)}")
-    return role, _text(f"messages[{index}]", message.get("content"))
+    text = _text(f"messages[{index}]", message.get("content"))
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        character = text[error.start]
+        raise InvalidMessagesError(
+            f"messages[{index}] has {character!r} at {error.start}, which is not Unicode: "
+            "it was read as another encoding than it has"
+        ) from None
+    return role, text
 
 
 def _text(where: str, content: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import signal
 import subprocess
@@ -114,6 +115,14 @@ def test_a_wrong_line_is_told_with_its_number(
         Items(path, None, "flat")
 
 
+def test_what_a_program_lets_a_cell_be_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"prompt\n{'x' * 10**6}\n")
+    before = csv.field_size_limit()
+    assert len(Items(path, None, "flat")) == 1
+    assert csv.field_size_limit() == before < 10**6
+
+
 @pytest.mark.parametrize("head", ["id,text", "Prompt", "id;prompt", "prompt,prompt", ""])
 def test_a_table_whose_first_line_names_no_prompts_is_refused(tmp_path: Path, head: str) -> None:
     path = tmp_path / "a.csv"
@@ -205,6 +214,33 @@ def test_what_failed_is_asked_again_only_if_wanted(scripted: ScriptedSpace, out:
     assert rows(out)[-1]["reply"] == "x"
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_while_failed_rows_are_taken_out_a_batch_has_all_or_none_of_them(
+    scripted: ScriptedSpace, out: Path, moment: str
+) -> None:
+    asked = ["plain", query(say=["x"], finish="fail")]
+    assert run_sync(asked, out, space=scripted.url) == Outcome(2, 1, 1)
+    before = rows(out)
+    code = f"""
+import os, pathlib, signal, sys
+from qwen_gradio.batch import run_sync
+replace = pathlib.Path.replace
+def killed(*paths):
+    if {moment == "after"}:
+        replace(*paths)
+    os.kill(os.getpid(), signal.SIGKILL)
+pathlib.Path.replace = killed
+run_sync(sys.argv[2:], {str(out)!r}, retry_errors=True, space=sys.argv[1])
+"""
+    command = [sys.executable, "-c", code, scripted.url, *asked]
+    assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
+    kept = [row for row in before if moment == "before" or row["error"] is None]
+    assert rows(out) == kept
+    again = run_sync(asked, out, retry_errors=True, space=scripted.url)
+    assert (again, len(rows(out))) == (Outcome(2, 1, 1), 2)
+    assert {path.name for path in out.parent.iterdir()} <= {out.name, f".{out.name}.lock"}
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system has no /proc")
 def test_rows_are_on_disk_before_they_count_and_are_found_there(
     scripted: ScriptedSpace, out: Path, monkeypatch: pytest.MonkeyPatch
@@ -225,7 +261,7 @@ def test_rows_are_on_disk_before_they_count_and_are_found_there(
 def test_a_row_is_not_taken_for_the_reply_to_something_else(
     scripted: ScriptedSpace, out: Path
 ) -> None:
-    run_sync(["a", "b"], out, space=scripted.url)
+    run_sync(["a", "b"], out, concurrency=1, space=scripted.url)
     with pytest.raises(OutputError, match="the row of item 1 is the reply to something else"):
         run_sync(["new", "a", "b"], out, space=scripted.url)
     assert [row["reply"] for row in rows(out)] in (["a", "b"], ["b", "a"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from typing import Any
 
@@ -34,12 +35,6 @@ def system(content: Any) -> dict[str, Any]:
 def test_one_message_goes_verbatim(text: str) -> None:
     prompt = prompt_from([user(text)])
     assert prompt.query_and_history(history=True, system=True) == (text, ())
-
-
-def test_without_a_system_message_the_assistant_is_helpful() -> None:
-    prompt = prompt_from([user("hi")])
-    assert prompt.system is None
-    assert prompt.default_system == "You are a helpful assistant."
 
 
 def test_system_messages_are_joined_wherever_they_stand() -> None:
@@ -133,8 +128,15 @@ def test_history_has_two_ways() -> None:
         prompt_from([user("hi")], "tape")  # type: ignore[arg-type]
 
 
+def test_text_that_is_not_unicode_is_refused_without_quoting_it() -> None:
+    read_as_ascii = b"caf\xe9".decode("ascii", "surrogateescape")
+    with pytest.raises(InvalidMessagesError, match=r"messages\[1\] has .* at 3, .* not Unicode"):
+        prompt_from([system("s"), user([{"type": "text", "text": read_as_ascii}])])
+
+
+any_text = st.text() | st.text(st.characters())  # of which the second has surrogates
 anything: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text() | st.binary(),
+    st.none() | st.booleans() | st.integers() | any_text | st.binary(),
     lambda inner: (
         st.lists(inner)
         | st.dictionaries(st.text() | st.sampled_from(["role", "content", "type", "text"]), inner)
@@ -150,4 +152,5 @@ nearly_messages = st.lists(
 @given(anything | nearly_messages)
 def test_any_input_is_sent_or_refused_in_our_words(messages: Any) -> None:
     with suppress(InvalidMessagesError):
-        prompt_from(messages)
+        prompt = prompt_from(messages)
+        json.dumps([prompt.turns, prompt.system], ensure_ascii=False).encode()

@@ -21,7 +21,7 @@ from .bar import Bar
 from .items import Items, Prompts
 from .rows import Row, Rows
 
-__all__ = ["Outcome", "run", "run_sync"]
+__all__ = ["Outcome", "Row", "run", "run_sync"]
 
 MOST_WAITING = 100
 """Rows that may wait to be written, before nothing more is asked."""
@@ -57,9 +57,10 @@ async def run(
     When the Space is full, limits the rate or cannot be reached, all pause together, for longer
     each time, before they ask again.
 
-    :param prompts: a file of JSON Lines (`.jsonl`), CSV (`.csv`) or, else, of one prompt a line; or
-        the prompts themselves. An item is a text, or has `prompt` or `messages`, and may have
-        `system` and `id`. Without an id, the number of its line is what it is known by.
+    :param prompts: a file of JSON Lines (`.jsonl`, `.ndjson`, `.json`), CSV (`.csv`, `.tsv`) or,
+        else, of one prompt a line; or the prompts themselves. An item is a text, or has `prompt` or
+        `messages`, and may have `system` and `id`. Without an id, the number of its line is what it
+        is known by.
     :param out: the file of rows, as JSON Lines; what a row has is said in `Row`.
     :param concurrency: how many are asked at once.
     :param system: the system prompt of items that have none of their own.

@@ -91,17 +91,20 @@ class Items:
         self._kept.close()
 
     def _read(self, prompts: Prompts, system: str | None, history: History) -> None:
-        wrong: list[str] = []
+        wrong = 0
+        told: list[str] = []
         for number, raw in numbered(prompts):
             try:
                 self._keep(item_from(raw, number, system, history), number)
             except ValueError as error:
-                wrong.append(f"{number}: {error}" if len(wrong) < MOST_TOLD else "")
+                wrong += 1
+                if wrong <= MOST_TOLD:
+                    told.append(f"{number}: {error}")
         if wrong:
-            more = ["..."] if len(wrong) > MOST_TOLD else []
+            more = ["..."] if wrong > MOST_TOLD else []
             raise InvalidItemsError(
-                f"{len(wrong)} items cannot be asked. Nothing was sent. By line or number:\n"
-                + "\n".join(wrong[:MOST_TOLD] + more)
+                f"{wrong} items cannot be asked. Nothing was sent. By line or number:\n"
+                + "\n".join(told + more)
             )
 
     def _keep(self, item: Item, number: int) -> None:
@@ -111,7 +114,7 @@ class Items:
         except sqlite3.IntegrityError:
             raise ValueError(f"another item has the id {item.id!r}") from None
         except UnicodeEncodeError:
-            raise ValueError("has characters that are not Unicode") from None
+            raise ValueError("its id has characters that are not Unicode") from None
 
 
 def item_from(
@@ -158,8 +161,6 @@ def _id(given: Any, number: int | None) -> str | int | None:
 def _digest(messages: Messages) -> str:
     try:
         written = json.dumps(messages, sort_keys=True, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise ValueError("has characters that are not Unicode") from None
     except TypeError as error:
         raise ValueError(f"messages: {error}") from None
     return sha256(written).hexdigest()[:16]
@@ -189,8 +190,15 @@ def numbered(prompts: Prompts) -> Iterator[tuple[int, Any]]:
 
 
 def _rows(file: Iterable[str], delimiter: str) -> Iterator[tuple[int, Any]]:
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_BYTES))  # else 128 KiB
-    reader = csv.DictReader(file, delimiter=delimiter, strict=True)
+    before = csv.field_size_limit()  # of the whole process: 128 KiB, unless someone changed it
+    csv.field_size_limit(max(before, MAX_BYTES))
+    try:
+        yield from _cells(csv.DictReader(file, delimiter=delimiter, strict=True))
+    finally:
+        csv.field_size_limit(before)
+
+
+def _cells(reader: csv.DictReader[str]) -> Iterator[tuple[int, Any]]:
     columns = reader.fieldnames or []
     if len({*columns}) < len(columns) or not {"prompt", "messages"} & {*columns}:
         raise InvalidItemsError(
