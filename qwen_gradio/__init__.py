@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .errors import StreamInterruptedError as StreamInterruptedError
     from .errors import StreamTimeoutError as StreamTimeoutError
     from .jobs import generate_session_hash as generate_session_hash
+    from .provider import Provider as Provider
     from .provider import Qwen_Qwen_2_5 as Qwen_Qwen_2_5
     from .provider import Qwen_Qwen_2_5_Max as Qwen_Qwen_2_5_Max
     from .provider import Qwen_Qwen_2_72B as Qwen_Qwen_2_72B
@@ -38,7 +39,13 @@ if TYPE_CHECKING:
     from .updates import StatusUpdate as StatusUpdate
 
 _HOME = {
-    "provider": ["Qwen_Qwen_2_5", "Qwen_Qwen_2_5_Max", "Qwen_Qwen_2_72B", "providers"],
+    "provider": [
+        "Provider",
+        "Qwen_Qwen_2_5",
+        "Qwen_Qwen_2_5_Max",
+        "Qwen_Qwen_2_72B",
+        "providers",
+    ],
     "streams": ["FragmentStream"],
     "sync": ["Fragments", "ask", "stream"],
     "chat": ["Chat"],

@@ -15,7 +15,7 @@ from .chat import Chat
 from .errors import InvalidItemsError, QwenGradioError
 from .messages import as_question
 from .provider import Qwen_Qwen_2_5_Max
-from .spaces import Access, address_of
+from .spaces import Access
 from .streams import FragmentStream
 from .updates import StatusUpdate
 
@@ -133,7 +133,7 @@ def batch(
             metavar="IN",
             exists=True,
             dir_okay=False,
-            help="JSON Lines (.jsonl), CSV (.csv), or a text file with a prompt on each line.",
+            help="JSON Lines (.jsonl), CSV (.csv, .tsv), or a text file, a prompt on each line.",
         ),
     ],
     out: Annotated[
@@ -192,7 +192,7 @@ def inspect(
     with _reported_errors():
         from .sessions import describe
 
-        found = describe(Access(address_of(space), api_key, proxy))
+        found = describe(Access.to(space, api_key, proxy))
         typer.echo(f"{found.url} runs Gradio {found.config.get('version')}\n\nIt would be asked by")
         typer.echo(f"  {found.chat}\n\nwith inputs=... for any of")
         for parameter in found.chat.parameters:
@@ -239,7 +239,7 @@ async def _write_reply(stream: FragmentStream) -> None:
 
 
 def _lines() -> Iterator[str]:
-    """What the user types, until the input ends. Ctrl-C at the prompt ends it, too."""
+    """What the user types, until the input ends."""
     prompt = "> " if sys.stdin.isatty() else ""
     while True:
         try:

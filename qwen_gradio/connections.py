@@ -6,9 +6,10 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
+from http.cookiejar import Cookie
 from typing import Any
 
 import httpx
@@ -34,8 +35,15 @@ class Connection:
         self._broken_off = False
         self._process = os.getpid()
         try:
+            verify = _ssl_context()
+        except OSError as error:
+            raise SpaceUnavailableError(
+                f"Nothing can be verified with the certificates in SSL_CERT_FILE or SSL_CERT_DIR: "
+                f"{error}"
+            ) from error
+        try:
             self._client = httpx.Client(
-                verify=_ssl_context(),
+                verify=verify,
                 proxy=access.proxy,
                 timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
                 # A few bytes that inflate to gigabytes are refused below.
@@ -51,13 +59,14 @@ class Connection:
             ) from None
 
     @property
-    def cookies(self) -> dict[str, str]:
-        """The cookies that the Space has set here, by name."""
-        return dict(self._client.cookies)
+    def cookies(self) -> list[Cookie]:
+        """The cookies that were set here; each is sent to the host that it came from."""
+        return list(self._client.cookies.jar)
 
-    def use_cookies(self, cookies: Mapping[str, str]) -> None:
+    def use_cookies(self, cookies: Iterable[Cookie]) -> None:
         """Send these cookies, too."""
-        self._client.cookies.update(dict(cookies))
+        for cookie in cookies:
+            self._client.cookies.jar.set_cookie(cookie)
 
     def request(self, method: str, url: str, **options: Any) -> Any:
         """Send a request, and return the JSON of its answer.
@@ -65,7 +74,7 @@ class Connection:
         :raises QwenGradioError: if it is refused.
         :raises ValueError: if the answer is larger than `MAX_BYTES`, or not JSON.
         """
-        ends = time.monotonic() + self._timeout
+        ends = time.monotonic() + options.get("timeout", self._timeout)
         with self._response(method, url, **options) as response:
             body = bytearray()
             for chunk in response.iter_raw():
@@ -85,11 +94,11 @@ class Connection:
         """End whatever is under way, from any thread and without waiting."""
         self._broken_off = True
         # A forked child shares the parent's sockets, and must not speak for it.
-        if self._socket is not None and self._process == os.getpid():
+        if (opened := self._socket) is not None and self._process == os.getpid():
             # Closing it would not wake a thread that reads from it. SSLSocket's own shutdown would
             # take away the TLS state under that thread's feet.
             with suppress(OSError):
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+                socket.socket.shutdown(opened, socket.SHUT_RDWR)
 
     def mend(self) -> None:
         """Allow requests again after `break_off`, on a new connection."""

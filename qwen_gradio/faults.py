@@ -61,13 +61,17 @@ def replying(space: str) -> Iterator[None]:
 def refusal(space: str, response: httpx.Response) -> QwenGradioError:
     """The error that an HTTP answer's status code stands for."""
     status, path = f"{response.status_code} {response.reason_phrase}".strip(), response.url.path
+    if "location" in response.headers:
+        status += f", and points to {response.headers['location']!r:.200},"
     error: QwenGradioError
-    if response.status_code in (401, 403) or path.endswith("/login"):
+    if response.status_code == 429:
+        error = RateLimitError(f"{space} has had too many requests")
+    elif response.status_code in (401, 403) or (
+        path.endswith("/login") and response.is_client_error
+    ):
         error = AuthenticationError(
             f"{space} refused access ({status}): it wants an api_key or auth"
         )
-    elif response.status_code == 429:
-        error = RateLimitError(f"{space} has had too many requests")
     elif response.status_code == 503 and path.endswith("/queue/join"):
         error = QueueFullError(f"{space} has a full queue")
     else:

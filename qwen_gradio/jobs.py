@@ -1,4 +1,4 @@
-"""The thread in which a question is asked. Nothing outside this file knows of threads."""
+"""The thread in which a question is asked: again, if need be, until nobody wants the reply."""
 
 from __future__ import annotations
 

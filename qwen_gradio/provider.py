@@ -1,4 +1,4 @@
-"""The provider interface that registries call, and the provider that this package is for."""
+"""The provider interface that registries call, and the providers: a model each, as facts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from . import spaces
-from .errors import AuthenticationError, InvalidMessagesError, ModelNotFoundError
+from .errors import InvalidMessagesError, ModelNotFoundError
 from .jobs import Job
 from .messages import History, prompt_from
 from .spaces import Access
@@ -91,7 +90,9 @@ class Provider:
         :param api_key: Hugging Face token, sent to the Space alone. None is sent unless given here.
         :param auth: user and password, for a Gradio app that asks for a login.
         :param timeout: seconds for the whole reply.
-        :param stream_timeout: seconds that may pass without any update, the first one included.
+        :param stream_timeout: seconds that may pass without any update, the first one included. If
+            it is None, a connection that is silent for 120 seconds still counts as broken: Gradio
+            sends a heartbeat every 15.
         :param max_retries: how often to ask again if the Space could not take the request;
             `math.inf` is without end.
         :param history: "flat" sends the whole chat as one query, which is what Spaces are used to;
@@ -102,12 +103,14 @@ class Provider:
             to a Space that has such inputs; everything else is only logged.
         :raises InvalidMessagesError: at once, if the messages cannot be sent.
         :raises ModelNotFoundError: at once, if there is no such model.
+        :raises SpaceUnavailableError: at once, if `space` is no address of one.
+        :raises AuthenticationError: at once, if no token is like `api_key`.
         :raises ValueError: at once, if a time-out is negative or not a number.
         :raises TypeError: at once, if `max_retries` is None.
         """
         for which, seconds in (("timeout", timeout), ("stream_timeout", stream_timeout)):
             if seconds is not None and not seconds >= 0:  # nan is not, either
-                raise ValueError(f"{which} cannot be {seconds} seconds; None is without end")
+                raise ValueError(f"{which} cannot be {seconds} seconds; None sets no limit")
         if max_retries is None:
             raise TypeError("max_retries cannot be None: 0 asks once, math.inf without end")
         name = cls.get_model(model)
@@ -123,7 +126,7 @@ class Provider:
         if unused := sorted(kwargs.keys() - sampling.keys()):
             logger.debug("%s has no use for %s", cls.__name__, ", ".join(unused))
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
-        access = Access(spaces.address_of(address), _token(api_key), proxy, auth)
+        access = Access.to(address, api_key, proxy, auth)
         request_timeout = REQUEST_TIMEOUT if stream_timeout is None else stream_timeout
         job = Job(prompt, access, min(request_timeout, LONGEST_TIMEOUT), max_retries)
         return FragmentStream(
@@ -132,7 +135,7 @@ class Provider:
 
     @classmethod
     def get_model(cls, model: str | None = None, **kwargs: Any) -> str:
-        """The full name of `model`, which may be an alias, or None or empty for the default.
+        """The full name of `model`, which may be an alias; None, "" and "auto" are the default.
 
         :raises ModelNotFoundError: if there is none; names those there are.
         """
@@ -160,7 +163,7 @@ class Provider:
             if parameter.kind is not parameter.VAR_KEYWORD
         }
         if not as_json:
-            return dict(parameters)
+            return parameters
         return {
             name: None if parameter.default is parameter.empty else parameter.default
             for name, parameter in parameters.items()
@@ -175,14 +178,6 @@ class Provider:
     def get_dict(cls) -> dict[str, str]:
         """The provider's name, URL and label."""
         return {"name": cls.__name__, "url": cls.url, "label": cls.label}
-
-
-def _token(api_key: str | None) -> str | None:
-    """A token that can be sent, as one from a file may end in a newline."""
-    token = (api_key or "").strip()
-    if not token.isascii() or not token.isprintable():
-        raise AuthenticationError("api_key has characters in it that no token has")
-    return token or None
 
 
 class Qwen_Qwen_2_5_Max(Provider):

@@ -14,8 +14,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http.cookiejar import Cookie
 from threading import Lock
 from typing import Any
 from urllib.parse import urljoin
@@ -38,6 +39,8 @@ logger = logging.getLogger(__package__)
 
 READ_AGAIN_AFTER = 60.0
 """Seconds for which a Space is taken to be what it said it is; it may be restarted as another."""
+READ_ALONE_AFTER = 1.0
+"""Seconds for which a session waits while another one reads the same Space, which may hang."""
 MAX_SPACES = 32
 """More Spaces than this are not remembered."""
 CANCEL_TIMEOUT = 4.0
@@ -51,7 +54,7 @@ class Description:
     url: str
     config: dict[str, Any]
     info: dict[str, Any]
-    cookies: dict[str, str]
+    cookies: list[Cookie]
     chat: ChatEndpoint
     read_at: float
 
@@ -61,8 +64,18 @@ class Space:
 
     def __init__(self, access: Access) -> None:
         self.access = access
-        self.lock = Lock()  # held while the Space is found and read
+        self._lock = Lock()  # held while the Space is found and read
         self._description: Description | None = None
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """While one session reads the Space, others wait: they need not read it, too."""
+        held = self._lock.acquire(timeout=READ_ALONE_AFTER)
+        try:
+            yield
+        finally:
+            if held:
+                self._lock.release()
 
     @property
     def description(self) -> Description | None:
@@ -105,7 +118,7 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
         self.completed = False
         self._stream: Generator[dict[str, Any], None, None] = (_ for _ in ())
         access = space.access
-        with space.lock, connecting(access.space):
+        with space.reading(), connecting(access.space):
             self._known = space.description
             self.has_read = self._known is None
             super().__init__(
@@ -197,7 +210,7 @@ class Session(Client):  # type: ignore[misc]  # gradio_client is not typed
     def _telemetry_thread(self) -> None:
         """Tell nobody. `analytics_enabled=False` alone does not see to that."""
 
-    def _stream_heartbeat(self) -> None:
+    def _stream_heartbeat(self, *args: Any) -> None:
         """Send none: before 2.7.2, gradio_client does not heed `connect_heartbeat`."""
 
     def new_helper(self, fn_index: int, headers: dict[str, str] | None = None) -> Any:
@@ -308,7 +321,7 @@ class _Updates:
             outputs = update.outputs.get("data")
         else:
             outputs = update.outputs
-            self._bound(outputs)
+            self._limit(outputs)
         if not update.success or outputs is None:
             return
         try:
@@ -320,7 +333,7 @@ class _Updates:
         if fragment:
             self._report(fragment)
 
-    def _bound(self, outputs: Sequence[Any]) -> None:
+    def _limit(self, outputs: Sequence[Any]) -> None:
         # gradio_client adds each diff to what it has, also of outputs that later diffs leave out.
         self._sizes[: len(outputs)] = map(size_of, outputs)
         if sum(self._sizes) > MAX_BYTES:

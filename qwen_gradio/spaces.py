@@ -1,7 +1,7 @@
 """What Spaces are called, take and return. Nothing here does I/O.
 
-The Spaces of the Qwen family are known by heart only in how they are called. What any Space takes
-and returns is read from what the app tells of itself, so that `space=` takes any Gradio chat.
+What a Space takes and returns is read from what the app tells of itself, so that `space=` takes any
+Gradio chat.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
-from .errors import SpaceInterfaceError, SpaceUnavailableError
+from .errors import AuthenticationError, SpaceInterfaceError, SpaceUnavailableError
 from .messages import Prompt, Turn, as_messages, as_pairs, as_parts
 
 HUB_PAGE = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/spaces/([^/?#]+/[^/?#]+)")
@@ -26,6 +26,7 @@ TEXT_BOXES = ("Textbox", "Multimodaltextbox")
 TEXT_OUTPUTS = ("textbox", "markdown", "json", "html", "label", "code")
 """Where a reply without a chatbot is found; chat interfaces of Gradio 5 and 6 return JSON."""
 
+Use: TypeAlias = Literal["query", "history", "system", "default"]
 Form: TypeAlias = Literal["pairs", "messages", "parts"]
 HISTORY: Mapping[Form, Callable[[Sequence[Turn]], list[Any]]] = {
     "pairs": as_pairs,
@@ -43,6 +44,22 @@ class Access:
     proxy: str | None = field(default=None, repr=False)
     auth: tuple[str, str] | None = field(default=None, repr=False)
 
+    @classmethod
+    def to(
+        cls,
+        space: str,
+        api_key: str | None = None,
+        proxy: str | None = None,
+        auth: tuple[str, str] | None = None,
+    ) -> Access:
+        """Access to a Space as users name it, with a token as they have it.
+
+        :raises SpaceUnavailableError: if it is no address of a Space.
+        :raises AuthenticationError: if no token is like this.
+        """
+        user = None if auth is None else (auth[0], auth[1])
+        return cls(address_of(space), _token(api_key), proxy, user)
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -54,7 +71,7 @@ class Parameter:
     name: str
     label: str
     component: str
-    use: Literal["query", "history", "system", "default"]
+    use: Use
     default: Any = field(default=None, compare=False)
     has_default: bool = False
 
@@ -139,6 +156,14 @@ def address_of(space: str) -> str:
     return urlunsplit((url.scheme, url.netloc, url.path, "", "")).rstrip("/")
 
 
+def _token(api_key: str | None) -> str | None:
+    """A token that can be sent, as one from a file may end in a newline."""
+    token = (api_key or "").strip()
+    if not token.isascii() or not token.isprintable():
+        raise AuthenticationError("api_key has characters in it that no token has")
+    return token or None
+
+
 def is_url(space: str) -> bool:
     """Whether a Space is given by its URL."""
     return space.lower().startswith(("http://", "https://"))
@@ -156,23 +181,23 @@ def chat_endpoint(config: Mapping[str, Any], info: Mapping[str, Any], url: str) 
         raise SpaceInterfaceError(
             f"{url} speaks the protocol {config.get('protocol')!r}, of a Gradio before 4.2"
         )
-    bound = [
+    chats = [
         endpoint
         for index, dependency in enumerate(config["dependencies"])
-        if (endpoint := _bound(index, dependency, config, info["named_endpoints"])) is not None
+        if (endpoint := _as_chat(index, dependency, config, info["named_endpoints"])) is not None
     ]
     for name in CHAT_NAMES:
-        for endpoint in bound:
+        for endpoint in chats:
             # Gradio numbers the names of functions that are used twice: /chat_1.
             if re.fullmatch(rf"/{name}(_\d+)?", endpoint.api_name):
                 return endpoint
-    if len(bound) == 1:
-        return bound[0]
-    which = "more than one endpoint that may be a chat" if bound else "no chat that can be used"
+    if len(chats) == 1:
+        return chats[0]
+    which = "more than one endpoint that may be a chat" if chats else "no chat that can be used"
     raise SpaceInterfaceError(f"{url} offers {which}. Found: {_described(info)}")
 
 
-def _bound(
+def _as_chat(
     index: int, dependency: Mapping[str, Any], config: Mapping[str, Any], info: Mapping[str, Any]
 ) -> ChatEndpoint | None:
     """An endpoint as a chat, or None if it is not one."""
@@ -180,7 +205,7 @@ def _bound(
     if api_name not in info:
         return None
     components = {component["id"]: component for component in config["components"]}
-    parameters = tuple(_parameter(p) for p in _uses(info[api_name]["parameters"]))
+    parameters = _parameters(info[api_name]["parameters"])
     uses = [parameter.use for parameter in parameters]
     outputs = [(output, components[output]["type"]) for output in dependency["outputs"]]
     chatbots = [n for n, (_, kind) in enumerate(outputs) if kind == "chatbot"]
@@ -197,39 +222,33 @@ def _bound(
     )
 
 
-def _uses(parameters: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], Any]]:
-    """Parameters, each with what it is to be given."""
-
-    def is_text(parameter: Mapping[str, Any]) -> bool:
-        return parameter["component"] in TEXT_BOXES and "system" not in _words(parameter)
-
-    texts = [parameter for parameter in parameters if is_text(parameter)]
+def _parameters(told: Sequence[Mapping[str, Any]]) -> tuple[Parameter, ...]:
+    """An endpoint's parameters, each with what it is to be given."""
+    texts = [p for p in told if p["component"] in TEXT_BOXES and "system" not in _words(p)]
     named = [p for p in texts if p.get("parameter_name") in QUERY_NAMES]
     query = next(iter(named or texts), None)
-    uses: list[tuple[Mapping[str, Any], Any]] = []
-    for parameter in parameters:
-        use = "default"
+
+    def use(parameter: Mapping[str, Any]) -> Use:
         if parameter is query:
-            use = "query"
-        elif parameter["component"] == "Chatbot":
-            use = "history"
-        elif parameter["component"] == "Textbox" and "system" in _words(parameter):
-            use = "system"
-        uses.append((parameter, use))
-    return uses
+            return "query"
+        if parameter["component"] == "Chatbot":
+            return "history"
+        if parameter["component"] == "Textbox" and "system" in _words(parameter):
+            return "system"
+        return "default"
 
+    def described(parameter: Mapping[str, Any]) -> Parameter:
+        is_text = parameter["component"] in TEXT_BOXES
+        return Parameter(
+            name=str(parameter.get("parameter_name") or parameter.get("label")),
+            label=str(parameter.get("label")),
+            component=parameter["component"],
+            use=use(parameter),
+            default=parameter.get("parameter_default", "" if is_text else None),
+            has_default=is_text or bool(parameter.get("parameter_has_default")),
+        )
 
-def _parameter(used: tuple[Mapping[str, Any], Any]) -> Parameter:
-    parameter, use = used
-    is_text = parameter["component"] in TEXT_BOXES
-    return Parameter(
-        name=str(parameter.get("parameter_name") or parameter.get("label")),
-        label=str(parameter.get("label")),
-        component=parameter["component"],
-        use=use,
-        default=parameter.get("parameter_default", "" if is_text else None),
-        has_default=is_text or bool(parameter.get("parameter_has_default")),
-    )
+    return tuple(map(described, told))
 
 
 def _words(parameter: Mapping[str, Any]) -> str:

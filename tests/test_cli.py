@@ -46,6 +46,14 @@ def test_ask_takes_the_space_from_the_environment(
     assert run("ask", "plain words").stdout == "plain words\n"
 
 
+@pytest.mark.parametrize("command", [["ask", "?", "--space"], ["inspect"]])
+def test_no_token_is_written(command: list[str]) -> None:
+    done = run(*command, "http://127.0.0.1:9", "--api-key", "hf_sécret")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "api_key" in done.stderr
+    assert "cret" not in done.stderr
+
+
 def test_ask_reads_the_question_from_standard_input(scripted: ScriptedSpace) -> None:
     done = run("ask", "--space", scripted.url, "-", stdin=query(say=["read"]))
     assert done.stdout == "read\n"

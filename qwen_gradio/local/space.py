@@ -13,7 +13,7 @@ import gradio as gr
 from .model import PARALLEL, Model
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
-History = list[dict[str, Any]]
+Turns = list[dict[str, Any]]
 
 ABOUT = """# qwen-gradio, on this computer
 The model here is **{name}**{stand_in}. It answers at `/model_chat`, as
@@ -26,8 +26,8 @@ def build(model: Model) -> Any:
     """The Gradio app around a model."""
 
     def model_chat(
-        query: str, history: History | None, system: str | None
-    ) -> Iterator[tuple[str, History, str]]:
+        query: str, history: Turns | None, system: str | None
+    ) -> Iterator[tuple[str, Turns, str]]:
         history = history or []
         system = system or DEFAULT_SYSTEM
         messages = [
