@@ -1,16 +1,51 @@
-"""A task group whose error callers can catch as what it is."""
+"""Tasks, as callers expect them: their errors can be caught, and a notebook can stop them."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 from anyio.abc import TaskGroup
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup  # which anyio brings
+
+
+WAKE_EVERY = 0.25
+"""Seconds after which a notebook's stop button takes effect, at the most."""
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Lets a notebook's stop button take effect while a task waits, however long.
+
+    Jupyter's kernel cancels the task of a cell from a signal handler, which does not wake the event
+    loop: the loop takes notice when something else wakes it. Outside of a kernel, does nothing.
+    """
+    if "ipykernel" not in sys.modules:
+        yield
+        return
+    import asyncio
+
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # it is trio's
+        yield
+        return
+
+    waking: asyncio.TimerHandle
+
+    def wake() -> None:
+        nonlocal waking
+        waking = loop.call_later(WAKE_EVERY, wake)
+
+    wake()
+    try:
+        yield
+    finally:
+        waking.cancel()
 
 
 @asynccontextmanager

@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeAlias
 import anyio
 from anyio.lowlevel import current_token
 
+from .tasks import stoppable
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -102,7 +104,8 @@ class Updates:
             event = anyio.Event()
             self._wake = _waker(event)
             if not self._queue:  # else it came before there was anything to wake
-                await event.wait()
+                with stoppable():
+                    await event.wait()
         return self._queue.popleft()
 
 

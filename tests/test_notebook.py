@@ -18,7 +18,7 @@ from qwen_gradio.notebook import show
 from .servers import PATIENCE, ScriptedSpace, script, tag_of
 
 SETUP = """
-from qwen_gradio import Qwen_Qwen_2_5_Max, stream
+from qwen_gradio import Chat, Qwen_Qwen_2_5_Max, batch, stream
 from qwen_gradio.notebook import show
 def ask(question, **options):
     messages = [{"role": "user", "content": question}]
@@ -169,6 +169,53 @@ def test_interrupting_the_cell_stops_the_space(
     assert errors(told)[0] in ("KeyboardInterrupt", "CancelledError")
     scripted.wait_for("stopped", tag_of(question))
     assert displayed(told)[-1]["text/markdown"] == "x"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "async for _ in ask({question}, on_status=print): pass",
+        "await Chat(space=SPACE, on_status=print).ask({question})",
+        "await batch.run([{question}], {out!r}, space=SPACE, on_status=print, progress=False)",
+    ],
+)
+def test_interrupting_a_cell_in_which_nothing_happens_stops_the_space(
+    kernel: Kernel, scripted: ScriptedSpace, tmp_path: Path, cell: str
+) -> None:
+    question = script(say=[], finish="hang")
+    kernel.start(cell.format(question=repr(question["content"]), out=str(tmp_path / "out.jsonl")))
+    told = []
+    for message in kernel.messages():
+        told.append(message)
+        if "begun" in message["content"].get("text", ""):  # after which nothing comes any more
+            kernel.manager.interrupt_kernel()
+    assert errors(told) == ["CancelledError"]
+    scripted.wait_for("stopped", tag_of(question))
+
+
+def test_interrupting_a_cell_that_reads_prompts_ends_the_reading(
+    kernel: Kernel, tmp_path: Path
+) -> None:
+    kernel.start(f"""
+import itertools
+read = 0
+def prompts():
+    global read
+    for read in itertools.count():
+        if read == 1000:
+            print("reading", flush=True)
+        yield "x"
+endless = prompts()
+await batch.run(endless, {str(tmp_path / "out.jsonl")!r}, space=SPACE, progress=False)
+""")
+    told = []
+    for message in kernel.messages():
+        told.append(message)
+        if "reading" in message["content"].get("text", ""):
+            kernel.manager.interrupt_kernel()
+    assert errors(told) == ["CancelledError"]
+    wait = "before = -1\nwhile read != before:\n    before = read\n    time.sleep(0.2)"
+    assert kernel.data(f"import time\n{wait}\nnext(endless)") == [{"text/plain": "'x'"}]
 
 
 @pytest.mark.parametrize("way", ["await show({})", "show({})"])

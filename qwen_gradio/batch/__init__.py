@@ -7,6 +7,7 @@ from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import anyio
@@ -15,7 +16,7 @@ from anyio import to_thread
 from ..errors import OutputError
 from ..provider import Provider, Qwen_Qwen_2_5_Max
 from ..sync import without_await
-from ..tasks import task_group
+from ..tasks import stoppable, task_group
 from .asking import Asker
 from .bar import Bar
 from .items import Items, Prompts
@@ -79,8 +80,9 @@ async def run(
         raise OutputError(f"{out} cannot be both what is read and what is written")
     asker = Asker(provider, model, options, max_retries, concurrency)
     with ExitStack() as opened:
+        opened.enter_context(stoppable())
         history = options.get("history", "flat")
-        read = partial(Items, prompts, system, history)
+        read = partial(Items, prompts, system, history, _check_in(opened))
         items = opened.enter_context(
             closing(await to_thread.run_sync(read, abandon_on_cancel=True))
         )
@@ -97,6 +99,21 @@ async def run(
 
 run_sync = without_await(run)
 """As `run`, for callers that cannot await; an event loop may run around it."""
+
+
+def _check_in(opened: ExitStack) -> Callable[[], None]:
+    """For a thread that may be abandoned: a check that raises once the stack was closed.
+
+    anyio's own `check_cancelled` does not see the cancellation of an asyncio task.
+    """
+    closed = Event()
+    opened.callback(closed.set)
+
+    def check() -> None:
+        if closed.is_set():
+            raise RuntimeError("nobody waits for this any more")
+
+    return check
 
 
 def _resume(items: Items, rows: Rows, retry_errors: bool) -> tuple[int, int]:

@@ -6,9 +6,10 @@ import csv
 import json
 import reprlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from math import isnan
 from numbers import Integral
 from pathlib import Path
 from tempfile import gettempdir
@@ -47,10 +48,17 @@ class Items:
     may come from where they can be read only once.
 
     :param system: the system prompt of items that have none.
+    :param check: called with each item that is read; what it raises ends that.
     :raises InvalidItemsError: naming each item that cannot be asked, by its number.
     """
 
-    def __init__(self, prompts: Prompts, system: str | None, history: History) -> None:
+    def __init__(
+        self,
+        prompts: Prompts,
+        system: str | None,
+        history: History,
+        check: Callable[[], object] = lambda: None,
+    ) -> None:
         if isinstance(prompts, Mapping) or hasattr(prompts, "columns"):
             raise TypeError(
                 f"prompts must be a file or a list, not {type(prompts).__name__}; "
@@ -62,7 +70,7 @@ class Items:
             self._kept.execute(
                 "CREATE TABLE items (number INTEGER PRIMARY KEY, id UNIQUE, digest, item)"
             )
-            self._read(prompts, system, history)
+            self._read(prompts, system, history, check)
         except sqlite3.OperationalError as error:
             self.close()
             raise OutputError(f"The items cannot be kept in {gettempdir()}: {error}") from error
@@ -90,10 +98,17 @@ class Items:
     def close(self) -> None:
         self._kept.close()
 
-    def _read(self, prompts: Prompts, system: str | None, history: History) -> None:
+    def _read(
+        self,
+        prompts: Prompts,
+        system: str | None,
+        history: History,
+        check: Callable[[], object],
+    ) -> None:
         wrong = 0
         told: list[str] = []
         for number, raw in numbered(prompts):
+            check()
             try:
                 self._keep(item_from(raw, number, system, history), number)
             except ValueError as error:
@@ -131,7 +146,8 @@ def item_from(
     given = {"prompt": raw} if isinstance(raw, str) else raw
     if not isinstance(given, Mapping):
         raise ValueError(f"must be a prompt or an object, not {type(raw).__name__}")
-    found = {key: value for key in ("prompt", "messages") if (value := given.get(key)) is not None}
+    given = {key: value for key, value in given.items() if not _is_missing(value)}
+    found = {key: given[key] for key in ("prompt", "messages") if key in given}
     if len(found) != 1:
         raise ValueError(f"must have one of prompt and messages, and has {list(found) or 'none'}")
     question: Any = found.get("messages", found.get("prompt"))
@@ -153,9 +169,17 @@ def _id(given: Any, number: int | None) -> str | int | None:
         return number
     if isinstance(given, Integral) and not isinstance(given, bool):
         return int(given)  # NumPy has whole numbers of its own
+    if isinstance(given, float) and given.is_integer():
+        return int(given)  # which is what pandas has for them in a column with gaps
     if not isinstance(given, str):
         raise ValueError("id must be text or a whole number")
     return given
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether it is None, or what pandas has for it: NaN or, in some columns, NA."""
+    nan = isinstance(value, float) and isnan(value)
+    return value is None or nan or type(value).__name__ == "NAType"
 
 
 def _digest(messages: Messages) -> str:
