@@ -35,7 +35,12 @@ class SpaceUnavailableError(QwenGradioError, ConnectionError):
 
 
 class SpaceInterfaceError(QwenGradioError):
-    """The Space runs, but offers no chat that can be used, or answers in a form that is not one."""
+    """The Space runs, but offers no chat that can be used, or answers in a form that is not one.
+
+    :ivar of_reply: whether it is only this reply that has another form.
+    """
+
+    of_reply: bool = False
 
 
 class AuthenticationError(QwenGradioError, PermissionError):

@@ -327,9 +327,7 @@ class _Updates:
         try:
             fragment = self.reply.feed(outputs[self._index])
         except (LookupError, TypeError, ValueError) as error:
-            raise SpaceInterfaceError(
-                f"{self._space} replied in a form that is not a chat: {error}"
-            ) from error
+            raise self._refusal(f"in a form that is not a chat: {error}") from error
         if fragment:
             self._report(fragment)
 
@@ -337,7 +335,12 @@ class _Updates:
         # gradio_client adds each diff to what it has, also of outputs that later diffs leave out.
         self._sizes[: len(outputs)] = map(size_of, outputs)
         if sum(self._sizes) > MAX_BYTES:
-            raise SpaceInterfaceError(f"{self._space} replied with more than {MAX_BYTES} bytes")
+            raise self._refusal(f"with more than {MAX_BYTES} bytes")
+
+    def _refusal(self, why: str) -> SpaceInterfaceError:
+        error = SpaceInterfaceError(f"{self._space} replied {why}")
+        error.of_reply = True
+        return error
 
 
 class _Events:

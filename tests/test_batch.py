@@ -137,6 +137,26 @@ def test_one_item_or_a_data_frame_is_not_taken_for_many_prompts(prompts: Any) ->
         Items(prompts, None, "flat")
 
 
+def test_gaps_in_a_data_frame_are_nothing() -> None:
+    frame = pd.DataFrame(
+        {
+            "id": [7, None],
+            "prompt": ["a", None],
+            "messages": [None, [{"role": "user", "content": "b"}]],
+            "system": ["Be brief.", None],
+        }
+    )
+    first, second = Items(frame.to_dict("records"), None, "flat")
+    assert (first.id, second.id) == (7, 2)
+    assert [turn["content"] for turn in (*first.messages, *second.messages)] == [
+        "Be brief.",
+        "a",
+        "b",
+    ]
+    typed = frame.convert_dtypes().to_dict("records")
+    assert [item.id for item in Items(typed, None, "flat")] == [7, 2]
+
+
 def test_a_system_prompt_of_the_run_is_for_items_that_have_none() -> None:
     own = [{"role": "system", "content": "Mine."}, {"role": "user", "content": "?"}]
     items = Items([{"messages": own}, {"prompt": "?", "system": "Mine."}, "?"], "Yours.", "flat")
@@ -374,8 +394,13 @@ async def test_when_the_space_is_full_all_wait_as_one(scripted: ScriptedSpace) -
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     "refusal",
-    [answer("429 Slow down", Retry_After="0"), answer("401 Who?"), answer("502 Bad Gateway")],
-    ids=["429", "401", "502"],
+    [
+        answer("429 Slow down", Retry_After="0"),
+        answer("401 Who?"),
+        answer("502 Bad Gateway"),
+        answer("404 Not Found"),
+    ],
+    ids=["429", "401", "502", "another app"],
 )
 async def test_a_space_that_is_gone_for_a_while_costs_no_items(
     scripted: ScriptedSpace, out: Path, refusal: bytes
@@ -384,11 +409,15 @@ async def test_a_space_that_is_gone_for_a_while_costs_no_items(
 
     def behave(request: Request) -> bytes | Forward:
         nonlocal gone_from
-        if request.path != JOIN:
+        if request.path == JOIN and request.seen == 8:
+            gone_from = time.monotonic()  # when one of the first eight has its reply
+        if not 0 <= time.monotonic() - gone_from < 1:
             return Forward()
-        if request.seen == 8:  # which is asked when one of the first eight has its reply
-            gone_from = time.monotonic()
-        return refusal if 0 <= time.monotonic() - gone_from < 1 else Forward()
+        if request.path == "/config" and b"404" in refusal:  # there is an app, but no chat
+            return answer(
+                "200 OK", '{"api_prefix": "/gradio_api", "dependencies": [], "components": []}'
+            )
+        return refusal if request.path == JOIN else Forward()
 
     with Front(behave, scripted.url) as front:
         prompts = [f"number {number}" for number in range(20)]
@@ -528,6 +557,38 @@ def test_a_full_disk_is_told_and_the_batch_goes_on_afterwards(
     assert "Traceback" not in full.stderr
     assert subprocess.run(arguments, capture_output=True).returncode == 0
     assert len(rows(out)) == len({row["id"] for row in rows(out)}) == 60
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file sizes")
+def test_after_a_full_disk_the_same_process_goes_on(
+    scripted: ScriptedSpace, prompts: Path, out: Path
+) -> None:
+    code = """
+import resource, signal, sys
+from qwen_gradio.batch import run_sync
+_, prompts, out, space = sys.argv
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, unlimited[1]))
+try:
+    run_sync(prompts, out, space=space)
+except OSError as error:
+    print(type(error).__name__)
+resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+print(run_sync(prompts, out, space=space).answered)
+"""
+    arguments = [sys.executable, "-c", code, str(prompts), str(out), scripted.url]
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("OSError\n60\n", "")
+
+
+def test_a_batch_without_standard_error_runs_all_the_same(
+    scripted: ScriptedSpace, prompts: Path, out: Path
+) -> None:
+    code = "import sys; sys.stderr = None; from qwen_gradio.cli import main; main()"
+    arguments = [sys.executable, "-c", code, "batch", str(prompts), str(out)]
+    subprocess.run([*arguments, "--space", scripted.url], timeout=2 * PATIENCE)
+    assert len(rows(out)) == 60
 
 
 def test_the_command_says_what_failed(scripted: ScriptedSpace, tmp_path: Path, out: Path) -> None:

@@ -124,8 +124,8 @@ class Asker:
 
     def _may_pass(self, error: QwenGradioError) -> bool:
         """Whether to ask again: as a job would, or because a Space that had answered is gone."""
-        gone = self.has_answered and isinstance(error, (AuthenticationError, SpaceUnavailableError))
-        return (error.transient or gone) and not error.partial
+        gone = isinstance(error, OF_THE_SPACE) and not getattr(error, "of_reply", False)
+        return (error.transient or (gone and self.has_answered)) and not error.partial
 
     def _most_retries(self, error: QwenGradioError) -> int:
         if self.has_answered or not isinstance(error, OF_THE_SPACE):

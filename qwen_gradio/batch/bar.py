@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,7 +26,8 @@ class Bar:
             initial=answered + failed,
             unit="item",
             dynamic_ncols=True,
-            disable=None if shown else True,  # None: where there is neither of the two
+            # None: where there is neither of the two. Without standard error, tqdm would hang.
+            disable=None if shown and sys.stderr is not None else True,
         )
         self._tell_failed()
 

@@ -72,8 +72,10 @@ class Rows:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._file.close()
-        self._lock.release()
+        try:
+            self._file.close()  # which writes again what a full disk did not take
+        finally:
+            self._lock.release()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """The rows that there are, one at a time."""
