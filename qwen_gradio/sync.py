@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import atexit
+import os
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial, wraps
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
+from weakref import WeakSet
 
-from anyio.from_thread import start_blocking_portal
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from .messages import as_question
 from .provider import Provider, Qwen_Qwen_2_5_Max, refuse_unknown
@@ -134,9 +136,25 @@ def _steps(stream: FragmentStream) -> Generator[str, None, None]:
 
     with ExitStack() as opened:
         portal = opened.enter_context(start_blocking_portal(name=LOOP))
+        _portals.add(portal)
         opened.callback(stream._close)
         # An iterator that is still held when the interpreter exits would wait for a dead thread.
         atexit.register(opened.close)
         opened.callback(atexit.unregister, opened.close)
         while (fragment := portal.call(following)) is not None:
             yield fragment
+
+
+def _leave_to_the_parent() -> None:
+    """In a forked child there are no loops' threads, and waiting for one would never end."""
+    for portal in _portals:
+        portal.call = _refuse_forked  # type: ignore[assignment]
+
+
+def _refuse_forked(*args: object) -> NoReturn:
+    raise RuntimeError("This stream belongs to the parent process. Ask anew in this one")
+
+
+_portals: WeakSet[BlockingPortal] = WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_the_parent)

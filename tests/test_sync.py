@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from qwen_gradio import (
 from qwen_gradio.streams import FragmentStream
 from qwen_gradio.sync import Fragments, read
 
-from .servers import PATIENCE, ScriptedSpace, script, tag_of
+from .servers import PATIENCE, ScriptedSpace, query, script, tag_of
 
 
 def asked(space: ScriptedSpace, question: dict[str, str]) -> FragmentStream:
@@ -89,6 +90,45 @@ print(next(builtins.held))
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stdout, done.stderr) == (0, "x\n", "")
     scripted.wait_for("stopped", tag_of(question))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on Windows")
+@pytest.mark.parametrize("way", ["sys.exit()", "del fragments", "fragments.close()"])
+def test_a_forked_child_leaves_an_open_stream_to_its_parent(
+    scripted: ScriptedSpace, way: str
+) -> None:
+    code = f"""
+import os, sys
+from qwen_gradio import stream
+fragments = stream(sys.argv[1], space=sys.argv[2])
+print(next(fragments), flush=True)
+if os.fork() == 0:
+    {way}
+else:
+    _, status = os.wait()
+    print(status, *fragments)
+"""
+    question = query(say=["x", "y"], every=0.5)
+    command = [sys.executable, "-c", code, question, scripted.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.stdout, done.stderr) == ("x\n0 y\n", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on Windows")
+def test_a_forked_child_is_told_that_a_stream_is_its_parents(scripted: ScriptedSpace) -> None:
+    code = """
+import os, sys
+from qwen_gradio import stream
+fragments = stream(sys.argv[1], space=sys.argv[2])
+next(fragments)
+if os.fork() == 0:
+    next(fragments)
+os.wait()
+"""
+    question = query(say=["x"], finish="hang")
+    command = [sys.executable, "-c", code, question, scripted.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stderr.splitlines()[-1].startswith("RuntimeError: This stream belongs to the pare")
 
 
 def test_a_script_asks_in_one_line(scripted: ScriptedSpace) -> None:
