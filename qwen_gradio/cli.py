@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import sys
 import threading
 from collections.abc import Iterator
@@ -287,6 +289,10 @@ def _reported_errors() -> Iterator[None]:
         yield
     except QwenGradioError as error:
         _fail(str(error))
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # who reads has enough
+            raise
+        _fail(f"the answer cannot be written: {error}")
 
 
 def _fail(why: str) -> NoReturn:
@@ -300,4 +306,7 @@ def _note(text: str) -> None:
 
 def main() -> None:
     """Run the command, and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a reply may have what its encoding has not
+            stream.reconfigure(errors="replace")
     app()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,6 +53,24 @@ def test_no_token_is_written(command: list[str]) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert "api_key" in done.stderr
     assert "cret" not in done.stderr
+
+
+def test_a_reply_that_the_output_cannot_hold_is_written_as_far_as_it_can(
+    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    done = run("ask", "--space", scripted.url, "It costs 5 \N{EURO SIGN}, she said")
+    assert (done.stdout, done.stderr) == ("It costs 5 ?, she said\n", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_an_answer_that_cannot_be_written_is_told_in_a_line(scripted: ScriptedSpace) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [*COMMAND, "ask", "--space", scripted.url, "hello"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert "the answer cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_ask_reads_the_question_from_standard_input(scripted: ScriptedSpace) -> None:
