@@ -55,7 +55,8 @@ class Connection:
             ) from None
         except Exception:  # whose words may have the proxy's password
             raise SpaceUnavailableError(
-                "proxy must be a URL such as http://host:port or socks5://host:port"
+                "proxy, or one in the environment (HTTP_PROXY and others, NO_PROXY), must be a URL "
+                "such as http://host:port or socks5://host:port"
             ) from None
 
     @property

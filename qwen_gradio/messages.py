@@ -20,9 +20,9 @@ class Prompt:
     """Messages that were checked, and how they are to be asked.
 
     :ivar turns: all but the system messages.
-    :ivar system: the system messages, joined with newlines; None if there are none.
+    :ivar system: the system messages, joined with newlines; None if nothing is in them.
     :ivar native: whether earlier turns should go in the Space's own history input.
-    :ivar default_system: the system prompt where there are no system messages.
+    :ivar default_system: the system prompt where `system` is None.
     :ivar inputs: what else the Space is to be given, by the name or label of the input.
     :ivar options: the same, for as far as the Space has such inputs.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -101,7 +102,7 @@ class Provider:
         :param inputs: values for other inputs of the Space, by their names or labels.
         :param kwargs: what registries pass along. `temperature`, `max_tokens` and `top_p` are given
             to a Space that has such inputs; everything else is only logged.
-        :raises InvalidMessagesError: at once, if the messages cannot be sent.
+        :raises InvalidMessagesError: at once, if the messages or `inputs` cannot be sent.
         :raises ModelNotFoundError: at once, if there is no such model.
         :raises SpaceUnavailableError: at once, if `space` is no address of one.
         :raises AuthenticationError: at once, if no token is like `api_key`.
@@ -117,6 +118,7 @@ class Provider:
         if refused := [key for key in NOT_TEXT if kwargs.get(key)]:
             raise InvalidMessagesError(f"Only text can be sent, not {', '.join(refused)}")
         sampling = {key: kwargs[key] for key in SAMPLING if kwargs.get(key) is not None}
+        _require_json({**sampling, **(inputs or {})})
         prompt = replace(
             prompt_from(messages, history),
             default_system=cls.default_system,
@@ -178,6 +180,15 @@ class Provider:
     def get_dict(cls) -> dict[str, str]:
         """The provider's name, URL and label."""
         return {"name": cls.__name__, "url": cls.url, "label": cls.label}
+
+
+def _require_json(inputs: Mapping[str, Any]) -> None:
+    if not all(isinstance(name, str) for name in inputs):
+        raise InvalidMessagesError("inputs: names must be text")
+    try:
+        json.dumps(inputs, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidMessagesError(f"inputs: {type(error).__name__}: {error}") from None
 
 
 class Qwen_Qwen_2_5_Max(Provider):

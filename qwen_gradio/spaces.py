@@ -150,7 +150,10 @@ def address_of(space: str) -> str:
         raise SpaceUnavailableError(
             f'{space!r} is not a Space: give its "owner/name" or its URL with http:// or https://'
         )
-    url = urlsplit(space)
+    try:
+        url = urlsplit(space)
+    except ValueError as error:
+        raise SpaceUnavailableError(f"The Space's URL cannot be read: {error}") from None
     if url.username is not None:  # which must not get into messages
         raise SpaceUnavailableError("A Space's URL cannot have a user in it: give auth instead")
     return urlunsplit((url.scheme, url.netloc, url.path, "", "")).rstrip("/")

@@ -140,6 +140,9 @@ class FragmentStream(AsyncIterator[str]):
                 stacklevel=2,
             )
 
+    def __reduce__(self) -> Any:
+        raise TypeError("A stream cannot be copied or pickled")
+
     def __repr__(self) -> str:
         state = "complete" if self._whole else "closed" if self._ended else "open"
         arrived = f"{len(self.partial)} characters"

@@ -676,6 +676,7 @@ async def test_a_request_that_hangs_is_broken_off(scripted: ScriptedSpace, phase
         {"proxy": "gopher://user:secret@127.0.0.1:1"},
         {"space": "http://user:secret@127.0.0.1:9"},
         {"space": "http://127.0.0.1:9/?token=secret"},
+        {"space": "http://user:secret@[::1"},
     ],
 )
 async def test_no_secret_gets_into_an_error(options: dict[str, str]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
 import re
 import socket
 from typing import Any
@@ -97,6 +99,28 @@ def test_wrong_messages_are_refused_at_once() -> None:
 def test_what_is_no_text_is_refused_at_once() -> None:
     with pytest.raises(InvalidMessagesError, match="not tools"):
         Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES, tools=[{}], images=None)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"inputs": {"temperature": float("nan")}},
+        {"inputs": {"seeds": {1, 2}}},
+        {"inputs": {"note": "caf\udce9"}},
+        {"inputs": {5: 1}},
+        {"temperature": float("inf")},
+    ],
+)
+def test_inputs_that_cannot_be_sent_are_refused_at_once(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidMessagesError, match=r"^inputs: "):
+        Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES, **options)
+
+
+def test_a_stream_is_one_of_a_kind() -> None:
+    stream = Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES)
+    for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="A stream cannot be copied or pickled"):
+            attempt(stream)
 
 
 def test_what_is_no_space_is_refused_at_once() -> None:
