@@ -201,6 +201,7 @@ class _Loop(AsyncIterator[str]):
 
     def __init__(self, stream: FragmentStream) -> None:
         self._stream = stream
+        self._refused = False
 
     async def __anext__(self) -> str:
         try:
@@ -208,6 +209,10 @@ class _Loop(AsyncIterator[str]):
         except StopAsyncIteration:
             self._stream._refuse_if_left()  # what was left, before the loop or amid it, is no end
             raise
+        except anyio.BusyResourceError:  # another loop reads already, and may go on
+            self._refused = True
+            raise
 
     def __del__(self) -> None:
-        self._stream._close()
+        if not self._refused:
+            self._stream._close()

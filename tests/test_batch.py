@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +132,12 @@ def test_a_table_whose_first_line_names_no_prompts_is_refused(tmp_path: Path, he
         Items(path, None, "flat")
 
 
-@pytest.mark.parametrize("prompts", [{"prompt": "x"}, pd.DataFrame({"prompt": ["x"]})])
-def test_one_item_or_a_data_frame_is_not_taken_for_many_prompts(prompts: Any) -> None:
+async def later() -> AsyncIterator[str]:
+    yield "x"
+
+
+@pytest.mark.parametrize("prompts", [{"prompt": "x"}, pd.DataFrame({"prompt": ["x"]}), later()])
+def test_what_is_not_many_prompts_is_not_taken_for_them(prompts: Any) -> None:
     with pytest.raises(TypeError, match="a file or a list"):
         Items(prompts, None, "flat")
 

@@ -337,6 +337,23 @@ async def test_nothing_is_printed(
     assert capfd.readouterr() == ("", "")
 
 
+async def test_a_second_reader_is_refused_and_does_not_stop_the_first(
+    scripted: ScriptedSpace,
+) -> None:
+    stream = ask(scripted, script(say=["a", "b"], every=0.3))
+    read: list[str] = []
+
+    async def first() -> None:
+        read.append(await stream.text())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(first)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(anyio.BusyResourceError):
+            await stream.text()
+    assert read == ["ab"]
+
+
 async def test_fragments_are_read_by_one_task_at_a_time(scripted: ScriptedSpace) -> None:
     stream = await ask(scripted, script(say=["x"], finish="hang"))
     assert await stream.__anext__() == "x"

@@ -6,7 +6,7 @@ import csv
 import json
 import reprlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from math import isnan
@@ -59,7 +59,7 @@ class Items:
         history: History,
         check: Callable[[], object] = lambda: None,
     ) -> None:
-        if isinstance(prompts, Mapping) or hasattr(prompts, "columns"):
+        if isinstance(prompts, (Mapping, AsyncIterable)) or hasattr(prompts, "columns"):
             raise TypeError(
                 f"prompts must be a file or a list, not {type(prompts).__name__}; "
                 'of a DataFrame, take frame.to_dict("records")'
