@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
 
 import anyio
-from anyio.abc import TaskGroup
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup  # which takes half as long to import as the whole package
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup  # which anyio brings

@@ -7,6 +7,8 @@ import inspect
 import pickle
 import re
 import socket
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -167,6 +169,13 @@ def test_session_hashes_are_new_and_of_12_hex_digits() -> None:
     hashes = {generate_session_hash() for _ in range(1000)}
     assert len(hashes) == 1000
     assert all(re.fullmatch("[0-9a-f]{12}", session_hash) for session_hash in hashes)
+
+
+def test_importing_a_provider_loads_nothing_slow() -> None:
+    code = "import sys; from qwen_gradio import Qwen_Qwen_2_5_Max; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    slow = {"anyio.abc", "asyncio", "gradio_client", "httpx", "ssl", "tenacity"}
+    assert slow & set(done.stdout.split()) == set()
 
 
 def test_every_public_name_can_be_imported() -> None:
