@@ -174,8 +174,6 @@ def batch(
         except InvalidItemsError as error:
             _note(f"{prompts}: {error}")
             raise typer.Exit(1) from None
-        except OSError as error:
-            _fail(str(error))
         except KeyboardInterrupt:
             _note("stopped. The same command goes on from here.")
             raise typer.Exit(130) from None
@@ -284,7 +282,7 @@ def _local(**options: Any) -> Iterator[str]:
 
 @contextmanager
 def _reported_errors() -> Iterator[None]:
-    """Exit code 1 and one line for an error of ours."""
+    """Exit code 1 and one line for an error of ours, or a file that cannot be read or written."""
     try:
         yield
     except QwenGradioError as error:
@@ -292,7 +290,7 @@ def _reported_errors() -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.EPIPE:  # who reads has enough
             raise
-        _fail(f"the answer cannot be written: {error}")
+        _fail(str(error))
 
 
 def _fail(why: str) -> NoReturn:

@@ -69,7 +69,7 @@ def test_an_answer_that_cannot_be_written_is_told_in_a_line(scripted: ScriptedSp
         command = [*COMMAND, "ask", "--space", scripted.url, "hello"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1
-    assert "the answer cannot be written" in done.stderr
+    assert "No space left" in done.stderr
     assert "Traceback" not in done.stderr
 
 
