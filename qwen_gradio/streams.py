@@ -205,13 +205,14 @@ class _Loop(AsyncIterator[str]):
 
     async def __anext__(self) -> str:
         try:
-            return await self._stream.__anext__()
-        except StopAsyncIteration:
-            self._stream._refuse_if_left()  # what was left, before the loop or amid it, is no end
-            raise
+            fragment = await anext(self._stream, None)
         except anyio.BusyResourceError:  # another loop reads already, and may go on
             self._refused = True
             raise
+        if fragment is None:
+            self._stream._refuse_if_left()  # what was left, before the loop or amid it, is no end
+            raise StopAsyncIteration
+        return fragment
 
     def __del__(self) -> None:
         if not self._refused:

@@ -82,10 +82,11 @@ class Fragments(Iterator[str]):
         :raises QwenGradioError: if the reply cannot be had, or not to its end, which it is not
             after `close()`.
         """
-        for fragment in self._steps:
-            return fragment
-        self.stream._refuse_if_left()
-        raise StopIteration
+        fragment = next(self._steps, None)
+        if fragment is None:
+            self.stream._refuse_if_left()
+            raise StopIteration
+        return fragment
 
     def close(self) -> None:
         """Stop the reply, if it is not complete. Does not wait until the Space has stopped.

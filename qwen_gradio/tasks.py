@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
+from anyio.lowlevel import current_token
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup  # which takes half as long to import as the whole package
@@ -27,18 +28,11 @@ def stoppable() -> Iterator[None]:
     Jupyter's kernel cancels the task of a cell from a signal handler, which does not wake the event
     loop: the loop takes notice when something else wakes it. Outside of a kernel, does nothing.
     """
-    if "ipykernel" not in sys.modules:
+    loop: Any = current_token().native_token if "ipykernel" in sys.modules else None
+    if not hasattr(loop, "call_later"):  # there is no kernel, or the loop is trio's
         yield
         return
-    import asyncio
-
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:  # it is trio's
-        yield
-        return
-
-    waking: asyncio.TimerHandle
+    waking: Any = None
 
     def wake() -> None:
         nonlocal waking
