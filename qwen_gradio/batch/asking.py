@@ -124,8 +124,9 @@ class Asker:
 
     def _may_pass(self, error: QwenGradioError) -> bool:
         """Whether to ask again: as a job would, or because a Space that had answered is gone."""
-        gone = isinstance(error, OF_THE_SPACE) and not getattr(error, "of_reply", False)
-        return (error.transient or (gone and self.has_answered)) and not error.partial
+        of_reply = isinstance(error, SpaceInterfaceError) and error.of_reply
+        gone = self.has_answered and isinstance(error, OF_THE_SPACE) and not of_reply
+        return (error.transient or gone) and not error.partial
 
     def _most_retries(self, error: QwenGradioError) -> int:
         if self.has_answered or not isinstance(error, OF_THE_SPACE):

@@ -146,7 +146,7 @@ def item_from(
     given = {"prompt": raw} if isinstance(raw, str) else raw
     if not isinstance(given, Mapping):
         raise ValueError(f"must be a prompt or an object, not {type(raw).__name__}")
-    given = {key: value for key, value in given.items() if not _is_missing(value)}
+    given = {key: value for key, value in given.items() if not is_missing(value)}
     found = {key: given[key] for key in ("prompt", "messages") if key in given}
     if len(found) != 1:
         raise ValueError(f"must have one of prompt and messages, and has {list(found) or 'none'}")
@@ -176,7 +176,7 @@ def _id(given: Any, number: int | None) -> str | int | None:
     return given
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
     """Whether it is None, or what pandas has for it: NaN or, in some columns, NA."""
     nan = isinstance(value, float) and isnan(value)
     return value is None or nan or type(value).__name__ == "NAType"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import isnan
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
@@ -11,12 +10,11 @@ from ..errors import InvalidItemsError
 from ..provider import Provider, Qwen_Qwen_2_5_Max
 from ..sync import without_await
 from .asking import Asker
-from .items import Item, item_from
+from .items import Item, is_missing, item_from
 from .rows import Row
 
 try:
     import numpy as np
-    import pandas as pd
     import pyarrow as pa
     import ray
 except ModuleNotFoundError as missing:
@@ -164,7 +162,7 @@ def _plain(value: Any) -> Any:
         return [_plain(element) for element in value]
     if isinstance(value, dict):
         return {key: _plain(element) for key, element in value.items()}
-    if value is pd.NA or (isinstance(value, float) and isnan(value)):
+    if is_missing(value):
         return None
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
