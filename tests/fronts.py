@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from .servers import PATIENCE
+from .servers import NOBODY, PATIENCE
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Front:
     def __init__(
         self,
         behave: Behaviour,
-        upstream: str = "http://127.0.0.1:9",
+        upstream: str = NOBODY,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.behave = behave

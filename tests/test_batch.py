@@ -30,7 +30,7 @@ from qwen_gradio.batch.asking import Asker
 from qwen_gradio.batch.items import Items
 
 from .fronts import Forward, Front, Request, answer
-from .servers import PATIENCE, ScriptedSpace, query, script, tag_of
+from .servers import NOBODY, PATIENCE, ScriptedSpace, query, script, tag_of
 
 JOIN = "/gradio_api/queue/join"
 
@@ -331,14 +331,14 @@ def test_a_last_line_that_was_cut_off_is_asked_again(scripted: ScriptedSpace, ou
 def test_a_file_that_holds_something_else_is_left_as_it_is(out: Path, content: str) -> None:
     out.write_text(content)
     with pytest.raises(OutputError, match="line 1, is not a row"):
-        run_sync(["a"], out, space="http://127.0.0.1:9")
+        run_sync(["a"], out, space=NOBODY)
     assert out.read_text() == content
 
 
 @pytest.mark.parametrize("where", ["missing/replies.jsonl", ".", "/dev/full"])
 def test_an_output_that_cannot_be_used_is_named(tmp_path: Path, where: str) -> None:
     with pytest.raises(OutputError):
-        run_sync(["a"], tmp_path / where, space="http://127.0.0.1:9")
+        run_sync(["a"], tmp_path / where, space=NOBODY)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -441,7 +441,7 @@ async def test_a_space_that_cannot_be_asked_at_all_ends_the_run(out: Path) -> No
             await run(prompts, out, space=front.url)
         assert len(front.requests) <= 8
     with pytest.raises(SpaceUnavailableError, match="refused"):
-        await run(prompts, out, space="http://127.0.0.1:9")
+        await run(prompts, out, space=NOBODY)
     assert rows(out) == []
 
 
@@ -536,7 +536,7 @@ def test_ctrl_c_ends_a_batch_that_still_reads_its_items(tmp_path: Path, out: Pat
 
     path = tmp_path / "prompts.txt"
     os.mkfifo(path)
-    arguments = command(path, out, "--space", "http://127.0.0.1:9")
+    arguments = command(path, out, "--space", NOBODY)
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
         with path.open("w") as prompts:  # which the command has opened, too, from here on
             prompts.write("first\n")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from .servers import PATIENCE, ScriptedSpace, query, script, tag_of
+from .servers import NOBODY, PATIENCE, ScriptedSpace, query, script, tag_of
 
 COMMAND = [sys.executable, "-m", "qwen_gradio"]
 
@@ -49,7 +49,7 @@ def test_ask_takes_the_space_from_the_environment(
 
 @pytest.mark.parametrize("command", [["ask", "?", "--space"], ["inspect"]])
 def test_no_token_is_written(command: list[str]) -> None:
-    done = run(*command, "http://127.0.0.1:9", "--api-key", "hf_sécret")
+    done = run(*command, NOBODY, "--api-key", "hf_sécret")
     assert (done.returncode, done.stdout) == (1, "")
     assert "api_key" in done.stderr
     assert "cret" not in done.stderr
@@ -94,11 +94,11 @@ def test_fragments_are_written_as_they_come(scripted: ScriptedSpace) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (["ask", "--space", "http://127.0.0.1:9", "hi"], 1, "http://127.0.0.1:9 cannot be reached"),
+        (["ask", "--space", NOBODY, "hi"], 1, f"{NOBODY} cannot be reached"),
         (["ask", "--space", "nowhere", "hi"], 1, "'nowhere' is not a Space"),
         (["ask"], 2, "Missing argument"),
         (["ask", " "], 2, "the question is empty"),
-        (["ask", "--local", "--space", "http://127.0.0.1:9", "hi"], 2, "exclude each other"),
+        (["ask", "--local", "--space", NOBODY, "hi"], 2, "exclude each other"),
         (["ask", "--gguf", "x.gguf", "hi"], 2, "goes with --local"),
         (["ask", "--local", "--gguf", "missing.gguf", "hi"], 1, "no model file missing.gguf"),
         (["ask", "--local", "--gguf", __file__, "hi"], 1, "is not a GGUF model"),

@@ -41,7 +41,7 @@ from qwen_gradio import (
 from qwen_gradio.streams import FragmentStream
 
 from .fronts import Behaviour, Endless, Forward, Front, Request, SocksFront, answer
-from .servers import PATIENCE, ScriptedSpace, free_port, script, tag_of
+from .servers import NOBODY, PATIENCE, ScriptedSpace, free_port, script, tag_of
 
 pytestmark = pytest.mark.anyio
 
@@ -680,7 +680,7 @@ async def test_a_request_that_hangs_is_broken_off(scripted: ScriptedSpace, phase
     ],
 )
 async def test_no_secret_gets_into_an_error(options: dict[str, str]) -> None:
-    given = {"space": "http://127.0.0.1:9", "max_retries": 0, **options}
+    given = {"space": NOBODY, "max_retries": 0, **options}
     with pytest.raises(QwenGradioError) as caught:
         await Qwen_Qwen_2_5_Max.create_async_generator(None, [script(say=["x"])], **given).text()
     told = "".join(traceback.format_exception(caught.value, chain=True))
@@ -769,34 +769,29 @@ async def test_an_unknown_authority_is_refused_before_the_question(scripted: Scr
     assert told == []
 
 
-def test_a_certificate_for_another_name_is_refused(
-    scripted: ScriptedSpace, trusting: dict[str, str]
-) -> None:
-    with Front(lambda request: Forward(), scripted.url, certified("another.test")) as front:
-        text = """
+ASK_AND_FAIL = """
 try:
     asyncio.run(ask("x").text())
 except Exception as error:
     print(type(error).__name__, error)
 """
-        done = program(front.url, text, environment=trusting)
+
+
+def test_a_certificate_for_another_name_is_refused(
+    scripted: ScriptedSpace, trusting: dict[str, str]
+) -> None:
+    with Front(lambda request: Forward(), scripted.url, certified("another.test")) as front:
+        done = program(front.url, ASK_AND_FAIL, environment=trusting)
         assert front.requests == []
     assert done.stdout.startswith("SpaceUnavailableError")
     assert "certificate is not valid for '127.0.0.1'" in done.stdout
 
 
 def test_certificates_that_cannot_be_read_are_told(tmp_path: Path) -> None:
-    text = """
-try:
-    asyncio.run(ask("x").text())
-except Exception as error:
-    print(type(error).__name__, error)
-"""
-    for name, content in (("none.pem", None), ("nonsense.pem", "nonsense")):
-        if content is not None:
-            (tmp_path / name).write_text(content)
+    (tmp_path / "nonsense.pem").write_text("nonsense")
+    for name in ("none.pem", "nonsense.pem"):
         environment = {"SSL_CERT_FILE": str(tmp_path / name)}
-        done = program("http://127.0.0.1:9", text, environment=environment)
+        done = program(NOBODY, ASK_AND_FAIL, environment=environment)
         assert done.stdout.startswith("SpaceUnavailableError Nothing can be verified")
 
 

@@ -306,8 +306,8 @@ async def test_a_long_stream_may_take_longer_than_timeout(scripted: ScriptedSpac
         {"logprobs": True},
         {"logit_bias": {"50256": -100}},
         {"modalities": ["text", "audio"]},
-        {"space": "http://127.0.0.1:9"},
-        {"proxy": "http://127.0.0.1:9"},
+        {"space": NOBODY},
+        {"proxy": NOBODY},
     ],
     ids=lambda option: next(iter(option)),
 )

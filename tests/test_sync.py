@@ -34,6 +34,11 @@ def loops() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "qwen_gradio loop"]
 
 
+def program(code: str, question: str, space: ScriptedSpace) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code, question, space.url]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+
+
 def test_fragments_come_while_the_space_still_works(scripted: ScriptedSpace) -> None:
     question = script(say=["a", "b"], every=0.2, finish="hang")
     fragments = Fragments(asked(scripted, question))
@@ -86,8 +91,7 @@ stream = Qwen_Qwen_2_5_Max.create_async_generator(None, messages, space=sys.argv
 builtins.held = Fragments(stream)
 print(next(builtins.held))
 """
-    command = [sys.executable, "-c", code, question["content"], scripted.url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    done = program(code, question["content"], scripted)
     assert (done.returncode, done.stdout, done.stderr) == (0, "x\n", "")
     scripted.wait_for("stopped", tag_of(question))
 
@@ -108,9 +112,7 @@ else:
     _, status = os.wait()
     print(status, *fragments)
 """
-    question = query(say=["x", "y"], every=0.5)
-    command = [sys.executable, "-c", code, question, scripted.url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    done = program(code, query(say=["x", "y"], every=0.5), scripted)
     assert (done.stdout, done.stderr) == ("x\n0 y\n", "")
 
 
@@ -125,9 +127,7 @@ if os.fork() == 0:
     next(fragments)
 os.wait()
 """
-    question = query(say=["x"], finish="hang")
-    command = [sys.executable, "-c", code, question, scripted.url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    done = program(code, query(say=["x"], finish="hang"), scripted)
     assert done.stderr.splitlines()[-1].startswith("RuntimeError: This stream belongs to the pare")
 
 
