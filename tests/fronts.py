@@ -91,7 +91,6 @@ class Front:
         self._loop.close()
 
     async def _stop(self) -> None:
-        self._server.close()
         cancelled: set[asyncio.Task[None] | None] = set()
         while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
             # Not asyncio's own: those that accept a connection would leave it open.
@@ -99,6 +98,8 @@ class Front:
                 task.cancel()
                 cancelled.add(task)
             await asyncio.wait(tasks, timeout=0.01)
+        # Not before: a connection that is being accepted then would be left open.
+        self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
