@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import batch as batch
     from . import notebook as notebook
+    from ._stream import FragmentStream as FragmentStream
+    from ._updates import Progress as Progress
+    from ._updates import StreamStatus as StreamStatus
+    from ._worker import generate_session_hash as generate_session_hash
     from .chat import Chat as Chat
     from .errors import AuthenticationError as AuthenticationError
     from .errors import GenerationError as GenerationError
@@ -25,18 +29,14 @@ if TYPE_CHECKING:
     from .errors import SpaceUnavailableError as SpaceUnavailableError
     from .errors import StreamInterruptedError as StreamInterruptedError
     from .errors import StreamTimeoutError as StreamTimeoutError
-    from .jobs import generate_session_hash as generate_session_hash
     from .provider import Provider as Provider
     from .provider import Qwen_Qwen_2_5 as Qwen_Qwen_2_5
     from .provider import Qwen_Qwen_2_5_Max as Qwen_Qwen_2_5_Max
     from .provider import Qwen_Qwen_2_72B as Qwen_Qwen_2_72B
     from .provider import providers as providers
-    from .streams import FragmentStream as FragmentStream
     from .sync import Fragments as Fragments
     from .sync import ask as ask
     from .sync import stream as stream
-    from .updates import Progress as Progress
-    from .updates import StatusUpdate as StatusUpdate
 
 _HOME = {
     "provider": [
@@ -46,11 +46,11 @@ _HOME = {
         "Qwen_Qwen_2_72B",
         "providers",
     ],
-    "streams": ["FragmentStream"],
+    "_stream": ["FragmentStream"],
     "sync": ["Fragments", "ask", "stream"],
     "chat": ["Chat"],
-    "updates": ["Progress", "StatusUpdate"],
-    "jobs": ["generate_session_hash"],
+    "_updates": ["Progress", "StreamStatus"],
+    "_worker": ["generate_session_hash"],
     "errors": [
         "AuthenticationError",
         "GenerationError",

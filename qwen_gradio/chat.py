@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._stream import FragmentStream
 from .provider import Provider, Qwen_Qwen_2_5_Max, refuse_unknown
-from .streams import FragmentStream
 
 
 class Chat:

@@ -13,13 +13,13 @@ from typing import Annotated, Any, NoReturn
 
 import anyio
 
+from ._access import Access
+from ._messages import as_question
+from ._stream import FragmentStream
+from ._updates import StreamStatus
 from .chat import Chat
 from .errors import InvalidItemsError, QwenGradioError
-from .messages import as_question
 from .provider import Qwen_Qwen_2_5_Max
-from .spaces import Access
-from .streams import FragmentStream
-from .updates import StatusUpdate
 
 try:
     import typer
@@ -190,7 +190,7 @@ def inspect(
 ) -> None:
     """Show what a Space offers, and how it would be asked."""
     with _reported_errors():
-        from .sessions import describe
+        from ._gradio.session import describe
 
         found = describe(Access.to(space, api_key, proxy))
         typer.echo(f"{found.url} runs Gradio {found.config.get('version')}\n\nIt would be asked by")
@@ -220,7 +220,7 @@ async def _write_reply(stream: FragmentStream) -> None:
     """Write the fragments of a reply as they come."""
     waiting = notes.status("Connecting")  # shows nothing unless standard error is a terminal
 
-    def show(status: StatusUpdate) -> None:
+    def show(status: StreamStatus) -> None:
         waiting.update(escape(str(status)))
 
     stream.on_status = show
@@ -270,7 +270,7 @@ def _local(**options: Any) -> Iterator[str]:
     with ExitStack() as stack:
         try:
             with notes.status("Starting the embedded Space"):
-                from .local.space import running
+                from .local import running
 
                 url = stack.enter_context(running(**options))
         except ModuleNotFoundError as missing:

@@ -11,10 +11,10 @@ from typing import Any
 
 import anyio
 
-from .streams import FragmentStream
+from ._stream import FragmentStream
+from ._tasks import task_group
+from ._updates import StreamStatus
 from .sync import Fragments, without_await
-from .tasks import task_group
-from .updates import StatusUpdate
 
 try:
     from IPython import get_ipython
@@ -90,7 +90,7 @@ async def _draw(stream: FragmentStream) -> None:
     view = _View(stream)
     told = stream.on_status
 
-    def tell(status: StatusUpdate) -> None:
+    def tell(status: StreamStatus) -> None:
         view.status = str(status)
         view.changed.set()
         if told is not None:

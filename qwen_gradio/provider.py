@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from ._access import Access
+from ._messages import History, prompt_from
+from ._stream import FragmentStream
+from ._updates import StreamStatus
+from ._worker import Worker
 from .errors import InvalidMessagesError, ModelNotFoundError
-from .jobs import Job
-from .messages import History, prompt_from
-from .spaces import Access
-from .streams import FragmentStream
-from .updates import StatusUpdate
 
 logger = logging.getLogger(__package__)
 
@@ -76,7 +76,7 @@ class Provider:
         stream_timeout: float | None = 120.0,
         max_retries: int = 2,
         history: History = "flat",
-        on_status: Callable[[StatusUpdate], object] | None = None,
+        on_status: Callable[[StreamStatus], object] | None = None,
         inputs: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> FragmentStream:
@@ -98,7 +98,7 @@ class Provider:
             `math.inf` is without end.
         :param history: "flat" sends the whole chat as one query, which is what Spaces are used to;
             "native" hands earlier turns to the Space's own history input.
-        :param on_status: called in the event loop with each `StatusUpdate`, as it is read.
+        :param on_status: called in the event loop with each `StreamStatus`, as it is read.
         :param inputs: values for other inputs of the Space, by their names or labels.
         :param kwargs: what registries pass along. `temperature`, `max_tokens` and `top_p` are given
             to a Space that has such inputs; everything else is only logged.
@@ -130,9 +130,9 @@ class Provider:
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
         access = Access.to(address, api_key, proxy, auth)
         request_timeout = REQUEST_TIMEOUT if stream_timeout is None else stream_timeout
-        job = Job(prompt, access, min(request_timeout, LONGEST_TIMEOUT), max_retries)
+        worker = Worker(prompt, access, min(request_timeout, LONGEST_TIMEOUT), max_retries)
         return FragmentStream(
-            job, timeout=timeout, stream_timeout=stream_timeout, on_status=on_status
+            worker, timeout=timeout, stream_timeout=stream_timeout, on_status=on_status
         )
 
     @classmethod

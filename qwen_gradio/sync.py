@@ -13,9 +13,9 @@ from weakref import WeakSet
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from .messages import as_question
+from ._messages import as_question
+from ._stream import FragmentStream
 from .provider import Provider, Qwen_Qwen_2_5_Max, refuse_unknown
-from .streams import FragmentStream
 
 P = ParamSpec("P")
 T = TypeVar("T")

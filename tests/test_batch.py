@@ -26,8 +26,8 @@ from qwen_gradio import (
     SpaceUnavailableError,
 )
 from qwen_gradio.batch import Outcome, run, run_sync
-from qwen_gradio.batch.asking import Asker
-from qwen_gradio.batch.items import Items
+from qwen_gradio.batch._asking import Asker
+from qwen_gradio.batch._items import Items
 
 from .fronts import Forward, Front, Request, answer
 from .servers import NOBODY, PATIENCE, ScriptedSpace, query, script, tag_of

@@ -31,8 +31,8 @@ from qwen_gradio import (
     InvalidMessagesError,
     ModelNotFoundError,
     SpaceUnavailableError,
-    StatusUpdate,
     StreamInterruptedError,
+    StreamStatus,
 )
 from qwen_gradio.batch import run_sync
 from qwen_gradio.batch.ray import SCHEMA, QwenBatch
@@ -133,10 +133,10 @@ def test_rows_are_written_as_json_and_as_parquet(replies: Dataset, tmp_path: Pat
     assert sorted(lines, key=lambda row: str(row["id"])) == expected
 
 
-def killing(mark: Path) -> Callable[[StatusUpdate], None]:
+def killing(mark: Path) -> Callable[[StreamStatus], None]:
     """Kills the process that it is called in when the Space logs a line, once."""
 
-    def kill(status: StatusUpdate) -> None:
+    def kill(status: StreamStatus) -> None:
         if status.state == "log" and not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)

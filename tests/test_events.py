@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen_gradio.events import read_events
+from qwen_gradio._gradio.events import read_events
 
 events = st.lists(st.fixed_dictionaries({"msg": st.text(), "output": st.text()}))
 

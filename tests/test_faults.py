@@ -34,11 +34,11 @@ from qwen_gradio import (
     RateLimitError,
     SpaceInterfaceError,
     SpaceUnavailableError,
-    StatusUpdate,
     StreamInterruptedError,
+    StreamStatus,
     StreamTimeoutError,
 )
-from qwen_gradio.streams import FragmentStream
+from qwen_gradio._stream import FragmentStream
 
 from .fronts import Behaviour, Endless, Forward, Front, Request, SocksFront, answer
 from .servers import NOBODY, PATIENCE, ScriptedSpace, free_port, script, tag_of
@@ -109,7 +109,7 @@ async def test_a_refusal_is_the_error_that_its_status_stands_for(
 async def test_what_may_pass_is_tried_again_when_the_space_said(
     scripted: ScriptedSpace, path: str, status: str
 ) -> None:
-    told: list[StatusUpdate] = []
+    told: list[StreamStatus] = []
     behave = misbehaving(path, answer(status, Retry_After="0.25"), times=2)
     with Front(behave, scripted.url) as front:
         stream = ask(front.url, script(say=["x"]), max_retries=2, on_status=told.append)
@@ -134,8 +134,8 @@ async def test_a_space_that_wants_to_be_left_alone_for_long_is_not_asked_again(
 async def test_a_connection_that_is_not_made_in_time_is_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("qwen_gradio.connections.CONNECT_TIMEOUT", 0.2)
-    told: list[StatusUpdate] = []
+    monkeypatch.setattr("qwen_gradio._gradio.connection.CONNECT_TIMEOUT", 0.2)
+    told: list[StreamStatus] = []
     with ExitStack() as opened:
         full = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for _ in range(4):  # which nobody accepts, so that the next ones have to wait
@@ -178,7 +178,7 @@ async def test_a_full_queue_is_said_to_be_full() -> None:
             assert await running.__anext__() == "x"
             queued = anyio.Event()
 
-            def see(status: StatusUpdate) -> None:
+            def see(status: StreamStatus) -> None:
                 if status.state == "queued":
                     queued.set()
 
@@ -360,7 +360,7 @@ async def test_a_space_that_dies_is_noticed_and_the_next_on_its_address_is_asked
             assert await blocking.__anext__() == "x"
         begun = anyio.Event()
 
-        def see(status: StatusUpdate) -> None:
+        def see(status: StreamStatus) -> None:
             if status.state == ("queued" if moment == "queued" else "processing"):
                 begun.set()
 
@@ -460,7 +460,7 @@ async def test_a_session_that_hangs_while_it_reads_the_space_holds_up_no_other(
 async def test_a_space_is_read_again_after_a_while(
     scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qwen_gradio.sessions.READ_AGAIN_AFTER", 0)
+    monkeypatch.setattr("qwen_gradio._gradio.session.READ_AGAIN_AFTER", 0)
     with Front(lambda request: Forward(), scripted.url) as front:
         for _ in range(2):
             assert await ask(front.url, script(say=["x"])).text() == "x"
@@ -639,7 +639,7 @@ async def test_a_status_of_wrong_types_does_no_harm(scripted: ScriptedSpace) -> 
             return answer("200 OK", '{"event_id": "e"}')
         return STREAM + said + done if request.path == EVENTS else Forward()
 
-    told: list[StatusUpdate] = []
+    told: list[StreamStatus] = []
     with Front(behave, scripted.url) as front:
         assert await ask(front.url, script(say=["x"]), on_status=told.append).text() == "x"
     assert [str(status) for status in told] == ["In the queue: 1 of None", "7"]
@@ -761,7 +761,7 @@ def trusting(tmp_path: Path) -> dict[str, str]:
 
 
 async def test_an_unknown_authority_is_refused_before_the_question(scripted: ScriptedSpace) -> None:
-    told: list[StatusUpdate] = []
+    told: list[StreamStatus] = []
     with Front(lambda request: Forward(), scripted.url, certified("127.0.0.1")) as front:
         with pytest.raises(SpaceUnavailableError, match="CERTIFICATE_VERIFY_FAILED"):
             await ask(front.url, script(say=["x"]), max_retries=2, on_status=told.append).text()

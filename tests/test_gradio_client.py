@@ -17,13 +17,13 @@ from gradio_client.client import Endpoint
 from gradio_client.exceptions import AppError
 
 from qwen_gradio import GenerationError, SpaceInterfaceError, StreamInterruptedError
-from qwen_gradio.connections import Connection
-from qwen_gradio.events import MAX_BYTES
-from qwen_gradio.jobs import generate_session_hash
-from qwen_gradio.messages import prompt_from
-from qwen_gradio.sessions import Session, Space, _Endpoint, _Events, _Updates
-from qwen_gradio.spaces import Access
-from qwen_gradio.updates import Update
+from qwen_gradio._access import Access
+from qwen_gradio._gradio.connection import Connection
+from qwen_gradio._gradio.events import MAX_BYTES
+from qwen_gradio._gradio.session import Session, Space, _Endpoint, _Events, _Updates
+from qwen_gradio._messages import prompt_from
+from qwen_gradio._updates import Update
+from qwen_gradio._worker import generate_session_hash
 
 from .fronts import Forward, Front
 from .servers import ScriptedSpace, script

@@ -29,8 +29,8 @@ from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
 from qwen_gradio import GenerationError, ModelNotFoundError, StreamTimeoutError
+from qwen_gradio.registries._stops import Cut
 from qwen_gradio.registries.langchain import ChatQwenGradio
-from qwen_gradio.registries.stops import Cut
 
 from .servers import NOBODY, ScriptedSpace, script, tag_of
 

@@ -27,7 +27,7 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else importing 
 import litellm
 
 from qwen_gradio.registries import litellm as registry
-from qwen_gradio.registries.stops import Cut
+from qwen_gradio.registries._stops import Cut
 
 pytestmark = [
     pytest.mark.anyio,

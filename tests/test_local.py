@@ -12,7 +12,7 @@ import pytest
 from gradio_client import Client
 
 from qwen_gradio import Qwen_Qwen_2_5_Max
-from qwen_gradio.streams import FragmentStream
+from qwen_gradio._stream import FragmentStream
 
 from .servers import PATIENCE, free_port
 

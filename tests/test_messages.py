@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen_gradio.errors import InvalidMessagesError, QwenGradioError
-from qwen_gradio.messages import (
+from qwen_gradio._messages import (
     as_messages,
     as_pairs,
     as_parts,
     prompt_from,
 )
+from qwen_gradio.errors import InvalidMessagesError, QwenGradioError
 
 
 def user(content: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen_gradio.replies import Reply, reply_text, size_of
+from qwen_gradio._replies import Reply, reply_text, size_of
 
 EARLIER = [("earlier question", "earlier answer")]
 

@@ -13,11 +13,11 @@ from qwen_gradio import (
     Qwen_Qwen_2_5_Max,
     SpaceInterfaceError,
     SpaceUnavailableError,
-    StatusUpdate,
     StreamInterruptedError,
+    StreamStatus,
     StreamTimeoutError,
 )
-from qwen_gradio.streams import FragmentStream
+from qwen_gradio._stream import FragmentStream
 
 from .servers import NOBODY, PATIENCE, ScriptedSpace, script, stopped
 
@@ -123,7 +123,7 @@ async def test_each_request_has_a_session_hash_of_its_own(scripted: ScriptedSpac
 
 
 async def test_the_space_says_how_it_goes(any_gradio: ScriptedSpace) -> None:
-    said: list[StatusUpdate] = []
+    said: list[StreamStatus] = []
     question = script(say=["done"], steps=[0.25, 0.5], log=["warming up"])
     assert await ask(any_gradio, question, on_status=said.append).text() == "done"
     states = [status.state for status in said]
@@ -139,7 +139,7 @@ async def test_the_space_says_how_it_goes(any_gradio: ScriptedSpace) -> None:
 async def test_what_on_status_raises_reaches_the_caller_and_stops_the_space(
     scripted: ScriptedSpace,
 ) -> None:
-    def refuse(status: StatusUpdate) -> None:
+    def refuse(status: StreamStatus) -> None:
         if status.state == "log":
             raise LookupError("enough")
 
@@ -292,7 +292,7 @@ async def test_a_space_that_cannot_be_reached_is_named() -> None:
 
 
 async def test_a_refused_connection_is_tried_again_and_each_time_told() -> None:
-    told: list[StatusUpdate] = []
+    told: list[StreamStatus] = []
     stream = Qwen_Qwen_2_5_Max.create_async_generator(
         None, [script(say=["x"])], space=NOBODY, max_retries=2, on_status=told.append
     )

@@ -20,7 +20,7 @@ from qwen_gradio import (
     Qwen_Qwen_2_5_Max,
     StreamInterruptedError,
 )
-from qwen_gradio.streams import FragmentStream
+from qwen_gradio._stream import FragmentStream
 from qwen_gradio.sync import Fragments, read
 
 from .servers import PATIENCE, ScriptedSpace, query, script, tag_of

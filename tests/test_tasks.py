@@ -7,7 +7,7 @@ from traceback import format_exception
 import anyio
 import pytest
 
-from qwen_gradio.tasks import task_group
+from qwen_gradio._tasks import task_group
 
 pytestmark = pytest.mark.anyio
 

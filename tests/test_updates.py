@@ -8,13 +8,13 @@ from threading import Thread
 import anyio
 import pytest
 
-from qwen_gradio.updates import Progress, StatusUpdate, Update, Updates
+from qwen_gradio._updates import Progress, StreamStatus, Update, UpdateQueue
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_updates_arrive_in_order_from_another_thread() -> None:
-    updates = Updates()
+    updates = UpdateQueue()
     sent = [str(number) for number in range(10_000)]
     thread = Thread(target=lambda: [updates.put(update) for update in sent])
     thread.start()
@@ -24,7 +24,7 @@ async def test_updates_arrive_in_order_from_another_thread() -> None:
 
 
 async def test_a_task_that_waits_is_woken() -> None:
-    updates = Updates()
+    updates = UpdateQueue()
     got: list[Update] = []
 
     async def get() -> None:
@@ -50,8 +50,8 @@ async def test_many_updates_wake_a_waiting_task_once(monkeypatch: pytest.MonkeyP
 
         return wake
 
-    monkeypatch.setattr("qwen_gradio.updates._waker", counting)
-    updates = Updates()
+    monkeypatch.setattr("qwen_gradio._updates._waker", counting)
+    updates = UpdateQueue()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(updates.get)
         await anyio.wait_all_tasks_blocked()
@@ -61,7 +61,7 @@ async def test_many_updates_wake_a_waiting_task_once(monkeypatch: pytest.MonkeyP
 
 
 def test_nobody_is_left_to_wake_when_the_loop_has_closed(anyio_backend: str) -> None:
-    updates = Updates()
+    updates = UpdateQueue()
 
     async def wait_a_moment() -> None:
         with anyio.move_on_after(0):
@@ -73,7 +73,7 @@ def test_nobody_is_left_to_wake_when_the_loop_has_closed(anyio_backend: str) -> 
 
 
 def test_updates_go_to_whichever_loop_waits(anyio_backend: str) -> None:
-    updates = Updates()
+    updates = UpdateQueue()
     for number in ("1", "2"):
         thread = Thread(target=updates.put, args=[number])
         thread.start()
@@ -84,16 +84,16 @@ def test_updates_go_to_whichever_loop_waits(anyio_backend: str) -> None:
 @pytest.mark.parametrize(
     ("status", "line"),
     [
-        (StatusUpdate("queued", 2, 5), "In the queue: 2 of 5"),
-        (StatusUpdate("queued", 2, 5, 7.6), "In the queue: 2 of 5, about 8 s to go"),
-        (StatusUpdate("processing"), "The Space has begun"),
+        (StreamStatus("queued", 2, 5), "In the queue: 2 of 5"),
+        (StreamStatus("queued", 2, 5, 7.6), "In the queue: 2 of 5, about 8 s to go"),
+        (StreamStatus("processing"), "The Space has begun"),
         (
-            StatusUpdate("progress", progress=(Progress(None, None, None, 0.5, None),)),
+            StreamStatus("progress", progress=(Progress(None, None, None, 0.5, None),)),
             "Working 50%",
         ),
-        (StatusUpdate("log", log="warming up"), "warming up"),
-        (StatusUpdate("retrying", eta=2.0, log="full"), "full; asking again in 2 s"),
+        (StreamStatus("log", log="warming up"), "warming up"),
+        (StreamStatus("retrying", eta=2.0, log="full"), "full; asking again in 2 s"),
     ],
 )
-def test_a_status_update_reads_as_a_line(status: StatusUpdate, line: str) -> None:
+def test_a_status_update_reads_as_a_line(status: StreamStatus, line: str) -> None:
     assert str(status) == line

@@ -13,14 +13,14 @@ from typing import Any
 import anyio
 from anyio import to_thread
 
+from .._tasks import stoppable, task_group
 from ..errors import OutputError
 from ..provider import Provider, Qwen_Qwen_2_5_Max
 from ..sync import without_await
-from ..tasks import stoppable, task_group
-from .asking import Asker
-from .bar import Bar
-from .items import Items, Prompts
-from .rows import Row, Rows
+from ._asking import Asker
+from ._bar import Bar
+from ._items import Items, Prompts
+from ._rows import Row, Rows
 
 __all__ = ["Outcome", "Row", "run", "run_sync"]
 

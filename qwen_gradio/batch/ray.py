@@ -9,9 +9,9 @@ from warnings import catch_warnings, simplefilter
 from ..errors import InvalidItemsError
 from ..provider import Provider, Qwen_Qwen_2_5_Max
 from ..sync import without_await
-from .asking import Asker
-from .items import Item, is_missing, item_from
-from .rows import Row
+from ._asking import Asker
+from ._items import Item, is_missing, item_from
+from ._rows import Row
 
 try:
     import numpy as np

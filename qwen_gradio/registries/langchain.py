@@ -19,11 +19,11 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.utils import from_env
 from pydantic import ConfigDict, Field, SecretStr
 
-from ..messages import History
+from .._messages import History
+from .._stream import FragmentStream
 from ..provider import Qwen_Qwen_2_5_Max
-from ..streams import FragmentStream
 from ..sync import Fragments, read
-from .stops import Cut
+from ._stops import Cut
 
 PASSED = ("proxy", "timeout", "stream_timeout", "max_retries", "history")
 GIVEN = ("temperature", "max_tokens", "top_p", "inputs")

@@ -31,7 +31,7 @@ from litellm.types.utils import GenericStreamingChunk, ModelResponse, Usage
 from .. import errors
 from ..provider import Provider, Qwen_Qwen_2_5_Max
 from ..sync import Fragments, read
-from .stops import Cut
+from ._stops import Cut
 
 PROVIDER = "qwen-gradio"
 
@@ -88,18 +88,18 @@ class Handler(CustomLLM):
         self.provider = provider
 
     def completion(self, *args: Any, **call: Any) -> ModelResponse:
-        reply = Reply(self.provider, call)
+        reply = Call(self.provider, call)
         with reply.errors_as_litellm_has_them():
             return reply.whole(read(reply.stream))
 
     async def acompletion(self, *args: Any, **call: Any) -> ModelResponse:
-        reply = Reply(self.provider, call)
+        reply = Call(self.provider, call)
         with reply.errors_as_litellm_has_them():
             async with reply.stream:
                 return reply.whole(await reply.stream.text())
 
     def streaming(self, *args: Any, **call: Any) -> Iterator[GenericStreamingChunk]:
-        chunks = Reply(self.provider, call).chunks()
+        chunks = Call(self.provider, call).chunks()
         # What fails before the first fragment fails in the call, where LiteLLM can ask another.
         first = next(chunks)
         return _chain(first, chunks)
@@ -107,10 +107,10 @@ class Handler(CustomLLM):
     def astreaming(  # type: ignore[override]  # LiteLLM iterates what it returns, and never awaits
         self, *args: Any, **call: Any
     ) -> AsyncIterator[GenericStreamingChunk]:
-        return Reply(self.provider, call).achunks()
+        return Call(self.provider, call).achunks()
 
 
-class Reply:
+class Call:
     """The reply to one call of LiteLLM's, in LiteLLM's forms.
 
     :raises litellm.BadRequestError: at once, if the call asks for what a text chat cannot do.

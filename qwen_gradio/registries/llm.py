@@ -13,7 +13,7 @@ import llm
 from pydantic import Field
 
 if TYPE_CHECKING:
-    from ..streams import FragmentStream
+    from .._stream import FragmentStream
 
 MODEL = "qwen-2-5-max"
 KEY = "qwen-gradio"

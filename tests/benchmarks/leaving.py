@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from qwen_gradio import Qwen_Qwen_2_5_Max
-from qwen_gradio.streams import FragmentStream
+from qwen_gradio._stream import FragmentStream
 
 from ..servers import ROOT, ScriptedSpace, script, tag_of
 from .measures import SETTLE, Figures

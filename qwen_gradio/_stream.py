@@ -11,9 +11,9 @@ from typing import Any
 import anyio
 from anyio.lowlevel import checkpoint
 
+from ._updates import StreamStatus, Update
+from ._worker import Worker
 from .errors import QwenGradioError, StreamInterruptedError, StreamTimeoutError
-from .jobs import Job
-from .updates import StatusUpdate, Update
 
 
 class FragmentStream(AsyncIterator[str]):
@@ -22,7 +22,7 @@ class FragmentStream(AsyncIterator[str]):
     The question is asked when the stream is first awaited, entered or iterated, and not again. The
     stream runs in the event loop it is iterated in, of asyncio or trio.
 
-    :ivar on_status: called in the event loop with each `StatusUpdate`, as it is read; may be set.
+    :ivar on_status: called in the event loop with each `StreamStatus`, as it is read; may be set.
 
     Leaving the loop over it, `aclose()`, the end of an `async with` block, cancellation, an error
     and, at the latest, garbage collection stop the Space's work on the reply.
@@ -30,13 +30,13 @@ class FragmentStream(AsyncIterator[str]):
 
     def __init__(
         self,
-        job: Job,
+        worker: Worker,
         *,
         timeout: float | None,
         stream_timeout: float | None,
-        on_status: Callable[[StatusUpdate], object] | None,
+        on_status: Callable[[StreamStatus], object] | None,
     ) -> None:
-        self._job = job
+        self._worker = worker
         self._timeout = timeout
         self._stream_timeout = float("inf") if stream_timeout is None else stream_timeout
         self.on_status = on_status
@@ -70,7 +70,7 @@ class FragmentStream(AsyncIterator[str]):
                 self._refuse_if_left()  # by another task or thread, while this one waited
                 if isinstance(update, str):
                     return update
-                if isinstance(update, StatusUpdate):
+                if isinstance(update, StreamStatus):
                     if self.on_status is not None:
                         self.on_status(update)
                     continue
@@ -92,12 +92,12 @@ class FragmentStream(AsyncIterator[str]):
     @property
     def space(self) -> str:
         """The Space that is asked, as it was given."""
-        return self._job.access.space
+        return self._worker.access.space
 
     @property
     def partial(self) -> str:
         """The reply, as far as it has arrived; it may be ahead of the fragments that were read."""
-        return self._job.text
+        return self._worker.text
 
     async def text(self) -> str:
         """Wait for the whole reply, and return it.
@@ -130,7 +130,7 @@ class FragmentStream(AsyncIterator[str]):
         self._close()
 
     def __del__(self) -> None:
-        if self._job.started and not self._ended:
+        if self._worker.started and not self._ended:
             self._close()
             warnings.warn(
                 f"A reply from {self.space} was abandoned, and is stopped. Read it to "
@@ -154,21 +154,21 @@ class FragmentStream(AsyncIterator[str]):
         return f"<code>{escape(repr(self))}</code>{how}"
 
     def _start(self) -> None:
-        if not self._job.started and not self._ended:
-            self._job.start()
+        if not self._worker.started and not self._ended:
+            self._worker.start()
             if self._timeout is not None:
                 self._deadline = anyio.current_time() + self._timeout
 
     async def _next_update(self) -> Update:
         self._start()
         in_time = self._timeout is None or anyio.current_time() < self._deadline
-        if in_time and (update := self._job.updates.get_nowait()) is not None:
+        if in_time and (update := self._worker.updates.get_nowait()) is not None:
             await checkpoint()  # however fast updates come, other tasks get their turn
             return update
         if in_time:
             silence_ends = anyio.current_time() + self._stream_timeout
             with anyio.CancelScope(deadline=min(self._deadline, silence_ends)):
-                return await self._job.updates.get()
+                return await self._worker.updates.get()
         raise self._timed_out()
 
     def _timed_out(self) -> StreamTimeoutError:
@@ -193,7 +193,7 @@ class FragmentStream(AsyncIterator[str]):
     def _close(self) -> None:
         if not self._ended:
             self._ended = True
-            self._job.stop()
+            self._worker.stop()
 
 
 class _Loop(AsyncIterator[str]):

@@ -26,14 +26,15 @@ from gradio_client import Client, utils
 from gradio_client.client import Endpoint
 from huggingface_hub import constants as hub
 
-from .connections import Connection
-from .errors import AuthenticationError, SpaceInterfaceError, SpaceUnavailableError
+from .._access import Access, address_of, is_url
+from .._chains import ChatEndpoint, chat_endpoint
+from .._messages import Prompt
+from .._replies import Reply, size_of
+from .._updates import Progress, StreamStatus, Update
+from ..errors import AuthenticationError, SpaceInterfaceError, SpaceUnavailableError
+from .connection import Connection
 from .events import MAX_BYTES
 from .faults import connecting, replying
-from .messages import Prompt
-from .replies import Reply, size_of
-from .spaces import Access, ChatEndpoint, address_of, chat_endpoint, is_url
-from .updates import Progress, StatusUpdate, Update
 
 logger = logging.getLogger(__package__)
 
@@ -381,18 +382,18 @@ def _build_headers(*args: Any, token: Any = None, **kwargs: Any) -> dict[str, st
     return {**headers, "authorization": f"Bearer {token}"} if token else headers
 
 
-def _status(update: utils.StatusUpdate) -> StatusUpdate | None:
+def _status(update: utils.StatusUpdate) -> StreamStatus | None:
     """gradio_client's status in our words, or None for those that tell nothing new."""
     match update.code:
         case utils.Status.IN_QUEUE:
             rank = _number(update.rank)
             position = None if rank is None else int(rank) + 1
-            return StatusUpdate("queued", position, _number(update.queue_size), _number(update.eta))
+            return StreamStatus("queued", position, _number(update.queue_size), _number(update.eta))
         case utils.Status.PROCESSING:
-            return StatusUpdate("processing", eta=_number(update.eta))
+            return StreamStatus("processing", eta=_number(update.eta))
         case utils.Status.PROGRESS:
             steps = update.progress_data or []
-            return StatusUpdate(
+            return StreamStatus(
                 "progress",
                 progress=tuple(
                     Progress(step.index, step.length, step.unit, _number(step.progress), step.desc)
@@ -401,7 +402,7 @@ def _status(update: utils.StatusUpdate) -> StatusUpdate | None:
             )
         case utils.Status.LOG if update.log:
             log, level = map(str, update.log)
-            return StatusUpdate("log", log=log, level=level)
+            return StreamStatus("log", log=log, level=level)
     return None
 
 

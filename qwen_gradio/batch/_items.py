@@ -15,9 +15,9 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any, TypeAlias
 
+from .._gradio.events import MAX_BYTES
+from .._messages import History, as_question, prompt_from
 from ..errors import InvalidItemsError, OutputError
-from ..events import MAX_BYTES
-from ..messages import History, as_question, prompt_from
 
 Prompts: TypeAlias = "str | Path | Iterable[str | Mapping[str, Any]]"
 """The path of a JSON Lines, CSV or text file, or the prompts themselves."""

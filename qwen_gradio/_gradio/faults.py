@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 from gradio_client.exceptions import AppError
 
-from .errors import (
+from ..errors import (
     AuthenticationError,
     GenerationError,
     QueueFullError,

@@ -9,7 +9,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from ..errors import QwenGradioError
-from .rows import Row
+from ._rows import Row
 
 
 class Bar:

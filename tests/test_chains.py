@@ -20,7 +20,7 @@ from qwen_gradio import (
     SpaceInterfaceError,
     SpaceUnavailableError,
 )
-from qwen_gradio.spaces import address_of
+from qwen_gradio._access import address_of
 
 from .servers import ZooSpace
 

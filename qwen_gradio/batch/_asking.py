@@ -8,6 +8,8 @@ from typing import Any
 
 import anyio
 
+from .._stream import FragmentStream
+from .._tasks import task_group
 from ..errors import (
     AuthenticationError,
     QwenGradioError,
@@ -15,10 +17,8 @@ from ..errors import (
     SpaceUnavailableError,
 )
 from ..provider import Provider, refuse_unknown
-from ..streams import FragmentStream
-from ..tasks import task_group
-from .items import Item
-from .rows import Row
+from ._items import Item
+from ._rows import Row
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 60.0

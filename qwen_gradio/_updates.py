@@ -1,4 +1,4 @@
-"""What a job reports, and how it gets from the job's thread to whoever waits in an event loop."""
+"""What a worker reports, and how it gets from its thread to whoever waits in an event loop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 import anyio
 from anyio.lowlevel import current_token
 
-from .tasks import stoppable
+from ._tasks import stoppable
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class StatusUpdate:
+class StreamStatus:
     """What a Space says of a request besides the reply; what `state` has no use for is None.
 
     :ivar state: "queued", "processing" (the Space has begun), "progress", "log", or "retrying" (it
@@ -65,16 +65,16 @@ class StatusUpdate:
 
 @dataclass(frozen=True)
 class End:
-    """The last thing a job reports; `error` says why the reply is not whole, if it is not."""
+    """The last thing a worker reports; `error` says why the reply is not whole, if it is not."""
 
     error: Exception | None = None
 
 
-Update: TypeAlias = "str | StatusUpdate | End"
+Update: TypeAlias = "str | StreamStatus | End"
 """A fragment of the reply, a status, or the end."""
 
 
-class Updates:
+class UpdateQueue:
     """A queue from one thread to one task, whichever event loop that runs in.
 
     A waiting task is woken once for all that has come since: at full speed one wake-up serves many
@@ -86,7 +86,7 @@ class Updates:
         self._wake: Callable[[], object] | None = None
 
     def put(self, update: Update) -> None:
-        """Add an update. Called in the job's thread; never waits."""
+        """Add an update. Called in the worker's thread; never waits."""
         self._queue.append(update)
         wake, self._wake = self._wake, None
         if wake is not None:

@@ -7,14 +7,14 @@ from contextlib import ExitStack
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
+from ._access import Access
+from ._messages import Prompt
+from ._updates import End, StreamStatus, UpdateQueue
 from .errors import AuthenticationError, QwenGradioError, SpaceInterfaceError
-from .messages import Prompt
-from .spaces import Access
-from .updates import End, StatusUpdate, Updates
 
 if TYPE_CHECKING:
-    from .connections import Connection
-    from .sessions import Session, Space
+    from ._gradio.connection import Connection
+    from ._gradio.session import Session, Space
 
 LONGEST_WAIT = 60.0
 """Seconds between two attempts at the most; a Space that asks for more is not asked again."""
@@ -25,7 +25,7 @@ def generate_session_hash() -> str:
     return secrets.token_hex(6)
 
 
-class Job:
+class Worker:
     """A question, the thread that asks it, and the `updates` that come of it: `End` is the last.
 
     :param timeout: seconds that the Space may take to answer an HTTP request.
@@ -33,7 +33,7 @@ class Job:
     """
 
     def __init__(self, prompt: Prompt, access: Access, timeout: float, max_retries: int) -> None:
-        self.updates = Updates()
+        self.updates = UpdateQueue()
         self.access = access
         self._prompt = prompt
         self._timeout = timeout
@@ -54,7 +54,7 @@ class Job:
         return self._thread.ident is not None
 
     def start(self) -> None:
-        """Ask the question, once; a job that has started or was stopped is left as it is."""
+        """Ask the question, once; a worker that has started or was stopped is left as it is."""
         if not self.started and not self._stopped.is_set():
             self._thread.start()
 
@@ -86,7 +86,7 @@ class Job:
             cleanup.close()
             seconds = attempt.next_action.sleep if attempt.next_action else None
             why = str(_error_of(attempt))
-            self.updates.put(StatusUpdate("retrying", eta=seconds, log=why))
+            self.updates.put(StreamStatus("retrying", eta=seconds, log=why))
 
         tenacity.Retrying(
             retry=tenacity.retry_if_exception(self._may_ask_again),
@@ -109,7 +109,7 @@ class Job:
 
     def _ask(self, cleanup: ExitStack) -> None:
         # gradio_client and httpx load here: off the event loop, and only to ask something.
-        from .sessions import space_at
+        from ._gradio.session import space_at
 
         space = space_at(self.access)
         session = self._open(space, cleanup)
@@ -131,8 +131,8 @@ class Job:
             fresh.ask(self._prompt)
 
     def _open(self, space: Space, cleanup: ExitStack) -> Session:
-        from .connections import Connection
-        from .sessions import Session
+        from ._gradio.connection import Connection
+        from ._gradio.session import Session
 
         self._connection = connection = Connection(self.access, self._timeout)
         cleanup.callback(connection.close)

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from .model import PARALLEL, Model
+from ._model import PARALLEL, Model
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
 Turns = list[dict[str, Any]]

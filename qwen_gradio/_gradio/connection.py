@@ -14,10 +14,10 @@ from typing import Any
 
 import httpx
 
-from .errors import SpaceUnavailableError
+from .._access import Access
+from ..errors import SpaceUnavailableError
 from .events import MAX_BYTES, read_events
 from .faults import refusal
-from .spaces import Access
 
 CONNECT_TIMEOUT = 10.0
 

@@ -1,0 +1,74 @@
+"""A Space's address, and how to reach it. Nothing here does I/O."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit, urlunsplit
+
+from .errors import AuthenticationError, SpaceUnavailableError
+
+HUB_PAGE = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/spaces/([^/?#]+/[^/?#]+)")
+OWNER_AND_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class Access:
+    """Which Space is asked, and by what way. Equal ones share what the Space told of itself."""
+
+    space: str
+    api_key: str | None = field(default=None, repr=False)
+    proxy: str | None = field(default=None, repr=False)
+    auth: tuple[str, str] | None = field(default=None, repr=False)
+
+    @classmethod
+    def to(
+        cls,
+        space: str,
+        api_key: str | None = None,
+        proxy: str | None = None,
+        auth: tuple[str, str] | None = None,
+    ) -> Access:
+        """Access to a Space as users name it, with a token as they have it.
+
+        :raises SpaceUnavailableError: if it is no address of a Space.
+        :raises AuthenticationError: if no token is like this.
+        """
+        user = None if auth is None else (auth[0], auth[1])
+        return cls(address_of(space), _token(api_key), proxy, user)
+
+
+def address_of(space: str) -> str:
+    """A Space's URL without a trailing slash, or its `owner/name`, from either or its hub page.
+
+    :raises SpaceUnavailableError: if it is none of them.
+    """
+    space = space.strip()
+    if page := HUB_PAGE.match(space):
+        return page[1]
+    if OWNER_AND_NAME.fullmatch(space):
+        return space
+    if not is_url(space):
+        raise SpaceUnavailableError(
+            f'{space!r} is not a Space: give its "owner/name" or its URL with http:// or https://'
+        )
+    try:
+        url = urlsplit(space)
+    except ValueError as error:
+        raise SpaceUnavailableError(f"The Space's URL cannot be read: {error}") from None
+    if url.username is not None:  # which must not get into messages
+        raise SpaceUnavailableError("A Space's URL cannot have a user in it: give auth instead")
+    return urlunsplit((url.scheme, url.netloc, url.path, "", "")).rstrip("/")
+
+
+def _token(api_key: str | None) -> str | None:
+    """A token that can be sent, as one from a file may end in a newline."""
+    token = (api_key or "").strip()
+    if not token.isascii() or not token.isprintable():
+        raise AuthenticationError("api_key has characters in it that no token has")
+    return token or None
+
+
+def is_url(space: str) -> bool:
+    """Whether a Space is given by its URL."""
+    return space.lower().startswith(("http://", "https://"))
