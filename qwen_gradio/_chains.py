@@ -114,10 +114,7 @@ def chat_endpoint(config: Mapping[str, Any], info: Mapping[str, Any], url: str) 
     :param url: the Space, for the error.
     :raises SpaceInterfaceError: if there is none that can be used; lists what there is.
     """
-    if config.get("protocol") not in PROTOCOLS:
-        raise SpaceInterfaceError(
-            f"{url} speaks the protocol {config.get('protocol')!r}, of a Gradio before 4.2"
-        )
+    require_protocol(config, url)
     chats = [
         endpoint
         for index, dependency in enumerate(config["dependencies"])
@@ -132,6 +129,17 @@ def chat_endpoint(config: Mapping[str, Any], info: Mapping[str, Any], url: str) 
         return chats[0]
     which = "more than one endpoint that may be a chat" if chats else "no chat that can be used"
     raise SpaceInterfaceError(f"{url} offers {which}. Found: {_described(info)}")
+
+
+def require_protocol(config: Mapping[str, Any], url: str) -> None:
+    """Reject apps of a Gradio before 4.2.
+
+    :raises SpaceInterfaceError: naming the protocol.
+    """
+    if config.get("protocol") not in PROTOCOLS:
+        raise SpaceInterfaceError(
+            f"{url} speaks the protocol {config.get('protocol')!r}, of a Gradio before 4.2"
+        )
 
 
 def _as_chat(

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import AsyncIterator, Callable, Generator
 from html import escape
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -23,9 +23,11 @@ class FragmentStream(AsyncIterator[str]):
     stream runs in the event loop it is iterated in, of asyncio or trio.
 
     :ivar on_status: called in the event loop with each `StreamStatus`, as it is read; may be set.
+    :ivar on_complete: called there with the reply, once it is complete; may be set.
 
-    Leaving the loop over it, `aclose()`, the end of an `async with` block, cancellation, an error
-    and, at the latest, garbage collection stop the Space's work on the reply.
+    `close()`, `aclose()`, the end of an `async with` block, cancellation, an error, leaving the
+    loop over it and, at the latest, garbage collection stop the Space's work on the reply. Leaving
+    a loop does so at once only where Python frees objects at once, as CPython does.
     """
 
     def __init__(
@@ -34,16 +36,14 @@ class FragmentStream(AsyncIterator[str]):
         *,
         timeout: float | None,
         stream_timeout: float | None,
-        on_status: Callable[[StreamStatus], object] | None,
+        on_status: Callable[[StreamStatus], object] | None = None,
+        on_complete: Callable[[str], object] | None = None,
     ) -> None:
         self._worker = worker
-        self._timeout = timeout
-        self._stream_timeout = float("inf") if stream_timeout is None else stream_timeout
+        self._deadline = _Deadline(timeout, stream_timeout)
         self.on_status = on_status
-        self._on_complete: Callable[[str], object] | None = None  # a Chat's, which remembers
-        self._deadline = float("inf")
-        self._ended = False
-        self._whole = False
+        self.on_complete = on_complete
+        self._state: Literal["open", "complete", "closed"] = "open"
         self._guard = anyio.ResourceGuard("iterating over")
 
     def __await__(self) -> Generator[Any, Any, FragmentStream]:
@@ -56,36 +56,37 @@ class FragmentStream(AsyncIterator[str]):
         return _Loop(self)
 
     async def __anext__(self) -> str:
-        """The next fragment.
+        """Return the next fragment.
 
-        :raises QwenGradioError: if the reply cannot be had, or not to its end.
+        :raises StopAsyncIteration: if the reply is complete.
+        :raises QwenGradioError: if the reply fails, or the stream was closed before its end.
         """
         with self._guard:
             return await self._next_fragment()
 
     async def _next_fragment(self) -> str:
-        while not self._ended:
+        while self._state != "complete":
+            self._raise_if_closed()
             try:
                 update = await self._next_update()
-                self._refuse_if_left()  # by another task or thread, while this one waited
+                self._raise_if_closed()  # by another task or thread, while this one waited
                 if isinstance(update, str):
                     return update
                 if isinstance(update, StreamStatus):
                     if self.on_status is not None:
                         self.on_status(update)
-                    continue
-                self._ended = True
-                self._whole = update.error is None
-                if update.error is not None:
+                elif update.error is not None:
                     raise update.error
-                if self._on_complete is not None:
-                    self._on_complete(self.partial)
+                else:
+                    self._state = "complete"
+                    if self.on_complete is not None:
+                        self.on_complete(self.partial)
             except QwenGradioError as error:
-                self._close()
-                self._described(error)
+                self.close()
+                self._describe(error)
                 raise
             except BaseException:
-                self._close()
+                self.close()
                 raise
         raise StopAsyncIteration
 
@@ -96,26 +97,32 @@ class FragmentStream(AsyncIterator[str]):
 
     @property
     def partial(self) -> str:
-        """The reply, as far as it has arrived; it may be ahead of the fragments that were read."""
+        """The reply so far; it may be ahead of the fragments that were read."""
         return self._worker.text
 
     async def text(self) -> str:
-        """Wait for the whole reply, and return it.
+        """Wait for the complete reply, and return it.
 
         It is the Space's final text, also if fragments of it were read before, or taken back.
 
-        :raises QwenGradioError: if the reply cannot be had, or not to its end.
+        :raises QwenGradioError: if the reply fails, or the stream was closed before its end.
         """
         async for _ in self:
             pass
         return self.partial
 
-    async def aclose(self) -> None:
-        """Stop the reply, if it is not complete. Does not wait until the Space has stopped.
+    def close(self) -> None:
+        """Stop the reply, if it is not complete. Never waits; any thread may call it.
 
-        Who waits for a fragment meanwhile gets a `StreamInterruptedError`.
+        A task that waits for a fragment gets a `StreamInterruptedError`.
         """
-        self._close()
+        if self._state == "open":
+            self._state = "closed"
+            self._worker.stop()
+
+    async def aclose(self) -> None:
+        """Stop the reply, if it is not complete. Does not wait until the Space has stopped."""
+        self.close()
         await checkpoint()
 
     async def __aenter__(self) -> FragmentStream:
@@ -127,14 +134,14 @@ class FragmentStream(AsyncIterator[str]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._close()
+        self.close()
 
     def __del__(self) -> None:
-        if self._worker.started and not self._ended:
-            self._close()
+        if self._worker.is_started and self._state == "open":
+            self.close()
             warnings.warn(
-                f"A reply from {self.space} was abandoned, and is stopped. Read it to "
-                "its end, or use `async with` or `aclose()`",
+                f"A reply from {self.space} was not read to its end, and is stopped. Read all of "
+                "it, or use `async with` or `aclose()`",
                 ResourceWarning,
                 source=self,
                 stacklevel=2,
@@ -144,56 +151,70 @@ class FragmentStream(AsyncIterator[str]):
         raise TypeError("A stream cannot be copied or pickled")
 
     def __repr__(self) -> str:
-        state = "complete" if self._whole else "closed" if self._ended else "open"
         arrived = f"{len(self.partial)} characters"
-        return f"<FragmentStream from {self.space}: {state}, {arrived}>"
+        return f"<FragmentStream from {self.space}: {self._state}, {arrived}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows of a stream that is a cell's last line."""
-        how = "" if self._ended else "<br><code>await qwen_gradio.notebook.show(stream)</code>"
-        return f"<code>{escape(repr(self))}</code>{how}"
+        hint = "<br><code>await qwen_gradio.notebook.show(stream)</code>"
+        return f"<code>{escape(repr(self))}</code>{hint if self._state == 'open' else ''}"
 
     def _start(self) -> None:
-        if not self._worker.started and not self._ended:
+        if not self._worker.is_started and self._state == "open":
             self._worker.start()
-            if self._timeout is not None:
-                self._deadline = anyio.current_time() + self._timeout
+            self._deadline.start()
 
     async def _next_update(self) -> Update:
         self._start()
-        in_time = self._timeout is None or anyio.current_time() < self._deadline
-        if in_time and (update := self._worker.updates.get_nowait()) is not None:
-            await checkpoint()  # however fast updates come, other tasks get their turn
-            return update
-        if in_time:
-            silence_ends = anyio.current_time() + self._stream_timeout
-            with anyio.CancelScope(deadline=min(self._deadline, silence_ends)):
+        if not self._deadline.is_over():
+            if (update := self._worker.updates.get_nowait()) is not None:
+                await checkpoint()  # however fast updates come, other tasks get their turn
+                return update
+            with anyio.CancelScope(deadline=self._deadline.of_next_update()):
                 return await self._worker.updates.get()
-        raise self._timed_out()
+        raise self._deadline.error(self.space)
 
-    def _timed_out(self) -> StreamTimeoutError:
-        if anyio.current_time() >= self._deadline:
-            what = f"did not complete its reply within timeout={self._timeout} seconds"
-        else:
-            what = f"sent no update for stream_timeout={self._stream_timeout} seconds"
-        return StreamTimeoutError(f"{self.space} {what}")
-
-    def _refuse_if_left(self) -> None:
-        if self._ended and not self._whole:
+    def _raise_if_closed(self) -> None:
+        if self._state == "closed":
             closed = StreamInterruptedError(
-                "This stream was closed before its end, by an error or by leaving a loop over it. "
-                "Ask again for a new one"
+                "This stream was closed before its end, by an error, a time-out or by leaving a "
+                "loop over it. Ask again for a new one"
             )
-            raise self._described(closed)
+            raise self._describe(closed)
 
-    def _described(self, error: QwenGradioError) -> QwenGradioError:
+    def _describe(self, error: QwenGradioError) -> QwenGradioError:
         error.space, error.partial = self.space, self.partial
         return error
 
-    def _close(self) -> None:
-        if not self._ended:
-            self._ended = True
-            self._worker.stop()
+
+class _Deadline:
+    """When a stream gives up: `timeout` after its start, or `stream_timeout` without an update."""
+
+    def __init__(self, timeout: float | None, stream_timeout: float | None) -> None:
+        self._timeout = timeout
+        self._stream_timeout = float("inf") if stream_timeout is None else stream_timeout
+        self._at = float("inf")
+
+    def start(self) -> None:
+        """Count `timeout` from now on."""
+        if self._timeout is not None:
+            self._at = anyio.current_time() + self._timeout
+
+    def is_over(self) -> bool:
+        """Whether `timeout` has passed."""
+        return self._timeout is not None and anyio.current_time() >= self._at
+
+    def of_next_update(self) -> float:
+        """The time until which to wait for an update that is not there yet."""
+        return min(self._at, anyio.current_time() + self._stream_timeout)
+
+    def error(self, space: str) -> StreamTimeoutError:
+        """The error once that time has passed."""
+        if self.is_over():
+            what = f"did not complete its reply within timeout={self._timeout} seconds"
+        else:
+            what = f"sent no update for stream_timeout={self._stream_timeout} seconds"
+        return StreamTimeoutError(f"{space} {what}")
 
 
 class _Loop(AsyncIterator[str]):
@@ -201,19 +222,15 @@ class _Loop(AsyncIterator[str]):
 
     def __init__(self, stream: FragmentStream) -> None:
         self._stream = stream
-        self._refused = False
+        self._is_second_reader = False
 
     async def __anext__(self) -> str:
         try:
-            fragment = await anext(self._stream, None)
-        except anyio.BusyResourceError:  # another loop reads already, and may go on
-            self._refused = True
+            return await self._stream.__anext__()
+        except anyio.BusyResourceError:  # the loop that reads already goes on
+            self._is_second_reader = True
             raise
-        if fragment is None:
-            self._stream._refuse_if_left()  # what was left, before the loop or amid it, is no end
-            raise StopAsyncIteration
-        return fragment
 
     def __del__(self) -> None:
-        if not self._refused:
-            self._stream._close()
+        if not self._is_second_reader:
+            self._stream.close()

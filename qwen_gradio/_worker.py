@@ -1,4 +1,4 @@
-"""The thread in which a question is asked: again, if need be, until nobody wants the reply."""
+"""The thread that asks a Space: again, if need be, until the reply is complete or not wanted."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from .errors import AuthenticationError, QwenGradioError, SpaceInterfaceError
 
 if TYPE_CHECKING:
     from ._gradio.connection import Connection
-    from ._gradio.session import Session, Space
+    from ._gradio.reply import ReplyClient
+    from ._gradio.space import Description
 
-LONGEST_WAIT = 60.0
-"""Seconds between two attempts at the most; a Space that asks for more is not asked again."""
+MAX_RETRY_WAIT = 60.0
+"""Seconds between two attempts. A Space that asks for a longer wait is not asked again."""
 
 
 def generate_session_hash() -> str:
-    """12 hex digits that set one request apart from every other on the Space; new at each call."""
+    """Return 12 hex digits that set one reply apart from every other on the Space."""
     return secrets.token_hex(6)
 
 
 class Worker:
-    """A question, the thread that asks it, and the `updates` that come of it: `End` is the last.
+    """A question, the thread that asks it, and the `updates` that it reports: `End` is the last.
 
     :param timeout: seconds that the Space may take to answer an HTTP request.
-    :param max_retries: how often the question is asked again, if the Space did not take it.
+    :param max_retries: how often to ask again if the Space did not accept the question.
     """
 
     def __init__(self, prompt: Prompt, access: Access, timeout: float, max_retries: int) -> None:
@@ -39,30 +40,31 @@ class Worker:
         self._timeout = timeout
         self._max_retries = max_retries
         self._connection: Connection | None = None
-        self._session: Session | None = None
-        self._stopped = Event()
+        self._client: ReplyClient | None = None
+        self._is_stopped = Event()
         # A daemon, so that a Space which never answers does not keep the interpreter from exiting.
         self._thread = Thread(target=self._run, name="qwen_gradio", daemon=True)
 
     @property
     def text(self) -> str:
-        """The reply, as far as it has arrived."""
-        return self._session.updates.reply.text if self._session else ""
+        """The reply so far."""
+        return self._client.reply.text if self._client else ""
 
     @property
-    def started(self) -> bool:
+    def is_started(self) -> bool:
+        """Whether the thread was started."""
         return self._thread.ident is not None
 
     def start(self) -> None:
-        """Ask the question, once; a worker that has started or was stopped is left as it is."""
-        if not self.started and not self._stopped.is_set():
+        """Ask the question, once. Does nothing after that, and after `stop`."""
+        if not self.is_started and not self._is_stopped.is_set():
             self._thread.start()
 
     def stop(self) -> None:
-        """Want no more of the reply. Never waits; the thread tells the Space, and ends."""
-        self._stopped.set()
+        """Stop the reply. Returns at once; the thread cancels it on the Space, and exits."""
+        self._is_stopped.set()
         if self._connection is not None:
-            self._connection.break_off()
+            self._connection.abort()
 
     def _run(self) -> None:
         with ExitStack() as cleanup:
@@ -71,8 +73,8 @@ class Worker:
                 end = End()
             except Exception as error:
                 end = End(error)
+            # Closing what was opened comes after this, as it may take a while.
             self.updates.put(end)
-            # Only now are the sessions closed, which may take a while: nobody needs to wait for it.
 
     def _ask_with_retries(self, cleanup: ExitStack) -> None:
         import tenacity
@@ -82,70 +84,73 @@ class Worker:
         def wait(attempt: tenacity.RetryCallState) -> float:
             return _error_of(attempt).retry_after or backoff(attempt)
 
-        def tell(attempt: tenacity.RetryCallState) -> None:
+        def report(attempt: tenacity.RetryCallState) -> None:
             cleanup.close()
             seconds = attempt.next_action.sleep if attempt.next_action else None
-            why = str(_error_of(attempt))
-            self.updates.put(StreamStatus("retrying", eta=seconds, log=why))
+            reason = str(_error_of(attempt))
+            self.updates.put(StreamStatus("retrying", eta=seconds, log=reason))
 
         tenacity.Retrying(
-            retry=tenacity.retry_if_exception(self._may_ask_again),
+            retry=tenacity.retry_if_exception(self._is_worth_retrying),
             stop=tenacity.stop_after_attempt(self._max_retries + 1),
             wait=wait,
-            before_sleep=tell,
-            sleep=tenacity.sleep_using_event(self._stopped),
+            before_sleep=report,
+            sleep=tenacity.sleep_using_event(self._is_stopped),
             reraise=True,
         )(self._ask, cleanup)
 
-    def _may_ask_again(self, error: BaseException) -> bool:
-        # After a fragment, the text would come twice.
+    def _is_worth_retrying(self, error: BaseException) -> bool:
         return (
             isinstance(error, QwenGradioError)
             and error.transient
-            and (error.retry_after or 0) <= LONGEST_WAIT
-            and not self.text
-            and not self._stopped.is_set()
+            and (error.retry_after or 0) <= MAX_RETRY_WAIT
+            and self._is_unanswered()
         )
 
+    def _is_unanswered(self) -> bool:
+        """Whether the question can be asked again: after a fragment, the text would come twice."""
+        return not self.text and not self._is_stopped.is_set()
+
     def _ask(self, cleanup: ExitStack) -> None:
-        # gradio_client and httpx load here: off the event loop, and only to ask something.
-        from ._gradio.session import space_at
-
-        space = space_at(self.access)
-        session = self._open(space, cleanup)
-        try:
-            session.ask(self._prompt)
-        except QwenGradioError as error:
-            if session.has_read or error.transient or self.text or self._stopped.is_set():
-                raise
-            # The Space may not be what it was when it was read.
-            space.description = None
-            try:
-                fresh = self._open(space, cleanup)
-            except SpaceInterfaceError:
-                raise  # it is no chat any more
-            except QwenGradioError:
-                raise error from error.__cause__
-            if fresh.asks_like(session) and not isinstance(error, AuthenticationError):
-                raise
-            fresh.ask(self._prompt)
-
-    def _open(self, space: Space, cleanup: ExitStack) -> Session:
+        # gradio_client and httpx are imported here: off the event loop, and only to ask.
         from ._gradio.connection import Connection
-        from ._gradio.session import Session
+        from ._gradio.space import space_at
 
         self._connection = connection = Connection(self.access, self._timeout)
         cleanup.callback(connection.close)
-        if self._stopped.is_set():
-            connection.break_off()
-        self._session = session = Session(
-            space, connection, generate_session_hash(), self.updates.put
+        if self._is_stopped.is_set():
+            connection.abort()
+        space = space_at(self.access)
+        is_known = space.known is not None
+        description = space.describe(connection)
+        try:
+            self._ask_as(description, cleanup)
+        except QwenGradioError as error:
+            if not is_known or error.transient or not self._is_unanswered():
+                raise
+            # The Space may have changed since it was read.
+            try:
+                fresh = space.read(connection)
+            except SpaceInterfaceError:
+                raise  # it offers no chat any more
+            except QwenGradioError:
+                raise error from error.__cause__
+            if fresh.is_asked_like(description) and not isinstance(error, AuthenticationError):
+                raise
+            self._ask_as(fresh, cleanup)
+
+    def _ask_as(self, description: Description, cleanup: ExitStack) -> None:
+        from ._gradio.reply import ReplyClient
+
+        assert self._connection is not None  # opened before the Space was described
+        self._client = client = ReplyClient(
+            description, self._connection, generate_session_hash(), self.updates.put
         )
-        cleanup.callback(session.close)
-        return session
+        cleanup.callback(client.close)
+        client.ask(self._prompt)
 
 
 def _error_of(attempt: Any) -> QwenGradioError:
     error = attempt.outcome.exception()
-    assert isinstance(error, QwenGradioError)  # no other is tried again
+    assert isinstance(error, QwenGradioError)  # no other is retried
     return error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ._stream import FragmentStream
-from .provider import Provider, Qwen_Qwen_2_5_Max, refuse_unknown
+from .provider import Provider, Qwen_Qwen_2_5_Max, require_known
 
 
 class Chat:
@@ -28,7 +28,7 @@ class Chat:
         provider: type[Provider] = Qwen_Qwen_2_5_Max,
         **options: Any,
     ) -> None:
-        refuse_unknown(provider, options)
+        require_known(provider, options)
         self.system = system
         self._turns: list[dict[str, str]] = []
         self._provider = provider
@@ -58,7 +58,7 @@ class Chat:
         stream = self._provider.create_async_generator(
             self._model, self._after_system([*turns, asked]), **self._options
         )
-        stream._on_complete = remember
+        stream.on_complete = remember
         return stream
 
     def reset(self) -> None:

@@ -190,10 +190,11 @@ def inspect(
 ) -> None:
     """Show what a Space offers, and how it would be asked."""
     with _reported_errors():
-        from ._gradio.session import describe
+        from ._gradio.space import describe
 
         found = describe(Access.to(space, api_key, proxy))
-        typer.echo(f"{found.url} runs Gradio {found.config.get('version')}\n\nIt would be asked by")
+        typer.echo(f"{found.client.src} runs Gradio {found.client.config.get('version')}")
+        typer.echo("\nIt would be asked by")
         typer.echo(f"  {found.chat}\n\nwith inputs=... for any of")
         for parameter in found.chat.parameters:
             typer.echo(f"  {parameter.name} ({parameter.label}, a {parameter.component})")

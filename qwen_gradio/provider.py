@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from ._access import Access
-from ._messages import History, prompt_from
+from ._messages import History, Prompt, prompt_from
 from ._stream import FragmentStream
 from ._updates import StreamStatus
 from ._worker import Worker
@@ -20,18 +20,18 @@ from .errors import InvalidMessagesError, ModelNotFoundError
 logger = logging.getLogger(__package__)
 
 JOIN = "/gradio_api/queue/join?"
-"""Where Gradio takes requests, for registries that show it; gradio_client finds out by itself."""
+"""Where Gradio accepts requests, for registries that show it. gradio_client reads it itself."""
 
 REQUEST_TIMEOUT = 120.0
-LONGEST_TIMEOUT = 86400.0
-"""Seconds for which sockets can surely wait; some systems know none of more than 24 days."""
+MAX_TIMEOUT = 86400.0
+"""Seconds that a socket can wait on every system; some accept no more than 24 days."""
 SAMPLING = ("temperature", "max_tokens", "top_p")
 NOT_TEXT = ("media", "images", "image", "audio", "tools", "functions")
-"""What registries pass along, and would make another reply: refused, unless it is empty."""
+"""What registries pass along, and would change the reply: rejected, unless it is empty."""
 
 
 class _Params:
-    """`params`, a class attribute in which registries look for a provider's signature in words."""
+    """`params`, the class attribute in which registries look for a provider's signature."""
 
     def __get__(self, instance: object, cls: type[Provider]) -> str:
         parameters = ", ".join(map(str, cls.get_parameters().values()))
@@ -49,7 +49,7 @@ class Provider:
     models: ClassVar[list[str]] = []
     default_system: ClassVar[str] = "You are a helpful assistant."
     model_inputs: ClassVar[dict[str, dict[str, Any]]] = {}
-    """What the Space is given to choose a model, for those that serve several."""
+    """Values of the inputs that choose a model, on Spaces that serve several."""
 
     working: ClassVar[bool] = True
     supports_stream: ClassVar[bool] = True
@@ -85,18 +85,18 @@ class Provider:
         The stream can be iterated at once, or awaited first.
 
         :param model: one of `models`; `default_model` if it is None or empty.
-        :param messages: the chat so far, as OpenAI has it.
+        :param messages: the chat so far, in OpenAI's format.
         :param proxy: URL of the proxy for every request; else those in the environment are used.
         :param space: the Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`; else `url`.
         :param api_key: Hugging Face token, sent to the Space alone. None is sent unless given here.
         :param auth: user and password, for a Gradio app that asks for a login.
-        :param timeout: seconds for the whole reply.
+        :param timeout: seconds for the complete reply.
         :param stream_timeout: seconds that may pass without any update, the first one included. If
-            it is None, a connection that is silent for 120 seconds still counts as broken: Gradio
+            it is None, a connection that is silent for 120 seconds still counts as lost: Gradio
             sends a heartbeat every 15.
-        :param max_retries: how often to ask again if the Space could not take the request;
-            `math.inf` is without end.
-        :param history: "flat" sends the whole chat as one query, which is what Spaces are used to;
+        :param max_retries: how often to ask again if the Space could not accept the request;
+            `math.inf` sets no limit.
+        :param history: "flat" sends the whole chat as one query, which is what Spaces expect;
             "native" hands earlier turns to the Space's own history input.
         :param on_status: called in the event loop with each `StreamStatus`, as it is read.
         :param inputs: values for other inputs of the Space, by their names or labels.
@@ -104,42 +104,52 @@ class Provider:
             to a Space that has such inputs; everything else is only logged.
         :raises InvalidMessagesError: at once, if the messages or `inputs` cannot be sent.
         :raises ModelNotFoundError: at once, if there is no such model.
-        :raises SpaceUnavailableError: at once, if `space` is no address of one.
-        :raises AuthenticationError: at once, if no token is like `api_key`.
+        :raises SpaceUnavailableError: at once, if `space` is not the address of a Space.
+        :raises AuthenticationError: at once, if `api_key` cannot be a token.
         :raises ValueError: at once, if a time-out is negative or not a number.
         :raises TypeError: at once, if `max_retries` is None.
         """
-        for which, seconds in (("timeout", timeout), ("stream_timeout", stream_timeout)):
-            if seconds is not None and not seconds >= 0:  # nan is not, either
-                raise ValueError(f"{which} cannot be {seconds} seconds; None sets no limit")
-        if max_retries is None:
-            raise TypeError("max_retries cannot be None: 0 asks once, math.inf without end")
-        name = cls.get_model(model)
-        if refused := [key for key in NOT_TEXT if kwargs.get(key)]:
-            raise InvalidMessagesError(f"Only text can be sent, not {', '.join(refused)}")
-        sampling = {key: kwargs[key] for key in SAMPLING if kwargs.get(key) is not None}
-        _require_json({**sampling, **(inputs or {})})
-        prompt = replace(
-            prompt_from(messages, history),
-            default_system=cls.default_system,
-            inputs=inputs or {},
-            options={**sampling, **cls.model_inputs.get(name, {})},
-        )
-        if unused := sorted(kwargs.keys() - sampling.keys()):
-            logger.debug("%s has no use for %s", cls.__name__, ", ".join(unused))
+        _require_limits(timeout, stream_timeout, max_retries)
+        prompt = cls._prompt(model, messages, history, inputs or {}, kwargs)
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
         access = Access.to(address, api_key, proxy, auth)
         request_timeout = REQUEST_TIMEOUT if stream_timeout is None else stream_timeout
-        worker = Worker(prompt, access, min(request_timeout, LONGEST_TIMEOUT), max_retries)
         return FragmentStream(
-            worker, timeout=timeout, stream_timeout=stream_timeout, on_status=on_status
+            Worker(prompt, access, min(request_timeout, MAX_TIMEOUT), max_retries),
+            timeout=timeout,
+            stream_timeout=stream_timeout,
+            on_status=on_status,
+        )
+
+    @classmethod
+    def _prompt(
+        cls,
+        model: str | None,
+        messages: Iterable[Mapping[str, Any]],
+        history: History,
+        inputs: Mapping[str, Any],
+        kwargs: Mapping[str, Any],
+    ) -> Prompt:
+        """Check what is asked, with what registries pass along."""
+        name = cls.get_model(model)
+        if not_text := [key for key in NOT_TEXT if kwargs.get(key)]:
+            raise InvalidMessagesError(f"Only text can be sent, not {', '.join(not_text)}")
+        sampling = {key: kwargs[key] for key in SAMPLING if kwargs.get(key) is not None}
+        _require_json({**sampling, **inputs})
+        if unused := sorted(kwargs.keys() - sampling.keys()):
+            logger.debug("%s has no use for %s", cls.__name__, ", ".join(unused))
+        return replace(
+            prompt_from(messages, history),
+            default_system=cls.default_system,
+            inputs=inputs,
+            options={**sampling, **cls.model_inputs.get(name, {})},
         )
 
     @classmethod
     def get_model(cls, model: str | None = None, **kwargs: Any) -> str:
-        """The full name of `model`, which may be an alias; None, "" and "auto" are the default.
+        """Return the full name of `model` or of its alias; None, "" and "auto" are the default.
 
-        :raises ModelNotFoundError: if there is none; names those there are.
+        :raises ModelNotFoundError: if there is none; lists those there are.
         """
         if not model or model == "auto":
             return cls.default_model
@@ -152,12 +162,12 @@ class Provider:
 
     @classmethod
     def get_models(cls, **kwargs: Any) -> list[str]:
-        """The models' names, as users write them."""
+        """Return the models' names, as users write them."""
         return cls.models
 
     @classmethod
     def get_parameters(cls, as_json: bool = False) -> dict[str, Any]:
-        """What `create_async_generator` takes: by name, an `inspect.Parameter` or a default."""
+        """Return the parameters of `create_async_generator` by name, or their defaults."""
         signature = inspect.signature(cls.create_async_generator)
         parameters = {
             name: parameter
@@ -173,13 +183,21 @@ class Provider:
 
     @classmethod
     def get_parent(cls) -> str:
-        """The provider whose tokens this one takes: itself."""
+        """Return the provider whose tokens this one takes: itself."""
         return cls.__name__
 
     @classmethod
     def get_dict(cls) -> dict[str, str]:
-        """The provider's name, URL and label."""
+        """Return the provider's name, URL and label."""
         return {"name": cls.__name__, "url": cls.url, "label": cls.label}
+
+
+def _require_limits(timeout: float | None, stream_timeout: float | None, max_retries: int) -> None:
+    for name, seconds in (("timeout", timeout), ("stream_timeout", stream_timeout)):
+        if seconds is not None and not seconds >= 0:  # nan is not, either
+            raise ValueError(f"{name} cannot be {seconds} seconds; None sets no limit")
+    if max_retries is None:
+        raise TypeError("max_retries cannot be None: 0 asks once, math.inf sets no limit")
 
 
 def _require_json(inputs: Mapping[str, Any]) -> None:
@@ -232,15 +250,15 @@ class Qwen_Qwen_2_72B(Provider):
     models: ClassVar = list(model_aliases)
 
 
-def refuse_unknown(provider: type[Provider], options: Iterable[str]) -> None:
-    """Refuse options that a provider would only log: registries pass such along, users mistype.
+def require_known(provider: type[Provider], options: Iterable[str]) -> None:
+    """Reject options that a provider would only log: registries pass such along, users mistype.
 
     :raises TypeError: naming them.
     """
     if unknown := set(options).difference(provider.get_parameters(), SAMPLING):
-        raise TypeError(f"There is no option {', '.join(sorted(unknown))}")
+        raise TypeError(f"Unknown option: {', '.join(sorted(unknown))}")
 
 
 def providers() -> dict[str, type[Provider]]:
-    """The providers that there are, by name."""
+    """Return all providers, by name."""
     return {cls.__name__: cls for cls in (Qwen_Qwen_2_5_Max, Qwen_Qwen_2_5, Qwen_Qwen_2_72B)}

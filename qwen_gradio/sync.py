@@ -15,7 +15,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from ._messages import as_question
 from ._stream import FragmentStream
-from .provider import Provider, Qwen_Qwen_2_5_Max, refuse_unknown
+from .provider import Provider, Qwen_Qwen_2_5_Max, require_known
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,17 +32,15 @@ def ask(
     provider: type[Provider] = Qwen_Qwen_2_5_Max,
     **options: Any,
 ) -> str:
-    """Ask the model, wait for its whole reply, and return that.
+    """Ask the model, wait for its complete reply, and return it.
 
     :param question: a text, or the chat so far as messages.
     :param system: the system prompt.
     :param options: those of `Provider.create_async_generator`: space, api_key, timeout and so on.
         `on_status` is called in another thread.
-    :raises QwenGradioError: if the reply cannot be had, or not to its end.
+    :raises QwenGradioError: if the reply fails.
     """
-    refuse_unknown(provider, options)
-    messages = as_question(question, system)
-    return read(provider.create_async_generator(model, messages, **options))
+    return read(_asked(question, model, system, provider, options))
 
 
 def stream(
@@ -57,15 +55,24 @@ def stream(
 
     :raises InvalidMessagesError, ModelNotFoundError: at once.
     """
-    refuse_unknown(provider, options)
-    messages = as_question(question, system)
-    return Fragments(provider.create_async_generator(model, messages, **options))
+    return Fragments(_asked(question, model, system, provider, options))
+
+
+def _asked(
+    question: str | Iterable[Mapping[str, Any]],
+    model: str | None,
+    system: str | None,
+    provider: type[Provider],
+    options: Mapping[str, Any],
+) -> FragmentStream:
+    require_known(provider, options)
+    return provider.create_async_generator(model, as_question(question, system), **options)
 
 
 class Fragments(Iterator[str]):
     """A reply as it is written: an iterator over the fragments of a stream.
 
-    The question is asked when the first fragment is wanted. `close()`, the end of a `with` block
+    The question is asked when the first fragment is requested. `close()`, the end of a `with` block
     and, at the latest, garbage collection stop the Space's work on the reply.
 
     :ivar stream: the stream itself. It runs in an event loop in a thread of its own, which ends
@@ -77,24 +84,23 @@ class Fragments(Iterator[str]):
         self._steps = _steps(stream)
 
     def __next__(self) -> str:
-        """The next fragment.
+        """Return the next fragment.
 
-        :raises QwenGradioError: if the reply cannot be had, or not to its end, which it is not
-            after `close()`.
+        :raises QwenGradioError: if the reply fails, or was closed before its end.
         """
         fragment = next(self._steps, None)
         if fragment is None:
-            self.stream._refuse_if_left()
+            self.stream._raise_if_closed()
             raise StopIteration
         return fragment
 
     def close(self) -> None:
         """Stop the reply, if it is not complete. Does not wait until the Space has stopped.
 
-        Any thread may call it. One that waits for a fragment gets a `StreamInterruptedError`.
+        Any thread may call it. A thread that waits for a fragment gets a `StreamInterruptedError`.
         """
-        self.stream._close()
-        with suppress(ValueError):  # another thread is in there, and comes out by itself
+        self.stream.close()
+        with suppress(ValueError):  # another thread is in there, and leaves by itself
             self._steps.close()
 
     def __enter__(self) -> Fragments:
@@ -113,15 +119,15 @@ class Fragments(Iterator[str]):
 
 
 def read(stream: FragmentStream) -> str:
-    """The whole reply: the Space's final text.
+    """Return the complete reply: the Space's final text.
 
-    :raises QwenGradioError: if the reply cannot be had, or not to its end.
+    :raises QwenGradioError: if the reply fails.
     """
     return without_await(stream.text)()
 
 
 def without_await(function: Callable[P, Awaitable[T]]) -> Callable[P, T]:
-    """An async function for callers that cannot await: it runs in a loop in a thread of its own."""
+    """Make an async function callable without `await`, in an event loop in a thread of its own."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -138,7 +144,7 @@ def _steps(stream: FragmentStream) -> Generator[str, None, None]:
     with ExitStack() as opened:
         portal = opened.enter_context(start_blocking_portal(name=LOOP))
         _portals.add(portal)
-        opened.callback(stream._close)
+        opened.callback(stream.close)
         # An iterator that is still held when the interpreter exits would wait for a dead thread.
         atexit.register(opened.close)
         opened.callback(atexit.unregister, opened.close)
@@ -146,16 +152,16 @@ def _steps(stream: FragmentStream) -> Generator[str, None, None]:
             yield fragment
 
 
-def _leave_to_the_parent() -> None:
-    """In a forked child there are no loops' threads, and waiting for one would never end."""
+def _disown() -> None:
+    """Make streams raise in a forked child, which lacks the threads that their loops run in."""
     for portal in _portals:
-        portal.call = _refuse_forked  # type: ignore[assignment]
+        portal.call = _raise_in_child  # type: ignore[assignment]
 
 
-def _refuse_forked(*args: object) -> NoReturn:
-    raise RuntimeError("This stream belongs to the parent process. Ask anew in this one")
+def _raise_in_child(*args: object) -> NoReturn:
+    raise RuntimeError("This stream belongs to the parent process. Ask again in this one")
 
 
 _portals: WeakSet[BlockingPortal] = WeakSet()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_to_the_parent)
+    os.register_at_fork(after_in_child=_disown)

@@ -318,7 +318,7 @@ async def test_a_space_that_lost_the_session_is_told_in_its_own_words(
     # The question never gets to the Space, which is then asked for events of a session it has not.
     behave = misbehaving(JOIN, answer("200 OK", '{"event_id": "e"}'))
     with Front(behave, scripted.url) as front:
-        with pytest.raises(StreamInterruptedError, match="broke off: it said '404"):
+        with pytest.raises(StreamInterruptedError, match="ended the reply early: it said '404"):
             await ask(front.url, script(say=["x"])).text()
 
 
@@ -460,7 +460,7 @@ async def test_a_session_that_hangs_while_it_reads_the_space_holds_up_no_other(
 async def test_a_space_is_read_again_after_a_while(
     scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qwen_gradio._gradio.session.READ_AGAIN_AFTER", 0)
+    monkeypatch.setattr("qwen_gradio._gradio.space.DESCRIPTION_TTL", 0)
     with Front(lambda request: Forward(), scripted.url) as front:
         for _ in range(2):
             assert await ask(front.url, script(say=["x"])).text() == "x"
@@ -792,7 +792,7 @@ def test_certificates_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     for name in ("none.pem", "nonsense.pem"):
         environment = {"SSL_CERT_FILE": str(tmp_path / name)}
         done = program(NOBODY, ASK_AND_FAIL, environment=environment)
-        assert done.stdout.startswith("SpaceUnavailableError Nothing can be verified")
+        assert done.stdout.startswith("SpaceUnavailableError The certificates in SSL_CERT")
 
 
 READ_AND_LEAVE = """

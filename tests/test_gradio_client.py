@@ -1,32 +1,72 @@
-"""The insides of gradio_client that sessions.py relies on. What changes there fails here first."""
+"""What `_gradio` relies on in gradio_client. What changes there fails here first."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from threading import Lock
 from typing import Any
+from unittest import mock
 
 import gradio_client.client
 import pytest
 from gradio_client import Client, utils
-from gradio_client.client import Endpoint
-from gradio_client.exceptions import AppError
+from gradio_client.client import Endpoint, Job
 
-from qwen_gradio import GenerationError, SpaceInterfaceError, StreamInterruptedError
+from qwen_gradio import GenerationError, SpaceInterfaceError
 from qwen_gradio._access import Access
+from qwen_gradio._gradio import seam
 from qwen_gradio._gradio.connection import Connection
 from qwen_gradio._gradio.events import MAX_BYTES
-from qwen_gradio._gradio.session import Session, Space, _Endpoint, _Events, _Updates
+from qwen_gradio._gradio.reply import ReplyClient, _Messages, _Outputs
+from qwen_gradio._gradio.space import Space, SpaceClient
 from qwen_gradio._messages import prompt_from
 from qwen_gradio._updates import Update
 from qwen_gradio._worker import generate_session_hash
 
 from .fronts import Forward, Front
-from .servers import ScriptedSpace, script
+from .servers import PATIENCE, ScriptedSpace, script
+
+RELIED_ON: list[tuple[object, str, list[str] | None]] = [
+    # overridden
+    (Client, "_get_config", ["self"]),
+    (Client, "_telemetry_thread", ["self"]),
+    (Client, "_stream_heartbeat", None),  # a method until 2.7.1, static since
+    (Client, "new_helper", ["self", "fn_index", "headers"]),
+    (Client, "send_data", ["self", "data", "hash_data", "protocol", "request_headers"]),
+    (Client, "stream_messages", ["self", "protocol", "session_hash"]),
+    # replaced on a reply's endpoint
+    (Endpoint, "process_input_files", ["self", "data"]),
+    (Endpoint, "process_predictions", ["self", "predictions"]),
+    # patched in the module
+    (gradio_client.client, "httpx", None),
+    (gradio_client.client, "build_hf_headers", None),
+    # called or read
+    (Client, "__init__", None),
+    (Client, "submit", None),
+    (Job, "cancel", ["self"]),
+    (utils, "check_for_cancel", ["helper", "headers", "cookies", "ssl_verify"]),
+    (utils, "StatusUpdate", None),
+    (utils, "OutputUpdate", None),
+    (utils, "Status", None),
+    (utils, "INVALID_RUNTIME", None),
+]
+"""Every class member and module name of gradio_client's that is used, with its parameters where
+they matter."""
+
+ATTRIBUTES = {
+    *("src", "config", "_info", "headers", "session_hash", "sse_url", "app_version", "endpoints"),
+    *("executor", "helper_executor", "stream_executor"),
+    *("pending_event_ids", "pending_messages_per_event"),
+}
+"""Those that a `Client` has once it has read its Space."""
 
 
 @pytest.fixture
@@ -34,39 +74,45 @@ def space(scripted: ScriptedSpace) -> Space:
     return Space(Access(scripted.url))
 
 
-def session(space: Space, report: Callable[[Update], None] = lambda update: None) -> Session:
-    connection = Connection(space.access, 60.0)
-    return Session(space, connection, generate_session_hash(), report)
+def reply_client(
+    space: Space, report: Callable[[Update], None] = lambda update: None
+) -> ReplyClient:
+    connection = Connection(space._access, 60.0)
+    return ReplyClient(space.describe(connection), connection, generate_session_hash(), report)
 
 
-def test_a_client_takes_what_a_session_gives_it() -> None:
-    taken = inspect.signature(Client.__init__).parameters
-    given = {"src", "token", "auth", "verbose", "download_files", "analytics_enabled"}
-    assert given <= set(taken)
+def close(client: ReplyClient) -> None:
+    client.close()
+    client._connection.close()
 
 
 @pytest.mark.parametrize(
-    ("overridden", "override"),
-    [
-        (getattr(Client, name), getattr(Session, name))
-        for name in (
-            "_login",
-            "_get_config",
-            "_get_api_info",
-            "_telemetry_thread",
-            "new_helper",
-            "send_data",
-        )
-    ]
-    + [
-        (getattr(Endpoint, name), getattr(_Endpoint, name))
-        for name in ("process_input_files", "process_predictions", "_sse_fn_v1plus")
-    ],
-    ids=lambda function: function.__qualname__,
+    ("owner", "name", "parameters"), RELIED_ON, ids=[name for _, name, _ in RELIED_ON]
 )
-def test_overridden_methods_are_called_as_before(overridden: Any, override: Any) -> None:
-    kinds = [p.kind for p in inspect.signature(overridden).parameters.values()]
-    assert [p.kind for p in inspect.signature(override).parameters.values()] == kinds
+def test_gradio_client_has_what_is_relied_on(
+    owner: object, name: str, parameters: list[str] | None
+) -> None:
+    found = getattr(owner, name)
+    if parameters is not None:
+        assert list(inspect.signature(found).parameters) == parameters
+
+
+def test_a_client_takes_what_a_space_gives_it() -> None:
+    taken = set(inspect.signature(Client.__init__).parameters)
+    assert {"src", "token", "auth", "verbose", "download_files", "analytics_enabled"} <= taken
+
+
+def test_a_client_has_the_attributes_that_a_reply_copies(space: Space) -> None:
+    client = reply_client(space)
+    assert set(vars(client)) >= ATTRIBUTES
+    close(client)
+
+
+@pytest.mark.parametrize("name", ["_get_config", "_telemetry_thread", "new_helper", "send_data"])
+def test_overrides_take_the_same_parameters(name: str) -> None:
+    ours = SpaceClient if name in vars(SpaceClient) else ReplyClient
+    kinds = [p.kind for p in inspect.signature(getattr(Client, name)).parameters.values()]
+    assert [p.kind for p in inspect.signature(getattr(ours, name)).parameters.values()] == kinds
 
 
 def test_events_are_turned_into_updates_in_their_order() -> None:
@@ -94,7 +140,7 @@ def test_events_are_turned_into_updates_in_their_order() -> None:
         for event in ({"msg": "estimation", "rank": 2, "queue_size": 3}, output, more, completed):
             yield dict(event)
 
-    pending = {"e": _Events(received())}
+    pending = {"e": _Messages(received())}
     utils.stream_sse_v1plus(helper, pending, Lock(), "e", "sse_v3")
     assert pending == {}
     codes = [u.code for u in helper.updates if isinstance(u, utils.StatusUpdate)]
@@ -119,52 +165,35 @@ def test_a_reply_takes_one_thread_and_no_pool(space: Space) -> None:
         reports.append(update)
 
     before = threading.active_count()
-    asked = session(space, report)
-    asked.ask(prompt_from([script(say=["a", "b"])]))
-    asked.close()
+    client = reply_client(space, report)
+    client.ask(prompt_from([script(say=["a", "b"])]))
+    close(client)
     assert [update for update in reports if isinstance(update, str)] == ["a", "b"]
     assert max(threads) <= before
-    assert not asked.helper_executor._threads
-    assert not asked.stream_executor._threads
-    assert not asked.heartbeat.is_alive()
+    assert not client.heartbeat.is_alive()
 
 
 def test_outputs_count_once_however_often_they_are_repeated() -> None:
-    updates = _Updates(lambda update: None, 0, "a Space")
+    outputs = _Outputs(lambda update: None, 0, "a Space")
     for _ in range(100):
-        updates.put_nowait(utils.OutputUpdate(("x" * (MAX_BYTES // 50),), success=True))
+        outputs.put_nowait(utils.OutputUpdate(("x" * (MAX_BYTES // 50),), success=True))
 
 
 def test_outputs_that_diffs_leave_out_count_too() -> None:
-    updates = _Updates(lambda update: None, 0, "a Space")
+    outputs = _Outputs(lambda update: None, 0, "a Space")
     text = "x" * (MAX_BYTES * 2 // 3)
-    updates.put_nowait(utils.OutputUpdate(("", text), success=True))
+    outputs.put_nowait(utils.OutputUpdate(("", text), success=True))
     with pytest.raises(SpaceInterfaceError, match=f"more than {MAX_BYTES} bytes"):
-        updates.put_nowait(utils.OutputUpdate((text,), success=True))
+        outputs.put_nowait(utils.OutputUpdate((text,), success=True))
 
 
-def test_a_failure_is_raised_from_the_error_of_what_the_stream_returned(
-    space: Space, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: dict[str, Any] = {"error": "the words"}
-    monkeypatch.setattr(_Endpoint, "_sse_fn_v1plus", lambda *args: told)
-    asked = session(space)
-    with pytest.raises(GenerationError, match=r"^the words$") as caught:
-        asked.ask(prompt_from([script(say=["x"])]))
-    assert isinstance(caught.value.__cause__, AppError)
-    told["surprise"] = 1
-    with pytest.raises(StreamInterruptedError, match="surprise"):  # else it need not be left out
-        asked.ask(prompt_from([script(say=["x"])]))
-    asked.close()
-
-
-def test_a_space_is_asked_about_itself_once(scripted: ScriptedSpace) -> None:
+def test_a_space_is_read_once(scripted: ScriptedSpace) -> None:
     with Front(lambda request: Forward(), scripted.url) as front:
         space = Space(Access(front.url))
         for _ in range(2):
-            asked = session(space)
-            asked.ask(prompt_from([script(say=["x"])]))
-            asked.close()
+            client = reply_client(space)
+            client.ask(prompt_from([script(say=["x"])]))
+            close(client)
     joined = ["/gradio_api/queue/join", "/gradio_api/queue/data"]
     paths = [request.path for request in front.requests]
     assert paths == ["/config", "/gradio_api/info", *joined, *joined]
@@ -176,29 +205,126 @@ def test_a_reply_takes_one_connection(space: Space, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(
         socket, "create_connection", lambda *a, **k: made.append(a) or connect(*a, **k)
     )
-    asked = session(space)
-    asked.ask(prompt_from([script(say=["x"])]))
-    asked.close()
+    client = reply_client(space)
+    client.ask(prompt_from([script(say=["x"])]))
+    close(client)
     assert len(made) == 1
 
 
+def test_replies_share_nothing_that_a_space_could_mix_up(space: Space) -> None:
+    first, second = reply_client(space), reply_client(space)
+    for name in ("pending_messages_per_event", "pending_event_ids", "headers", "endpoints"):
+        assert getattr(first, name) is not getattr(second, name)
+    close(first)
+    close(second)
+
+
 def test_the_token_on_disk_is_not_sent_and_the_given_one_is(
-    space: Space, monkeypatch: pytest.MonkeyPatch
+    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    for access, sent in [
-        (space.access, {}),
-        (Access(space.access.space, "hf_given"), {"x-hf-authorization": "Bearer hf_given"}),
+    for api_key, sent in [
+        (None, {}),
+        ("hf_given", {"x-hf-authorization": "Bearer hf_given"}),
     ]:
-        asked = session(Space(access))
+        access = Access(scripted.url, api_key)
+        client = reply_client(Space(access))
         user_agent = {"user-agent": f"gradio_client/{utils.__version__}"}
-        assert asked.headers == {**user_agent, **sent}
-        asked.close()
+        assert client.headers == {**user_agent, **sent}
+        close(client)
         assert "hf_given" not in repr(access)
 
 
-def test_other_clients_have_the_headers_they_had(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_clients_have_the_headers_they_had(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close(reply_client(space))  # which patches gradio_client, if nothing did before
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY", True)
     headers = gradio_client.client.build_hf_headers(token="hf_theirs", library_name="theirs")
     assert headers["authorization"] == "Bearer hf_theirs"
     assert headers["user-agent"].startswith("theirs/None; hf_hub/")
+
+
+def test_what_others_patch_on_httpx_holds_in_every_thread(space: Space) -> None:
+    close(reply_client(space))
+    with mock.patch("gradio_client.client.httpx.get") as get:
+        asker = threading.Thread(target=lambda: gradio_client.client.httpx.get("http://a"))
+        asker.start()
+        asker.join()
+        get.assert_called_once_with("http://a")
+    assert gradio_client.client.httpx.get != get
+
+
+def test_a_plain_client_streams_next_to_a_reply(
+    scripted: ScriptedSpace, space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+    begun = threading.Event()
+    mine = reply_client(space, lambda update: begun.set() if update == "a" else None)
+    asking = threading.Thread(target=mine.ask, args=[prompt_from([script(say="abc", every=0.2)])])
+    asking.start()
+    assert begun.wait(PATIENCE)
+    theirs = Client(scripted.url, verbose=False)
+    job = theirs.submit(script(say=["x", "y"])["content"], None, "s", api_name="/model_chat")
+    assert job.result(PATIENCE)[1][-1]["content"][0]["text"] == "xy"
+    assert len(job.outputs()) > 1
+    asking.join()
+    assert mine.reply.text == "abc"
+    assert theirs.session_hash != mine.session_hash
+    assert isinstance(theirs.pending_messages_per_event, dict)
+    theirs.close()
+    close(mine)
+
+
+@pytest.mark.parametrize("module", [gradio_client.client, seam], ids=lambda m: m.__name__)
+def test_a_reload_disturbs_neither_side(module: Any, scripted: ScriptedSpace) -> None:
+    code = """
+import importlib, sys
+from qwen_gradio import ask
+from gradio_client import client
+url, name = sys.argv[1:]
+print(ask("before", space=url))
+for _ in range(3):
+    importlib.reload(importlib.import_module(name))
+    print(ask("after", space=url))
+job = client.Client(url, verbose=False).submit("theirs", None, "s", api_name="/model_chat")
+print(job.result()[1][-1]["content"][0]["text"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, scripted.url, module.__name__],
+        env=os.environ | {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=4 * PATIENCE,
+    )
+    assert (done.stdout, done.stderr) == ("before\nafter\nafter\nafter\ntheirs\n", "")
+
+
+def test_gradio_client_may_use_httpx2(scripted: ScriptedSpace) -> None:
+    importlib.import_module("httpx2")  # what the registries' libraries bring
+    code = """
+import sys, httpx2, gradio_client.client, gradio_client.utils
+gradio_client.client.httpx = gradio_client.utils.httpx = httpx2
+from qwen_gradio import ask, QwenGradioError
+print(ask("here", space=sys.argv[1]))
+try:
+    ask("nobody", space="http://127.0.0.1:9", max_retries=0)
+except QwenGradioError as error:
+    print(type(error).__name__)
+"""
+    command = [sys.executable, "-c", code, scripted.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=4 * PATIENCE)
+    assert (done.stdout, done.stderr) == ("here\nSpaceUnavailableError\n", "")
+
+
+def test_a_failure_is_raised_whatever_comes_with_its_message(space: Space) -> None:
+    client = reply_client(space)
+
+    def events(*args: Any, **kwargs: Any) -> Iterator[dict[str, Any]]:
+        output = {"error": "the words", "surprise": 1}
+        yield {"msg": "process_completed", "success": False, "output": output}
+
+    with mock.patch.object(client._connection, "events", events):
+        with pytest.raises(GenerationError, match=r"^the words$"):
+            client.ask(prompt_from([script(say=["x"])]))
+    close(client)

@@ -1,1 +1,38 @@
-"""The boundary to gradio_client: the only code that imports it, httpx or huggingface_hub."""
+"""The boundary to gradio_client: the only code that imports it, httpx or huggingface_hub.
+
+gradio_client logs in, reads `/config` and `/info`, joins the queue, applies diffs, reports updates
+and cancels, all with its own code: `SpaceClient` reads a Space, `ReplyClient` calls `submit` and
+`Job.result`. It is written for one client per process, in threads that poll one another. What a
+stream of fragments needs is different in these points, and in no others:
+
+| gradio_client                      | here                             | why                     |
+|------------------------------------|----------------------------------|-------------------------|
+| connects, and builds an SSL        | `seam`: the name `httpx` in its  | one connection, one     |
+| context (40 ms), for each request; | module passes requests of a      | proxy, limits on bytes  |
+| has no limits; posts the config of | reply's thread to the reply's    | and time, aborting from |
+| old apps, and the token, elsewhere | `Connection`, for one Space only | any thread, no leaks    |
+| `build_hf_headers` asks the hub    | `seam`: the user agent, and the  | no request, no token    |
+| about agents, reads a saved token  | token that was given             | that was not asked for  |
+| `stream_messages` fills queues,    | reads the next event when that   | no polling, so no lag   |
+| from a thread, which are polled    | is taken                         |                         |
+| three pools of threads             | executors that run in the        | one thread per reply,   |
+| (`executor`, `stream_executor`,    | calling thread, and do not run   | and cancelling goes     |
+| `helper_executor`)                 | `check_for_cancel`               | through the proxy       |
+| `new_helper` keeps every output,   | keeps none, and hands updates    | memory, and no wait for |
+| and queues updates for asyncio     | on as they arrive                | an event loop           |
+| `process_input_files` and          | leave the data as it is          | a Space's default could |
+| `process_predictions` move files   |                                  | name a file of yours    |
+| a `Client` per session reads the   | `ReplyClient` copies the one     | 20 microseconds, and no |
+| Space and makes all its endpoints  | `SpaceClient`                    | request                 |
+| `send_data` raises what httpx does | the same, with our errors        | was the question taken? |
+| `_get_config` starts a heartbeat   | the same, without one            | one question a session  |
+| `_telemetry_thread`                | does nothing                     | no request              |
+
+Ours alone are the connection, the reader of the event stream (`events`), the lookup of a name on
+the hub (`hub`) and the errors (`faults`). The files build on one another in this order: `seam`,
+`events`, `faults`, `connection`, `hub`, `space`, `reply`. All names of gradio_client's that they
+rely on are listed and checked in `tests/test_gradio_client.py`, where a new version fails first.
+
+Upstream has the same wish, to pass an httpx client in:
+https://github.com/gradio-app/gradio/issues/7890, https://github.com/gradio-app/gradio/pull/7960
+"""

@@ -1,4 +1,4 @@
-"""What httpx and gradio_client raise, and what a Space refuses with, as errors of our own."""
+"""What httpx and gradio_client raise, and a Space's HTTP statuses, as errors of our own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-import httpx
 from gradio_client.exceptions import AppError
 
 from ..errors import (
@@ -20,11 +19,12 @@ from ..errors import (
     StreamInterruptedError,
     StreamTimeoutError,
 )
+from .seam import httpx
 
 
 @contextmanager
 def connecting(space: str) -> Iterator[None]:
-    """Raise whatever goes wrong before a Space has taken the question as an error of ours."""
+    """Raise whatever goes wrong before a Space has accepted the question as an error of ours."""
     try:
         yield
     except QwenGradioError:
@@ -33,7 +33,7 @@ def connecting(space: str) -> Iterator[None]:
         raise StreamTimeoutError(f"{space} did not answer in time") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         unavailable = SpaceUnavailableError(f"{space} cannot be reached: {error}")
-        unavailable.transient = _may_pass(error)
+        unavailable.transient = _is_transient(error)
         raise unavailable from error
     except Exception as error:
         raise SpaceUnavailableError(f"{space} is not a Gradio app: {error!r:.300}") from error
@@ -41,7 +41,7 @@ def connecting(space: str) -> Iterator[None]:
 
 @contextmanager
 def replying(space: str) -> Iterator[None]:
-    """Raise whatever goes wrong once a Space has taken the question as an error of ours."""
+    """Raise whatever goes wrong once a Space has accepted the question as an error of ours."""
     try:
         yield
     except QwenGradioError:
@@ -49,31 +49,32 @@ def replying(space: str) -> Iterator[None]:
     except AppError as error:
         raise GenerationError(str(error)) from error
     except httpx.TimeoutException as error:
-        raise StreamTimeoutError(f"{space} fell silent") from error
+        seconds = error.request.extensions["timeout"]["read"]
+        raise StreamTimeoutError(f"{space} sent nothing for {seconds:g} seconds") from error
     except httpx.HTTPError as error:
-        raise StreamInterruptedError(f"The connection to {space} broke: {error!r}") from error
+        raise StreamInterruptedError(f"The connection to {space} was lost: {error!r}") from error
     except EOFError as error:
-        raise StreamInterruptedError(f"{space} broke off: {error}") from error
+        raise StreamInterruptedError(f"{space} ended the reply early: {error}") from error
     except Exception as error:
-        raise StreamInterruptedError(f"{space} left Gradio's protocol: {error!r:.300}") from error
+        raise StreamInterruptedError(
+            f"{space} sent something that is not Gradio's protocol: {error!r:.300}"
+        ) from error
 
 
-def refusal(space: str, response: httpx.Response) -> QwenGradioError:
-    """The error that an HTTP answer's status code stands for."""
+def error_from_status(space: str, response: httpx.Response) -> QwenGradioError:
+    """Return the error that a response's status code stands for."""
     status, path = f"{response.status_code} {response.reason_phrase}".strip(), response.url.path
     if "location" in response.headers:
         status += f", and points to {response.headers['location']!r:.200},"
     error: QwenGradioError
     if response.status_code == 429:
-        error = RateLimitError(f"{space} has had too many requests")
+        error = RateLimitError(f"{space} has received too many requests")
     elif response.status_code in (401, 403) or (
         path.endswith("/login") and response.is_client_error
     ):
-        error = AuthenticationError(
-            f"{space} refused access ({status}): it wants an api_key or auth"
-        )
+        error = AuthenticationError(f"{space} denied access ({status}): give an api_key or auth")
     elif response.status_code == 503 and path.endswith("/queue/join"):
-        error = QueueFullError(f"{space} has a full queue")
+        error = QueueFullError(f"The queue of {space} is full")
     else:
         error = SpaceUnavailableError(f"{space} answered {status} for {path}")
     error.retry_after = _seconds(response.headers.get("retry-after", ""))
@@ -90,7 +91,7 @@ def _seconds(retry_after: str) -> float | None:
     return None
 
 
-def _may_pass(error: Exception) -> bool:
+def _is_transient(error: Exception) -> bool:
     """Whether a connection was refused, reset or not made in time, not sent to a wrong name."""
     if isinstance(error, (httpx.ConnectTimeout, httpx.RemoteProtocolError)):
         return True

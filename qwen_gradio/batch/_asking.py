@@ -16,7 +16,7 @@ from ..errors import (
     SpaceInterfaceError,
     SpaceUnavailableError,
 )
-from ..provider import Provider, refuse_unknown
+from ..provider import Provider, require_known
 from ._items import Item
 from ._rows import Row
 
@@ -55,7 +55,7 @@ class Asker:
     ) -> None:
         if concurrency < 1:
             raise ValueError(f"concurrency must be 1 or more, not {concurrency}")
-        refuse_unknown(provider, options)
+        require_known(provider, options)
         self._provider = provider
         self.model = provider.get_model(model)
         # An item that is asked again waits here, with all others, and not in a job by itself.

@@ -1,0 +1,153 @@
+"""A Space as gradio_client describes it: read once a minute, and shared by the replies."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.cookiejar import Cookie
+from threading import Lock
+from typing import Any
+
+from gradio_client import Client
+
+from .._access import Access, is_url
+from .._chains import ChatEndpoint, chat_endpoint, require_protocol
+from .connection import Connection
+from .faults import connecting
+from .hub import host_of
+from .seam import requests_over
+
+DESCRIPTION_TTL = 60.0
+"""Seconds a Space's description is cached. The Space may be redeployed as another app."""
+READ_LOCK_TIMEOUT = 1.0
+"""Seconds a reply waits while another one reads the same Space, which may hang."""
+MAX_SPACES = 32
+"""Spaces whose descriptions are cached."""
+
+
+class SpaceClient(Client):  # type: ignore[misc]  # gradio_client is not typed
+    """gradio_client's view of a Space: its addresses, config, info and endpoints.
+
+    Nothing is asked through it. A reply copies it, so that none is built anew for each.
+    """
+
+    def __init__(self, url: str, access: Access) -> None:
+        super().__init__(
+            url,
+            token=access.api_key,
+            auth=access.auth,
+            verbose=False,
+            download_files=False,
+            analytics_enabled=False,
+        )
+
+    def _get_config(self) -> dict[str, Any]:
+        config = super()._get_config()
+        require_protocol(config, self.src)  # gradio_client would ask a third host about old apps
+        # A heartbeat keeps a session's state on the Space between requests, and here a session
+        # lasts for one question.
+        return {**config, "connect_heartbeat": False}
+
+    def _stream_heartbeat(self, *args: Any) -> None:
+        """Send none: before 2.7.2, gradio_client ignores `connect_heartbeat`."""
+
+    def _telemetry_thread(self) -> None:
+        """Send no telemetry, which `analytics_enabled=False` alone does not prevent."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a Space said about itself, and the cookies that it set."""
+
+    client: SpaceClient
+    chat: ChatEndpoint
+    cookies: list[Cookie]
+    read_at: float
+
+    def is_asked_like(self, other: Description) -> bool:
+        """Whether both would be sent a question at the same address and in the same form."""
+        return (self.chat, self.client.src) == (other.chat, other.client.src)
+
+
+class Space:
+    """A Space, and its description once that was read."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._lock = Lock()  # held while the Space is located and read
+        self._description: Description | None = None
+
+    @property
+    def known(self) -> Description | None:
+        """The description, or None if it was not read, or too long ago."""
+        known = self._description
+        is_old = known is not None and time.monotonic() - known.read_at > DESCRIPTION_TTL
+        return None if is_old else known
+
+    def describe(self, connection: Connection) -> Description:
+        """Return what is known of the Space, reading it if need be.
+
+        :raises QwenGradioError: if it cannot be reached, or offers no chat.
+        """
+        with self._one_reader():
+            return self.known or self.read(connection)
+
+    def read(self, connection: Connection) -> Description:
+        """Read the Space's description, whatever was known of it.
+
+        :raises QwenGradioError: if it cannot be reached, or offers no chat.
+        """
+        access = self._access
+        self._description = None
+        with connecting(access.space):
+            url = access.space if is_url(access.space) else host_of(access.space, connection)
+            with requests_over(connection.request, url.rstrip("/") + "/"):
+                client = SpaceClient(url, access)
+            chat = chat_endpoint(client.config, client._info, access.space)
+        self._description = Description(client, chat, connection.cookies, time.monotonic())
+        return self._description
+
+    @contextmanager
+    def _one_reader(self) -> Iterator[None]:
+        """Let one reply read the Space while others wait for it, but not for long."""
+        is_held = self._lock.acquire(timeout=READ_LOCK_TIMEOUT)
+        try:
+            yield
+        finally:
+            if is_held:
+                self._lock.release()
+
+
+def space_at(access: Access) -> Space:
+    """Return the Space for this access, the same object at every call."""
+    with _lock:
+        if access not in _spaces and len(_spaces) == MAX_SPACES:
+            del _spaces[next(iter(_spaces))]
+        return _spaces.setdefault(access, Space(access))
+
+
+def describe(access: Access, timeout: float = 60.0) -> Description:
+    """Read what a Space is, waiting up to `timeout` seconds for each answer.
+
+    :raises QwenGradioError: if it cannot be reached, or offers no chat.
+    """
+    connection = Connection(access, timeout)
+    try:
+        return Space(access).read(connection)
+    finally:
+        connection.close()
+
+
+def _forget_parent() -> None:
+    global _lock  # a thread of the parent process may have held it
+    _lock = Lock()
+    _spaces.clear()
+
+
+_spaces: dict[Access, Space] = {}
+_lock = Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)
