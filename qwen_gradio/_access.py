@@ -14,7 +14,7 @@ OWNER_AND_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 @dataclass(frozen=True)
 class Access:
-    """Which Space is asked, and by what way. Equal ones share what the Space told of itself."""
+    """A Space's address and how to reach it. Equal ones share the Space's description."""
 
     space: str
     api_key: str | None = field(default=None, repr=False)
@@ -29,17 +29,17 @@ class Access:
         proxy: str | None = None,
         auth: tuple[str, str] | None = None,
     ) -> Access:
-        """Access to a Space as users name it, with a token as they have it.
+        """Return the access to a Space as users name it.
 
-        :raises SpaceUnavailableError: if it is no address of a Space.
-        :raises AuthenticationError: if no token is like this.
+        :raises SpaceUnavailableError: if `space` is not the address of a Space.
+        :raises AuthenticationError: if `api_key` cannot be a token.
         """
         user = None if auth is None else (auth[0], auth[1])
         return cls(address_of(space), _token(api_key), proxy, user)
 
 
 def address_of(space: str) -> str:
-    """A Space's URL without a trailing slash, or its `owner/name`, from either or its hub page.
+    """Return a Space's URL without a trailing slash, or its `owner/name`, from either or its page.
 
     :raises SpaceUnavailableError: if it is none of them.
     """
@@ -55,17 +55,17 @@ def address_of(space: str) -> str:
     try:
         url = urlsplit(space)
     except ValueError as error:
-        raise SpaceUnavailableError(f"The Space's URL cannot be read: {error}") from None
-    if url.username is not None:  # which must not get into messages
-        raise SpaceUnavailableError("A Space's URL cannot have a user in it: give auth instead")
+        raise SpaceUnavailableError(f"The Space's URL is not valid: {error}") from None
+    if url.username is not None:  # it must not appear in messages
+        raise SpaceUnavailableError("A Space's URL cannot contain a user: give auth instead")
     return urlunsplit((url.scheme, url.netloc, url.path, "", "")).rstrip("/")
 
 
 def _token(api_key: str | None) -> str | None:
-    """A token that can be sent, as one from a file may end in a newline."""
+    """Return the token as it can be sent: one from a file may end in a newline."""
     token = (api_key or "").strip()
     if not token.isascii() or not token.isprintable():
-        raise AuthenticationError("api_key has characters in it that no token has")
+        raise AuthenticationError("api_key contains characters that cannot be in a token")
     return token or None
 
 

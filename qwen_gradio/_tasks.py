@@ -1,4 +1,4 @@
-"""Tasks, as callers expect them: their errors can be caught, and a notebook can stop them."""
+"""Tasks whose errors can be caught by type, and which a notebook's stop button stops."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import anyio
 from anyio.lowlevel import current_token
 
 if TYPE_CHECKING:
-    from anyio.abc import TaskGroup  # which takes half as long to import as the whole package
+    from anyio.abc import TaskGroup  # anyio.abc takes half as long to import as the whole package
 
 if sys.version_info < (3, 11):
-    from exceptiongroup import BaseExceptionGroup  # which anyio brings
+    from exceptiongroup import BaseExceptionGroup  # installed with anyio
 
 
-WAKE_EVERY = 0.25
-"""Seconds after which a notebook's stop button takes effect, at the most."""
+WAKE_INTERVAL = 0.25
+"""Seconds within which a notebook's stop button takes effect."""
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Lets a notebook's stop button take effect while a task waits, however long.
+    """Let a notebook's stop button take effect while a task waits, however long.
 
     Jupyter's kernel cancels the task of a cell from a signal handler, which does not wake the event
-    loop: the loop takes notice when something else wakes it. Outside of a kernel, does nothing.
+    loop: the loop notices when something else wakes it. Outside a kernel, this does nothing.
     """
     loop: Any = current_token().native_token if "ipykernel" in sys.modules else None
     if not hasattr(loop, "call_later"):  # there is no kernel, or the loop is trio's
@@ -36,7 +36,7 @@ def stoppable() -> Iterator[None]:
 
     def wake() -> None:
         nonlocal waking
-        waking = loop.call_later(WAKE_EVERY, wake)
+        waking = loop.call_later(WAKE_INTERVAL, wake)
 
     wake()
     try:
@@ -47,9 +47,9 @@ def stoppable() -> Iterator[None]:
 
 @asynccontextmanager
 async def task_group() -> AsyncIterator[TaskGroup]:
-    """anyio's, which raises the first error of its tasks by itself instead of a group of all.
+    """anyio's task group, which raises the first error of its tasks instead of a group of all.
 
-    If the group was cancelled meanwhile, as trio tells it, too, the error goes before that.
+    An error takes precedence over a cancellation, which trio reports in the same group.
     """
     error: BaseException | None = None
     try:
@@ -59,6 +59,6 @@ async def task_group() -> AsyncIterator[TaskGroup]:
         error = group.split(anyio.get_cancelled_exc_class())[1] or group
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-    # Not within `except`: the group would become the context of what it has in it, a circle.
+    # Not within `except`: the group would become the context of an error that it contains.
     if error is not None:
         raise error

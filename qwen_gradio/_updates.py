@@ -16,7 +16,7 @@ from ._tasks import stoppable
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a step of the Space's work is: `index` of `length` `unit`s, or a `fraction` of 1."""
+    """The progress of a step of the Space's work: `index` of `length` `unit`s, or a `fraction`."""
 
     index: int | None
     length: int | None
@@ -27,15 +27,15 @@ class Progress:
 
 @dataclass(frozen=True)
 class StreamStatus:
-    """What a Space says of a request besides the reply; what `state` has no use for is None.
+    """A status message about a request. Fields that do not apply to its state are None.
 
     :ivar state: "queued", "processing" (the Space has begun), "progress", "log", or "retrying" (it
-        did not take the request, and will be asked again in `eta` seconds; `log` says why).
+        did not accept the request, and is asked again in `eta` seconds; `log` says why).
     :ivar position: place in the queue while queued; 1 is next.
     :ivar queue_size: how many requests are in that queue.
-    :ivar eta: seconds until the request is expected to be done, as the Space guesses.
+    :ivar eta: seconds until the request is expected to be done, by the Space's estimate.
     :ivar progress: the steps of the Space's work that have begun.
-    :ivar log: what the Space wants the user to read, and `level` ("info", "warning") how urgently.
+    :ivar log: a message of the Space to its user, and `level` ("info", "warning") its urgency.
     """
 
     state: Literal["queued", "processing", "progress", "log", "retrying"]
@@ -47,7 +47,7 @@ class StreamStatus:
     level: str | None = None
 
     def __str__(self) -> str:
-        """The update in a line for people to read."""
+        """The status as a line to show to a user."""
         match self.state:
             case "queued":
                 place = f"In the queue: {self.position} of {self.queue_size}"
@@ -65,7 +65,7 @@ class StreamStatus:
 
 @dataclass(frozen=True)
 class End:
-    """The last thing a worker reports; `error` says why the reply is not whole, if it is not."""
+    """The last thing a worker reports; `error` says why the reply is not complete, if it is not."""
 
     error: Exception | None = None
 
@@ -77,8 +77,8 @@ Update: TypeAlias = "str | StreamStatus | End"
 class UpdateQueue:
     """A queue from one thread to one task, whichever event loop that runs in.
 
-    A waiting task is woken once for all that has come since: at full speed one wake-up serves many
-    updates. Nothing is bounded here, as putting must not wait: gradio_client puts under its lock.
+    A waiting task is woken once for all that has arrived since: at full speed one wake-up serves
+    many updates. Unbounded, because put() runs under gradio_client's lock and must not block.
     """
 
     def __init__(self) -> None:
@@ -86,31 +86,31 @@ class UpdateQueue:
         self._wake: Callable[[], object] | None = None
 
     def put(self, update: Update) -> None:
-        """Add an update. Called in the worker's thread; never waits."""
+        """Add an update. Runs in the worker's thread, and never blocks."""
         self._queue.append(update)
         wake, self._wake = self._wake, None
         if wake is not None:
-            # The loop may have closed with its task still waiting; then nobody is to be woken.
+            # The loop may have closed while its task was waiting: then there is nobody to wake.
             with suppress(RuntimeError):
                 wake()
 
     def get_nowait(self) -> Update | None:
-        """The next update, or None if there is none yet."""
+        """Return the next update, or None if there is none yet."""
         return self._queue.popleft() if self._queue else None
 
     async def get(self) -> Update:
-        """The next update, waiting for it."""
+        """Wait for the next update, and return it."""
         while not self._queue:
             event = anyio.Event()
             self._wake = _waker(event)
-            if not self._queue:  # else it came before there was anything to wake
+            if not self._queue:  # else it arrived before there was anything to wake
                 with stoppable():
                     await event.wait()
         return self._queue.popleft()
 
 
 def _waker(event: anyio.Event) -> Callable[[], object]:
-    """Sets `event` from another thread; unlike `anyio.from_thread`, without waiting until it is."""
+    """Return what sets `event` from another thread, without waiting as `anyio.from_thread` would."""
     loop: Any = current_token().native_token
     call_soon = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
     return lambda: call_soon(event.set)

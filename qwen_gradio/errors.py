@@ -1,7 +1,7 @@
 """Every error a caller can catch.
 
-All of them are a `QwenGradioError`. Each also derives from the built-in exception that says the
-same, so that code which knows nothing of this package still does the right thing.
+All of them are a `QwenGradioError`. Each also derives from the built-in exception with the same
+meaning, so that code which does not know this package handles it correctly.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ class QwenGradioError(Exception):
 
     :ivar partial: the reply text that had arrived by then.
     :ivar space: the Space that was asked, as it was given; None if none was.
-    :ivar transient: whether the same question may well be taken a little later.
+    :ivar transient: whether the same question may be accepted a little later.
     :ivar retry_after: how many seconds later, if the Space said.
     """
 
@@ -23,11 +23,11 @@ class QwenGradioError(Exception):
 
 
 class InvalidMessagesError(QwenGradioError, ValueError):
-    """The messages cannot be sent. Raised before any network access; mend the message it names."""
+    """The messages cannot be sent. Raised before any network access. Fix the message it names."""
 
 
 class ModelNotFoundError(QwenGradioError, ValueError):
-    """The provider has no such model; names those it has. Raised before any network access."""
+    """The provider has no such model. Lists those it has. Raised before any network access."""
 
 
 class SpaceUnavailableError(QwenGradioError, ConnectionError):
@@ -35,45 +35,45 @@ class SpaceUnavailableError(QwenGradioError, ConnectionError):
 
 
 class SpaceInterfaceError(QwenGradioError):
-    """The Space runs, but offers no chat that can be used, or answers in a form that is not one.
+    """The Space runs, but offers no chat that can be used, or its reply is not in the form of one.
 
-    :ivar of_reply: whether it is only this reply that has another form.
+    :ivar of_reply: whether the form of this reply is the only problem.
     """
 
     of_reply: bool = False
 
 
 class AuthenticationError(QwenGradioError, PermissionError):
-    """The Space wants a token or a login, or refused the one given: see `api_key`."""
+    """The Space requires a token or a login, or rejected the one given: see `api_key` and `auth`."""
 
 
 class QueueFullError(QwenGradioError):
-    """The Space takes no more requests for now. Ask again later."""
+    """The Space's queue is full. Ask again later."""
 
     transient = True
 
 
 class RateLimitError(QwenGradioError):
-    """The Space has had too many requests from here. Ask again later, or give an `api_key`."""
+    """The Space received too many requests from this caller. Ask later, or give an `api_key`."""
 
     transient = True
 
 
 class GenerationError(QwenGradioError):
-    """The Space's own code failed while answering; its words are the message."""
+    """The Space's own code failed while answering. Its message is this error's."""
 
 
 class StreamInterruptedError(QwenGradioError, ConnectionError):
-    """The connection or the Space broke while replying. `partial` has the text up to there."""
+    """The reply ended early: the connection was lost, or the stream closed. See `partial`."""
 
 
 class StreamTimeoutError(QwenGradioError, TimeoutError):
-    """`timeout` or `stream_timeout` passed. `partial` has the text up to there."""
+    """`timeout` or `stream_timeout` expired. `partial` has the text so far."""
 
 
 class InvalidItemsError(QwenGradioError, ValueError):
-    """Items of a batch cannot be asked. Mend the lines that it names; nothing was sent."""
+    """Items of a batch cannot be asked. Nothing was sent. Fix the lines that it names."""
 
 
 class OutputError(QwenGradioError, OSError):
-    """The file for a batch's rows cannot be used: another run writes to it, or it holds others."""
+    """The file for a batch's rows cannot be used: another run writes to it, or it is another file."""

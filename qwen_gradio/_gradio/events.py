@@ -1,4 +1,4 @@
-"""The bytes of Gradio's event stream to events. Nothing here does I/O."""
+"""Gradio's event stream, from bytes to events. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 MAX_BYTES = 32 * 2**20
-"""The largest event, or other answer, that is read from a Space; the most that all outputs of a
-reply may take in memory."""
+"""The limit of an event or another answer, and of what all outputs of a reply take in memory."""
 
 
 def read_events(chunks: Iterable[bytes], max_bytes: int = MAX_BYTES) -> Iterator[dict[str, Any]]:
-    """The events in a stream of server-sent events, each a `data:` line of JSON and an empty line.
+    """Yield the events in a stream of server-sent events, each a `data:` line of JSON.
 
     :param chunks: the stream's bytes, split anywhere.
     :raises ValueError: if an event is larger than `max_bytes`, or no JSON object with a `msg`.
@@ -33,7 +32,7 @@ def read_events(chunks: Iterable[bytes], max_bytes: int = MAX_BYTES) -> Iterator
 
 def _event(block: bytes) -> dict[str, Any] | None:
     if not block.startswith(b"data:"):
-        return None  # a comment, which servers and proxies send to keep the connection open
+        return None  # a comment, by which servers and proxies keep the connection open
     try:
         event = json.loads(block[len(b"data:") :])
     except (ValueError, RecursionError):
