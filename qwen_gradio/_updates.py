@@ -110,7 +110,7 @@ class UpdateQueue:
 
 
 def _waker(event: anyio.Event) -> Callable[[], object]:
-    """Return what sets `event` from another thread, without waiting as `anyio.from_thread` would."""
+    """Return a function that sets `event` from another thread, and does not wait for that."""
     loop: Any = current_token().native_token
     call_soon = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
     return lambda: call_soon(event.set)

@@ -44,7 +44,7 @@ class SpaceInterfaceError(QwenGradioError):
 
 
 class AuthenticationError(QwenGradioError, PermissionError):
-    """The Space requires a token or a login, or rejected the one given: see `api_key` and `auth`."""
+    """The Space requires a token or a login, or rejected it: see `api_key` and `auth`."""
 
 
 class QueueFullError(QwenGradioError):
@@ -76,4 +76,4 @@ class InvalidItemsError(QwenGradioError, ValueError):
 
 
 class OutputError(QwenGradioError, OSError):
-    """The file for a batch's rows cannot be used: another run writes to it, or it is another file."""
+    """The file for a batch's rows cannot be used: another run has it, or it is another file."""
