@@ -34,12 +34,12 @@ def test_an_event_cut_off_is_not_an_event() -> None:
 
 
 @pytest.mark.parametrize("data", [b"{", b"7", b"[]", b"{}", b'{"msg": 7}', b"\xff"])
-def test_what_is_no_event_is_refused(data: bytes) -> None:
+def test_what_is_not_an_event_is_rejected(data: bytes) -> None:
     with pytest.raises(ValueError, match="not an event"):
         list(read_events([b"data: " + data + b"\n\n"]))
 
 
-def test_an_endless_event_is_refused_before_it_fills_the_memory() -> None:
+def test_an_endless_event_is_rejected_before_it_fills_the_memory() -> None:
     read = 0
 
     def endless() -> Any:

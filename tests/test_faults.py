@@ -65,16 +65,16 @@ def scripted_space(*options: str) -> Iterator[ScriptedSpace]:
         space.close()
 
 
-def misbehaving(path: str, told: bytes | Forward | Endless, times: int = 10**6) -> Behaviour:
-    """What a front does: `told` for the first `times` requests of `path`, and forward all else."""
+def misbehaving(path: str, reported: bytes | Forward | Endless, times: int = 10**6) -> Behaviour:
+    """What a front does: `reported` for the first `times` requests of `path`, and forward all else."""
 
     def behave(request: Request) -> bytes | Forward | Endless:
-        return told if request.path == path and request.seen < times else Forward()
+        return reported if request.path == path and request.seen < times else Forward()
 
     return behave
 
 
-REFUSALS = [
+STATUSES = [
     ("/config", "401 Unauthorized", AuthenticationError),
     ("/config", "403 Forbidden", AuthenticationError),
     ("/config", "404 Not Found", SpaceUnavailableError),
@@ -93,8 +93,8 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("path", "status", "expected"), REFUSALS)
-async def test_a_refusal_is_the_error_that_its_status_stands_for(
+@pytest.mark.parametrize(("path", "status", "expected"), STATUSES)
+async def test_an_http_status_is_raised_as_its_error(
     scripted: ScriptedSpace, path: str, status: str, expected: type[QwenGradioError]
 ) -> None:
     with Front(misbehaving(path, answer(status)), scripted.url) as front:
@@ -106,19 +106,19 @@ async def test_a_refusal_is_the_error_that_its_status_stands_for(
 @pytest.mark.parametrize(
     ("path", "status"), [("/config", "429 Too Many"), (JOIN, "429 Too Many"), (JOIN, "503 Full")]
 )
-async def test_what_may_pass_is_tried_again_when_the_space_said(
+async def test_a_transient_status_is_retried_after_the_seconds_that_the_space_gave(
     scripted: ScriptedSpace, path: str, status: str
 ) -> None:
-    told: list[StreamStatus] = []
+    reported: list[StreamStatus] = []
     behave = misbehaving(path, answer(status, Retry_After="0.25"), times=2)
     with Front(behave, scripted.url) as front:
-        stream = ask(front.url, script(say=["x"]), max_retries=2, on_status=told.append)
+        stream = ask(front.url, script(say=["x"]), max_retries=2, on_status=reported.append)
         assert await stream.text() == "x"
-    waits = [status.eta for status in told if status.state == "retrying"]
+    waits = [status.eta for status in reported if status.state == "retrying"]
     assert waits == [0.25, 0.25]
 
 
-async def test_a_space_that_wants_to_be_left_alone_for_long_is_not_asked_again(
+async def test_a_long_retry_after_is_not_waited_for(
     scripted: ScriptedSpace,
 ) -> None:
     in_an_hour = format_datetime(datetime.now(timezone.utc) + timedelta(hours=1), usegmt=True)
@@ -131,11 +131,11 @@ async def test_a_space_that_wants_to_be_left_alone_for_long_is_not_asked_again(
     assert 3600 - 4 * PATIENCE < caught.value.retry_after <= 3600
 
 
-async def test_a_connection_that_is_not_made_in_time_is_tried_again(
+async def test_a_connect_timeout_is_retried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("qwen_gradio._gradio.connection.CONNECT_TIMEOUT", 0.2)
-    told: list[StreamStatus] = []
+    reported: list[StreamStatus] = []
     with ExitStack() as opened:
         full = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for _ in range(4):  # which nobody accepts, so that the next ones have to wait
@@ -144,11 +144,11 @@ async def test_a_connection_that_is_not_made_in_time_is_tried_again(
             waiting.connect_ex(full.getsockname())
         url = f"http://127.0.0.1:{full.getsockname()[1]}"
         with pytest.raises(SpaceUnavailableError, match="timed out"):
-            await ask(url, script(say=["x"]), max_retries=1, on_status=told.append).text()
-    assert [status.state for status in told] == ["retrying"]
+            await ask(url, script(say=["x"]), max_retries=1, on_status=reported.append).text()
+    assert [status.state for status in reported] == ["retrying"]
 
 
-async def test_a_refusal_to_log_in_says_what_it_is(scripted: ScriptedSpace) -> None:
+async def test_a_rejected_login_is_an_authentication_error(scripted: ScriptedSpace) -> None:
     behave = misbehaving("/login", answer("429 Too Many", Retry_After="7"))
     with Front(behave, scripted.url) as front:
         with pytest.raises(RateLimitError) as caught:
@@ -156,21 +156,21 @@ async def test_a_refusal_to_log_in_says_what_it_is(scripted: ScriptedSpace) -> N
     assert caught.value.retry_after == 7
 
 
-async def test_where_a_space_has_moved_to_is_told(scripted: ScriptedSpace) -> None:
+async def test_a_redirect_is_reported_with_its_target(scripted: ScriptedSpace) -> None:
     moved = answer("301 Moved Permanently", Location="https://elsewhere.test/config")
     with Front(misbehaving("/config", moved), scripted.url) as front:
         with pytest.raises(SpaceUnavailableError, match=r"points to 'https://elsewhere\.test"):
             await ask(front.url, script(say=["x"])).text()
 
 
-async def test_a_question_may_be_asked_again_without_end(scripted: ScriptedSpace) -> None:
+async def test_retries_can_be_unlimited(scripted: ScriptedSpace) -> None:
     behave = misbehaving(JOIN, answer("429 Too Many", Retry_After="0"), times=5)
     with Front(behave, scripted.url) as front:
         stream = ask(front.url, script(say=["x"]), max_retries=math.inf)
         assert await stream.text() == "x"
 
 
-async def test_a_full_queue_is_said_to_be_full() -> None:
+async def test_a_full_queue_is_reported() -> None:
     with scripted_space("--at-once", "1", "--queue", "1") as space:
         async with anyio.create_task_group() as tasks:
             first, second = script(say=["x"], finish="hang"), script(say=["y"], finish="hang")
@@ -190,7 +190,7 @@ async def test_a_full_queue_is_said_to_be_full() -> None:
             tasks.cancel_scope.cancel()
 
 
-async def test_a_connection_that_breaks_is_told_with_what_had_arrived(
+async def test_a_lost_connection_is_raised_with_the_partial_text(
     scripted: ScriptedSpace,
 ) -> None:
     behave = misbehaving(EVENTS, Forward(limit=5000), times=1)
@@ -284,35 +284,37 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize(("told", "expected"), HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize(("reported", "expected"), HOSTILE.values(), ids=HOSTILE)
 async def test_a_hostile_stream_is_a_typed_error(
-    scripted: ScriptedSpace, told: bytes | Endless, expected: type[QwenGradioError]
+    scripted: ScriptedSpace, reported: bytes | Endless, expected: type[QwenGradioError]
 ) -> None:
     def behave(request: Request) -> bytes | Forward | Endless:
         if request.path == JOIN:
             return answer("200 OK", '{"event_id": "e"}')
-        return told if request.path == EVENTS else Forward()
+        return reported if request.path == EVENTS else Forward()
 
     with Front(behave, scripted.url) as front, anyio.fail_after(PATIENCE):
         with pytest.raises(expected):
             await ask(front.url, script(say=["x"])).text()
 
 
-async def test_the_apps_words_are_told_whatever_comes_with_them(scripted: ScriptedSpace) -> None:
+async def test_the_apps_message_is_raised_whatever_comes_with_it(
+    scripted: ScriptedSpace,
+) -> None:
     failed = {"error": "the words", "surprise": 1, "title": "Oops"}
 
     def behave(request: Request) -> bytes | Forward:
         if request.path == JOIN:
             return answer("200 OK", '{"event_id": "e"}')
-        told = STREAM + event(msg="process_completed", success=False, output=failed)
-        return told if request.path == EVENTS else Forward()
+        reported = STREAM + event(msg="process_completed", success=False, output=failed)
+        return reported if request.path == EVENTS else Forward()
 
     with Front(behave, scripted.url) as front:
         with pytest.raises(GenerationError, match=r"^the words$"):
             await ask(front.url, script(say=["x"])).text()
 
 
-async def test_a_space_that_lost_the_session_is_told_in_its_own_words(
+async def test_a_lost_session_is_reported_with_the_spaces_message(
     scripted: ScriptedSpace,
 ) -> None:
     # The question never gets to the Space, which is then asked for events of a session it has not.
@@ -415,7 +417,7 @@ async def test_cancelling_does_not_wait_for_a_space_that_no_longer_answers() -> 
         space.process.send_signal(signal.SIGCONT)
 
 
-async def test_a_broken_stream_harms_no_other(scripted: ScriptedSpace) -> None:
+async def test_a_broken_stream_does_not_affect_another(scripted: ScriptedSpace) -> None:
     cut = iter([Forward(limit=1200)])
 
     def behave(request: Request) -> Forward:
@@ -491,7 +493,7 @@ async def test_every_request_goes_through_a_socks_proxy(
 
 
 async def test_a_slow_start_is_not_an_error(scripted: ScriptedSpace) -> None:
-    # 6 seconds, as httpx and gradio_client give up after 5 unless told otherwise.
+    # 6 seconds, as httpx and gradio_client give up after 5 by default.
     with Front(misbehaving(JOIN, Forward(wait=6)), scripted.url) as front:
         assert await ask(front.url, script(say=["x"])).text() == "x"
 
@@ -520,8 +522,8 @@ async def test_a_token_goes_to_the_space_alone_and_into_no_error(
 async def test_the_hub_finds_a_space_by_name_without_the_token(
     scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch, stage: str, expected: str | None
 ) -> None:
-    told = answer("200 OK", json.dumps({"host": scripted.url, "runtime": {"stage": stage}}))
-    with Front(lambda request: told) as hub:
+    reported = answer("200 OK", json.dumps({"host": scripted.url, "runtime": {"stage": stage}}))
+    with Front(lambda request: reported) as hub:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
         name = f"someone/{uuid.uuid4().hex}"
         stream = ask(name, script(say=["found"]), api_key="hf_secret")
@@ -539,8 +541,8 @@ async def test_the_hubs_cookies_do_not_go_to_the_space(
 ) -> None:
     with Front(lambda request: Forward(), scripted.url) as front:
         body = json.dumps({"host": front.url, "runtime": {"stage": "RUNNING"}})
-        told = answer("200 OK", body, Set_Cookie="tracked=1; Path=/")
-        with Front(lambda request: told) as hub:
+        reported = answer("200 OK", body, Set_Cookie="tracked=1; Path=/")
+        with Front(lambda request: reported) as hub:
             address = hub.url.replace("127.0.0.1", "localhost")  # cookies know no ports
             monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
             assert await ask(f"someone/{uuid.uuid4().hex}", script(say=["x"])).text() == "x"
@@ -590,11 +592,11 @@ async def test_files_are_neither_fetched_nor_sent(scripted: ScriptedSpace) -> No
 
 @pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip", "br"])
 @pytest.mark.parametrize("path", ["/config", EVENTS])
-async def test_a_compressed_answer_is_refused_unread(
+async def test_a_compressed_answer_is_rejected_unread(
     scripted: ScriptedSpace, path: str, encoding: str
 ) -> None:
-    told = answer("200 OK", "x" * 1000, Content_Encoding=encoding)
-    with Front(misbehaving(path, told), scripted.url) as front:
+    reported = answer("200 OK", "x" * 1000, Content_Encoding=encoding)
+    with Front(misbehaving(path, reported), scripted.url) as front:
         with pytest.raises(QwenGradioError, match="compressed"):
             await ask(front.url, script(say=["x"])).text()
 
@@ -639,14 +641,14 @@ async def test_a_status_of_wrong_types_does_no_harm(scripted: ScriptedSpace) -> 
             return answer("200 OK", '{"event_id": "e"}')
         return STREAM + said + done if request.path == EVENTS else Forward()
 
-    told: list[StreamStatus] = []
+    reported: list[StreamStatus] = []
     with Front(behave, scripted.url) as front:
-        assert await ask(front.url, script(say=["x"]), on_status=told.append).text() == "x"
-    assert [str(status) for status in told] == ["In the queue: 1 of None", "7"]
+        assert await ask(front.url, script(say=["x"]), on_status=reported.append).text() == "x"
+    assert [str(status) for status in reported] == ["In the queue: 1 of None", "7"]
 
 
 @pytest.mark.parametrize("phase", ["/config", "/gradio_api/info", JOIN, EVENTS])
-async def test_a_request_that_hangs_is_broken_off(scripted: ScriptedSpace, phase: str) -> None:
+async def test_a_request_that_hangs_is_aborted(scripted: ScriptedSpace, phase: str) -> None:
     reached = threading.Event()
 
     def behave(request: Request) -> bytes | Forward | Endless:
@@ -683,8 +685,8 @@ async def test_no_secret_gets_into_an_error(options: dict[str, str]) -> None:
     given = {"space": NOBODY, "max_retries": 0, **options}
     with pytest.raises(QwenGradioError) as caught:
         await Qwen_Qwen_2_5_Max.create_async_generator(None, [script(say=["x"])], **given).text()
-    told = "".join(traceback.format_exception(caught.value, chain=True))
-    assert "cret" not in told.replace("test_no_secret_gets", "")
+    reported = "".join(traceback.format_exception(caught.value, chain=True))
+    assert "cret" not in reported.replace("test_no_secret_gets", "")
 
 
 async def test_a_token_may_end_in_a_newline(scripted: ScriptedSpace) -> None:
@@ -743,7 +745,7 @@ def program(
 
 
 AUTHORITY = trustme.CA()
-"""Signs certificates; nobody trusts it, except who is told to."""
+"""Signs certificates; nobody trusts it unless configured to."""
 
 
 def certified(name: str) -> ssl.SSLContext:
@@ -760,13 +762,15 @@ def trusting(tmp_path: Path) -> dict[str, str]:
     return {"SSL_CERT_FILE": str(tmp_path / "authority.pem")}
 
 
-async def test_an_unknown_authority_is_refused_before_the_question(scripted: ScriptedSpace) -> None:
-    told: list[StreamStatus] = []
+async def test_an_unknown_authority_is_rejected_before_asking(
+    scripted: ScriptedSpace,
+) -> None:
+    reported: list[StreamStatus] = []
     with Front(lambda request: Forward(), scripted.url, certified("127.0.0.1")) as front:
         with pytest.raises(SpaceUnavailableError, match="CERTIFICATE_VERIFY_FAILED"):
-            await ask(front.url, script(say=["x"]), max_retries=2, on_status=told.append).text()
+            await ask(front.url, script(say=["x"]), max_retries=2, on_status=reported.append).text()
         assert front.requests == []
-    assert told == []
+    assert reported == []
 
 
 ASK_AND_FAIL = """
@@ -777,7 +781,7 @@ except Exception as error:
 """
 
 
-def test_a_certificate_for_another_name_is_refused(
+def test_a_certificate_for_another_name_is_rejected(
     scripted: ScriptedSpace, trusting: dict[str, str]
 ) -> None:
     with Front(lambda request: Forward(), scripted.url, certified("another.test")) as front:
@@ -787,7 +791,7 @@ def test_a_certificate_for_another_name_is_refused(
     assert "certificate is not valid for '127.0.0.1'" in done.stdout
 
 
-def test_certificates_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+def test_certificates_that_cannot_be_loaded_are_reported(tmp_path: Path) -> None:
     (tmp_path / "nonsense.pem").write_text("nonsense")
     for name in ("none.pem", "nonsense.pem"):
         environment = {"SSL_CERT_FILE": str(tmp_path / name)}
@@ -803,12 +807,12 @@ async def main():
         break
 asyncio.run(main())
 for thread in threading.enumerate():
-    if thread.name == "qwen_gradio":  # it ends when the Space has been told to stop
+    if thread.name == "qwen_gradio":  # it exits once the Space has been asked to stop
         thread.join()
 """
 
 
-def test_a_reply_over_tls_arrives_whole_or_is_broken_off(
+def test_a_reply_over_tls_arrives_complete_or_is_aborted(
     scripted: ScriptedSpace, trusting: dict[str, str]
 ) -> None:
     question = script(say=["x"], finish="hang")
@@ -861,7 +865,7 @@ print(reply)
     assert done.stderr == ""
 
 
-def test_the_interpreter_exits_amid_a_reply(scripted: ScriptedSpace) -> None:
+def test_the_interpreter_exits_during_a_reply(scripted: ScriptedSpace) -> None:
     question = script(say=["x"], finish="hang")
     done = program(
         scripted.url,

@@ -1,4 +1,4 @@
-"""The provider interface, to the letter, and what is refused before any network access."""
+"""The provider interface, verbatim, and what is rejected before any network access."""
 
 from __future__ import annotations
 
@@ -86,19 +86,19 @@ def test_every_name_of_the_model_is_the_model(model: str | None) -> None:
     assert Qwen_Qwen_2_5_Max.get_model(model) == "qwen-qwen2-5-max"
 
 
-def test_an_unknown_model_is_refused_by_naming_those_there_are() -> None:
+def test_an_unknown_model_is_rejected_with_those_there_are() -> None:
     with pytest.raises(ModelNotFoundError, match=r"gpt-5.*qwen-2-5-max, qwen-2.5-max") as caught:
         Qwen_Qwen_2_5_Max.create_async_generator("gpt-5", MESSAGES)
     assert isinstance(caught.value, QwenGradioError)
     assert isinstance(caught.value, ValueError)
 
 
-def test_wrong_messages_are_refused_at_once() -> None:
+def test_wrong_messages_are_rejected_at_once() -> None:
     with pytest.raises(InvalidMessagesError, match="empty"):
         Qwen_Qwen_2_5_Max.create_async_generator("qwen-2-5-max", [])
 
 
-def test_what_is_no_text_is_refused_at_once() -> None:
+def test_non_text_arguments_are_rejected_before_any_request() -> None:
     with pytest.raises(InvalidMessagesError, match="not tools"):
         Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES, tools=[{}], images=None)
 
@@ -113,7 +113,7 @@ def test_what_is_no_text_is_refused_at_once() -> None:
         {"temperature": float("inf")},
     ],
 )
-def test_inputs_that_cannot_be_sent_are_refused_at_once(options: dict[str, Any]) -> None:
+def test_inputs_that_cannot_be_sent_are_rejected_at_once(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidMessagesError, match=r"^inputs: "):
         Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES, **options)
 
@@ -125,14 +125,14 @@ def test_a_stream_is_one_of_a_kind() -> None:
             attempt(stream)
 
 
-def test_what_is_no_space_is_refused_at_once() -> None:
+def test_an_invalid_space_is_rejected_at_once() -> None:
     with pytest.raises(SpaceUnavailableError, match="'nowhere' is not a Space"):
         Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES, space="nowhere")
 
 
 @pytest.mark.parametrize("name", ["timeout", "stream_timeout"])
 @pytest.mark.parametrize("seconds", [-1, float("nan")])
-def test_a_time_out_that_is_no_time_is_refused_at_once(name: str, seconds: float) -> None:
+def test_an_invalid_time_out_is_rejected_at_once(name: str, seconds: float) -> None:
     with pytest.raises(ValueError, match=f"^{name} cannot be {seconds}"):
         Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES, **{name: seconds})
 

@@ -102,7 +102,7 @@ async def test_text_taken_back_is_not_in_the_final_text(scripted: ScriptedSpace)
     assert await stream.text() == "The answer is 4"
 
 
-async def test_text_is_the_whole_reply_also_after_some_was_read(scripted: ScriptedSpace) -> None:
+async def test_text_is_the_complete_reply_also_after_some_was_read(scripted: ScriptedSpace) -> None:
     stream = ask(scripted, script(say=["a", "b", "c"]))
     assert await stream.__anext__() == "a"
     assert await stream.text() == "abc"
@@ -184,7 +184,7 @@ async def test_an_error_within_async_with_stops_the_space(scripted: ScriptedSpac
     await stopped(scripted, question)
 
 
-async def test_a_stream_whose_loop_was_left_does_not_pretend_to_go_on(
+async def test_a_stream_whose_loop_was_left_raises(
     scripted: ScriptedSpace,
 ) -> None:
     stream = ask(scripted, script(say=["x"], finish="hang"))
@@ -218,7 +218,7 @@ async def test_a_loop_does_not_end_quietly_when_its_stream_is_closed(
         await read()
 
 
-async def test_closing_is_told_to_another_task_that_waits(scripted: ScriptedSpace) -> None:
+async def test_closing_raises_in_another_task_that_waits(scripted: ScriptedSpace) -> None:
     stream = ask(scripted, script(say=["x"], finish="hang"))
     assert await anext(stream) == "x"
 
@@ -252,7 +252,7 @@ async def test_an_abandoned_stream_warns_and_stops_the_space(scripted: ScriptedS
     await stopped(scripted, question)
 
 
-async def test_what_the_app_raises_is_told_with_what_had_arrived(any_gradio: ScriptedSpace) -> None:
+async def test_what_the_app_raises_comes_with_the_partial_text(any_gradio: ScriptedSpace) -> None:
     stream = ask(any_gradio, script(say=["so ", "far"], every=0.1, finish="fail"))
     with pytest.raises(GenerationError, match="the model is out of words") as caught:
         await stream.text()
@@ -291,15 +291,15 @@ async def test_a_space_that_cannot_be_reached_is_named() -> None:
     assert caught.value.__cause__ is not None
 
 
-async def test_a_refused_connection_is_tried_again_and_each_time_told() -> None:
-    told: list[StreamStatus] = []
+async def test_a_refused_connection_is_retried_and_each_retry_reported() -> None:
+    reported: list[StreamStatus] = []
     stream = Qwen_Qwen_2_5_Max.create_async_generator(
-        None, [script(say=["x"])], space=NOBODY, max_retries=2, on_status=told.append
+        None, [script(say=["x"])], space=NOBODY, max_retries=2, on_status=reported.append
     )
     with pytest.raises(SpaceUnavailableError):
         await stream.text()
-    assert [status.state for status in told] == ["retrying", "retrying"]
-    assert all("cannot be reached" in (status.log or "") for status in told)
+    assert [status.state for status in reported] == ["retrying", "retrying"]
+    assert all("cannot be reached" in (status.log or "") for status in reported)
 
 
 async def test_a_space_without_a_chat_is_named_with_what_it_has() -> None:
@@ -333,7 +333,7 @@ async def test_nothing_is_printed(
     assert capfd.readouterr() == ("", "")
 
 
-async def test_a_second_reader_is_refused_and_does_not_stop_the_first(
+async def test_a_second_reader_is_rejected_and_does_not_stop_the_first(
     scripted: ScriptedSpace,
 ) -> None:
     stream = ask(scripted, script(say=["a", "b"], every=0.3))

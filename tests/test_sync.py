@@ -57,7 +57,7 @@ def test_leaving_the_loop_stops_the_space(scripted: ScriptedSpace) -> None:
     assert loops() == []
 
 
-def test_the_whole_text_leaves_out_what_was_taken_back(scripted: ScriptedSpace) -> None:
+def test_the_complete_text_leaves_out_what_was_taken_back(scripted: ScriptedSpace) -> None:
     question = script(text=["Thinking...", "The answer"], every=0.1)
     assert read(asked(scripted, question)) == "The answer"
     assert loops() == []
@@ -117,7 +117,7 @@ else:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on Windows")
-def test_a_forked_child_is_told_that_a_stream_is_its_parents(scripted: ScriptedSpace) -> None:
+def test_a_forked_child_cannot_read_its_parents_stream(scripted: ScriptedSpace) -> None:
     code = """
 import os, sys
 from qwen_gradio import stream
@@ -145,12 +145,12 @@ def test_a_script_asks_in_one_line(scripted: ScriptedSpace) -> None:
 
 
 @pytest.mark.parametrize("question", [None, 7, {}, [], [7], b"bytes"])
-def test_a_question_that_cannot_be_sent_is_refused_at_once(question: object) -> None:
+def test_a_question_that_cannot_be_sent_is_rejected_at_once(question: object) -> None:
     with pytest.raises(InvalidMessagesError):
         qwen_gradio.stream(question)  # type: ignore[arg-type]
 
 
-def test_an_option_that_does_not_exist_is_refused() -> None:
+def test_an_unknown_option_is_rejected() -> None:
     for take in (qwen_gradio.ask, qwen_gradio.stream, lambda _, **options: Chat(**options)):
         with pytest.raises(TypeError, match="Unknown option: tmeout"):
             take("?", tmeout=3)

@@ -60,7 +60,7 @@ async def test_many_updates_wake_a_waiting_task_once(monkeypatch: pytest.MonkeyP
     assert woken == 1
 
 
-def test_nobody_is_left_to_wake_when_the_loop_has_closed(anyio_backend: str) -> None:
+def test_a_closed_loop_is_not_woken(anyio_backend: str) -> None:
     updates = UpdateQueue()
 
     async def wait_a_moment() -> None:
