@@ -65,11 +65,11 @@ def scripted_space(*options: str) -> Iterator[ScriptedSpace]:
         space.close()
 
 
-def misbehaving(path: str, reported: bytes | Forward | Endless, times: int = 10**6) -> Behaviour:
-    """What a front does: `reported` for the first `times` requests of `path`, and forward all else."""
+def misbehaving(path: str, reply: bytes | Forward | Endless, times: int = 10**6) -> Behaviour:
+    """What a front does: answer the first `times` requests of `path`, and forward all else."""
 
     def behave(request: Request) -> bytes | Forward | Endless:
-        return reported if request.path == path and request.seen < times else Forward()
+        return reply if request.path == path and request.seen < times else Forward()
 
     return behave
 
