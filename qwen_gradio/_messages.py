@@ -22,7 +22,7 @@ class Prompt:
     :ivar turns: all but the system messages.
     :ivar system: the system messages, joined with newlines; None if nothing is in them.
     :ivar native: whether earlier turns should go in the Space's own history input.
-    :ivar default_system: the system prompt where `system` is None.
+    :ivar default_system: the system prompt where `system` is None; None leaves it to the Space.
     :ivar inputs: what else the Space is to be given, by the name or label of the input.
     :ivar options: the same, for as far as the Space has such inputs.
     """
@@ -30,7 +30,7 @@ class Prompt:
     turns: tuple[Turn, ...]
     system: str | None = None
     native: bool = False
-    default_system: str = ""
+    default_system: str | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -96,6 +96,14 @@ def as_pairs(turns: Sequence[Turn]) -> list[list[str | None]]:
         else:
             pairs.append([text, None] if role == "user" else [None, text])
     return pairs
+
+
+def as_studio_pairs(turns: Sequence[Turn]) -> list[list[dict[str, Any] | None]]:
+    """Turns in the pairs of ModelScope Studio's first chatbot, which hold a dict for each text."""
+    return [
+        [None if text is None else {"text": text, "files": []} for text in pair]
+        for pair in as_pairs(turns)
+    ]
 
 
 def as_messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
