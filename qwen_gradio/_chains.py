@@ -367,12 +367,11 @@ def _steps(
 
 def _form(app: Description, chatbot: int) -> Form:
     kind, props = app[chatbot].kind, app[chatbot].props
-    if kind != "chatbot":  # of ModelScope Studio, whose first one holds pairs
-        return "messages" if kind.endswith("prochatbot") else "studio pairs"
-    if app.gradio >= 6:
+    if kind == "chatbot" and app.gradio >= 6:
         return "parts"
     # From 4.44 on they declare which it is ("tuples" are pairs); before, there were only pairs.
-    return "messages" if props.get("type") == "messages" else "pairs"
+    takes_messages = props.get("type") == "messages" or kind.endswith("prochatbot")
+    return "messages" if takes_messages else "pairs"
 
 
 def _reasoning_tags(app: Description, reply: int) -> tuple[tuple[str, str], ...]:

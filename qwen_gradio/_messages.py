@@ -98,14 +98,6 @@ def as_pairs(turns: Sequence[Turn]) -> list[list[str | None]]:
     return pairs
 
 
-def as_studio_pairs(turns: Sequence[Turn]) -> list[list[dict[str, Any] | None]]:
-    """Turns in the pairs of ModelScope Studio's first chatbot, which hold a dict for each text."""
-    return [
-        [None if text is None else {"text": text, "files": []} for text in pair]
-        for pair in as_pairs(turns)
-    ]
-
-
 def as_messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
     """Turns in the form of history that came with Gradio 4.44: messages, as OpenAI has them."""
     return [{"role": role, "content": text} for role, text in turns]

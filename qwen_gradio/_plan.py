@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from ._messages import Prompt, Turn, as_messages, as_pairs, as_parts, as_studio_pairs
+from ._messages import Prompt, Turn, as_messages, as_pairs, as_parts
 from ._replies import UNCHANGED, Reply, written
 from .errors import SpaceInterfaceError
 
-Form: TypeAlias = Literal["pairs", "studio pairs", "messages", "parts"]
+Form: TypeAlias = Literal["pairs", "messages", "parts"]
 HISTORY: Mapping[Form, Callable[[Sequence[Turn]], list[Any]]] = {
     "pairs": as_pairs,
-    "studio pairs": as_studio_pairs,
     "messages": as_messages,
     "parts": as_parts,
 }
@@ -73,9 +72,14 @@ class Held:
         """The field of this form that a caller may mean by `name`."""
         return next((key for key in self.fields if plain(name) == plain(key)), None)
 
-    def __str__(self) -> str:
-        name = self.names[0] if self.names else f"component {self.id}"
-        return f"{name}={reprlib.repr(self.value) if self.use == 'value' else f'<{self.use}>'}"
+    @property
+    def name(self) -> str:
+        return self.names[0] if self.names else f"component {self.id}"
+
+    @property
+    def given(self) -> str:
+        """What it is given, for people."""
+        return reprlib.repr(self.value) if self.use == "value" else f"<{self.use}>"
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,9 @@ class Plan:
             given.update((held.id, value) for held in called)
             for held in () if called else self.inputs:
                 if key := held.field_called(name):
-                    given[held.id] = {**given.get(held.id, held.value), key: value}
+                    form = given.get(held.id)
+                    filled_in = form if isinstance(form, dict) else held.value
+                    given[held.id] = {**filled_in, key: value}
         return Values({held.id: held.value for held in self.held} | given, frozenset(given))
 
     def new_reply(self, values: Values) -> Reply:
@@ -150,24 +156,27 @@ class Plan:
 
     def __str__(self) -> str:
         """How the Space is asked, for people."""
-        shown = {held.id: str(held) for held in self.held}
+        held = {held.id: held for held in self.held}
+        given = {held.id: held.given for held in self.held}
         count = f"{len(self.steps)} steps" if len(self.steps) > 1 else "1 step"
         lines = [f"{self.space} is asked in {count}:"]
         for number, step in enumerate(self.steps, 1):
-            taken = ", ".join(shown[component] for component in step.inputs if component in shown)
+            taken = ", ".join(f"{held[i].name}={given[i]}" for i in step.inputs if i in held)
             lines.append(f"  {number}. {step.name}({taken})")
             if step.is_load:
                 lines[-1] += ", as when its page opens"
             if step.reply is not None:
                 lines[-1] += f", whose output {step.reply + 1} is the reply"
             for _, component in step.carried:
-                if component in shown:
-                    shown[component] = f"{shown[component].partition('=')[0]}=<step {number}>"
+                if given.get(component) != "<query>":  # most often, that is only disabled meanwhile
+                    given[component] = f"<step {number}>"
         lines.append("with inputs=... for any of:")
-        for held in self.inputs:
-            if held.names:
-                lines.append(f"  {' or '.join(map(repr, held.names))}: {held.kind}")
-            lines += [f"    {key!r}: {reprlib.repr(held.value[key])}" for key in held.fields]
+        for user_input in self.inputs:
+            if user_input.names:
+                lines.append(f"  {' or '.join(map(repr, user_input.names))}: {user_input.kind}")
+            lines += [
+                f"    {key!r}: {reprlib.repr(user_input.value[key])}" for key in user_input.fields
+            ]
         if self.others:
             lines.append(f"Other endpoints that may be a chat: {', '.join(self.others)}")
         return "\n".join(lines)

@@ -83,7 +83,7 @@ class Reply:
         return self._grow(text, reasoning)
 
     def _new_turn(self, value: Any) -> list[Any]:
-        """Return what the assistant said in its last turn, without what it had said before."""
+        """Return what the assistant said in its last turn; nothing if it had said that before."""
         if value is None:
             return []
         if isinstance(value, dict) and ("content" in value or "text" in value):
@@ -94,8 +94,9 @@ class Reply:
             raise ValueError(f"a reply cannot be {type(value).__name__} {reprlib.repr(value)}")
         start, said = _last_turn(value)
         before = self._said_before
-        if start == self._start and before and _read(said[:before]) == self._before:
-            return said[before:]
+        if before and start == self._start and _read(said[:before]) == self._before:
+            # A greeting, after which the page does not show the question, is not part of the reply.
+            return said[before:] if start == -1 or len(said) == before else said
         return said
 
     def _grow(self, text: str, reasoning: str) -> tuple[str, str]:
