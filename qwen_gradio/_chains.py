@@ -1,222 +1,417 @@
-"""What Spaces are called, take and return. Nothing here does I/O.
+"""A Space's description to the chain that its page runs. Nothing here does I/O.
 
-What a Space takes and returns is read from what the app tells of itself, so that `space=` takes any
-Gradio chat.
+A page calls what a user's message triggers, and then what its author put after that with `.then`
+and `.success`. Nothing declares which component holds the question and which the reply: it follows
+from what triggers the chain, and from what its functions read and write.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from ._messages import Prompt, Turn, as_messages, as_pairs, as_parts
+from ._described import Component, Description, Function, get
+from ._plan import Form, Held, Plan, Step, Use, plain
 from .errors import SpaceInterfaceError
 
 PROTOCOLS = ("sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
 CHAT_NAMES = ("model_chat", "chat", "respond", "bot", "predict", "generate", "ask")
 """What authors call a chat's endpoint, the surest names first."""
-QUERY_NAMES = ("query", "message", "msg", "prompt", "question", "user_message", "user_input")
-TEXT_BOXES = ("Textbox", "Multimodaltextbox")
-TEXT_OUTPUTS = ("textbox", "markdown", "json", "html", "label", "code")
-"""Where a reply without a chatbot is found; chat interfaces of Gradio 5 and 6 return JSON."""
-
-Use: TypeAlias = Literal["query", "history", "system", "default"]
-Form: TypeAlias = Literal["pairs", "messages", "parts"]
-HISTORY: Mapping[Form, Callable[[Sequence[Turn]], list[Any]]] = {
-    "pairs": as_pairs,
-    "messages": as_messages,
-    "parts": as_parts,
-}
+QUERY_NAMES = ("query", "message", "msg", "prompt", "question", "usermessage", "userinput")
+"""What authors call the input for the question, as `plain` gives it."""
+SUBMITTED, CLICKED, CALLED, OTHERWISE = range(4)
+"""How a chain starts, the surest first. Those that start otherwise need to be asked for by name."""
 
 
 @dataclass(frozen=True)
-class Parameter:
-    """One of an endpoint's parameters.
+class Chain:
+    """Functions that may be a chat, in the order in which the page calls them.
 
-    :ivar use: what it is given: the query, the history, the system prompt, or its own default.
+    :ivar query: the component in which a user writes the question.
+    :ivar reply: the component in which the reply is read.
+    :ivar first: the position of the function from which on the reply is read.
+    :ivar start: how a user starts it.
+    :ivar rank: how likely this is the chat; the least is.
     """
 
-    name: str
-    label: str
-    component: str
-    use: Use
-    default: Any = field(default=None, compare=False)
-    has_default: bool = False
-
-    def is_called(self, name: str) -> bool:
-        """Whether a caller may mean this one by `name`: `max_tokens` is also "Max new tokens"."""
-        return _plain(name) in (_plain(self.name), _plain(self.label))
-
-
-@dataclass(frozen=True)
-class ChatEndpoint:
-    """A chat that a Space offers: how it is called, and where its reply is.
-
-    :ivar fn_index: the endpoint's number, by which it is called.
-    :ivar form: in which of Gradio's forms its history holds the turns.
-    :ivar reply: which of its outputs holds the reply.
-    """
-
-    fn_index: int
-    api_name: str
-    parameters: tuple[Parameter, ...]
-    form: Form
+    functions: tuple[Function, ...]
+    query: int
     reply: int
+    first: int
+    start: int = OTHERWISE
+    rank: tuple[int, ...] = ()
 
-    def arguments(self, prompt: Prompt) -> list[Any]:
-        """What this endpoint is called with, one value for each of its parameters.
+    @property
+    def name(self) -> str:
+        return self.functions[0].name
 
-        :raises SpaceInterfaceError: if `prompt.inputs` has one that this endpoint has not.
-        """
-        if unknown := self.not_called(prompt.inputs):
-            raise SpaceInterfaceError(f"There is no input {unknown[0]!r} in {self}")
-        uses = {parameter.use for parameter in self.parameters}
-        query, turns = prompt.query_and_history(history="history" in uses, system="system" in uses)
-        if "query" not in uses:  # then the question is the last turn of the history
-            turns = (*turns, ("user", query))
-        values = {
-            "history": HISTORY[self.form](turns),
-            "system": prompt.default_system if prompt.system is None else prompt.system,
-        }
-
-        def value(parameter: Parameter) -> Any:
-            for name, given in (*prompt.inputs.items(), *prompt.options.items()):
-                if parameter.is_called(name):
-                    return given
-            if parameter.use == "query" and parameter.component == "Multimodaltextbox":
-                return {"text": query, "files": []}
-            if parameter.use == "query":
-                return query
-            return values.get(parameter.use, parameter.default)
-
-        return [value(parameter) for parameter in self.parameters]
-
-    def not_called(self, names: Iterable[str]) -> list[str]:
-        """Those of the names that no parameter is called."""
-        return [name for name in names if not any(p.is_called(name) for p in self.parameters)]
-
-    def __str__(self) -> str:
-        """How it is called, for people."""
-        given = ", ".join(
-            f"{p.name}={p.default!r}" if p.use == "default" else f"{p.name}=<{p.use}>"
-            for p in self.parameters
-        )
-        return f"{self.api_name}({given})"
+    @property
+    def answering(self) -> Function:
+        return self.functions[self.first]
 
 
-def chat_endpoint(config: Mapping[str, Any], info: Mapping[str, Any], url: str) -> ChatEndpoint:
-    """Find a Space's chat in what the app tells of itself.
+def plan_of(config: Any, info: Any, space: str, api_name: str | int | None = None) -> Plan:
+    """Find out how a Space's page asks a question.
 
     :param config: the app's `/config`.
     :param info: the app's `/info`.
-    :param url: the Space, for the error.
-    :raises SpaceInterfaceError: if there is none that can be used; lists what there is.
+    :param space: the Space, for errors.
+    :param api_name: the name or the number of the endpoint to ask, where several could be meant.
+    :raises SpaceInterfaceError: if there is no chat that can be used, or more than one; shows
+        what there is.
     """
-    require_protocol(config, url)
-    chats = [
-        endpoint
-        for index, dependency in enumerate(config["dependencies"])
-        if (endpoint := _as_chat(index, dependency, config, info["named_endpoints"])) is not None
-    ]
-    for name in CHAT_NAMES:
-        for endpoint in chats:
-            # Gradio numbers the names of functions that are used twice: /chat_1.
-            if re.fullmatch(rf"/{name}(_\d+)?", endpoint.api_name):
-                return endpoint
-    if len(chats) == 1:
-        return chats[0]
-    which = "more than one endpoint that may be a chat" if chats else "no chat that can be used"
-    raise SpaceInterfaceError(f"{url} offers {which}. Found: {_described(info)}")
+    require_protocol(config, space)
+    app = Description(config, info)
+    chains = _chains(app)
+    if api_name is None:
+        usable = [chain for chain in chains if chain.start != OTHERWISE]
+    else:
+        usable = _called(chains, api_name)
+    if not usable:
+        what = "no chat that can be used" if api_name is None else f"no chat {api_name!r:.100}"
+        raise SpaceInterfaceError(f"{space} offers {what}. Found: {_found(app, chains)}")
+    chosen = usable[0]
+    rivals = [c for c in usable if c.rank == chosen.rank and not app[chosen.reply].is_chatbot]
+    if any((rival.query, rival.reply) != (chosen.query, chosen.reply) for rival in rivals):
+        names = ", ".join(rival.name for rival in rivals)
+        raise SpaceInterfaceError(
+            f"{space} offers more than one endpoint that may be a chat. "
+            f"Choose one with api_name: {names}"
+        )
+    others = dict.fromkeys(chain.name for chain in chains if chain is not chosen)
+    return _planned(app, chosen, space, tuple(others))
 
 
-def require_protocol(config: Mapping[str, Any], url: str) -> None:
+def require_protocol(config: Any, space: str) -> None:
     """Reject apps of a Gradio before 4.2.
 
     :raises SpaceInterfaceError: naming the protocol.
     """
-    if config.get("protocol") not in PROTOCOLS:
+    if (protocol := get(config, "protocol", object, None)) not in PROTOCOLS:
         raise SpaceInterfaceError(
-            f"{url} speaks the protocol {config.get('protocol')!r}, of a Gradio before 4.2"
+            f"{space} speaks the protocol {protocol!r:.100}, of a Gradio before 4.2"
         )
 
 
-def _as_chat(
-    index: int, dependency: Mapping[str, Any], config: Mapping[str, Any], info: Mapping[str, Any]
-) -> ChatEndpoint | None:
-    """An endpoint as a chat, or None if it is not one."""
-    api_name = f"/{dependency.get('api_name')}"
-    if api_name not in info:
+def _chains(app: Description) -> list[Chain]:
+    """All chains that have a question and a reply, each once, the surest first."""
+    found: dict[Any, Chain] = {}
+    for chain in sorted(_candidates(app), key=lambda chain: chain.rank):
+        # Gradio numbers the names of a function that several events trigger: /chat_1.
+        key = tuple((_base(f.api_name), f.inputs, f.outputs) for f in chain.functions)
+        found.setdefault(key, chain)
+    return list(found.values())
+
+
+def _called(chains: Sequence[Chain], api_name: str | int) -> list[Chain]:
+    """The chains that start with the function of this name or number, else those it is part of."""
+    named = f"/{str(api_name).strip('/')}"
+
+    def is_meant(function: Function) -> bool:
+        return named in (function.api_name, f"/{function.index}")
+
+    starting = [chain for chain in chains if is_meant(chain.functions[0])]
+    return starting or [chain for chain in chains if any(map(is_meant, chain.functions))]
+
+
+def _candidates(app: Description) -> Iterator[Chain]:
+    triggered: dict[Any, list[Function]] = {}
+    for function in app.functions.values():
+        if function.after is None:
+            for event in function.events or [(function.index, "")]:
+                triggered.setdefault(event, []).append(function)
+        if _is_chat_interface(app, function):
+            interface = Chain((function,), function.inputs[0], function.outputs[0], first=0)
+            yield _ranked(app, interface, CALLED)
+    for (component, event), heads in triggered.items():
+        if event != "load":  # the page does that on its own
+            chain = _bound(app, _followed(app, heads), component)
+            if chain is None:
+                continue
+            for head in heads if len(heads) > 1 else ():
+                # If the chain of one head has both the question and the reply, that is the chat.
+                alone = _bound(app, _followed(app, [head]), component)
+                if alone and alone.answering is chain.answering:
+                    chain = alone
+                    break
+            yield _ranked(app, chain, _start(app[component], event))
+
+
+def _followed(app: Description, heads: list[Function]) -> tuple[Function, ...]:
+    """Heads, and what runs at the end of each, in the page's order."""
+    # All heads take what the page held before, so one that writes what another reads comes later.
+    heads = sorted(
+        heads,
+        key=lambda head: any(
+            i in other.inputs and not app[i].is_state
+            for i in head.outputs
+            for other in heads
+            if other is not head
+        ),
+    )
+    found = {head.index: head for head in heads}
+    waiting = [f for head in reversed(heads) for f in reversed(app.followers.get(head.index, []))]
+    while waiting:
+        function = waiting.pop()
+        if function.index not in found:
+            found[function.index] = function
+            waiting += reversed(app.followers.get(function.index, []))
+    return tuple(function for function in found.values() if function.is_called)
+
+
+def _bound(app: Description, functions: tuple[Function, ...], trigger: int | None) -> Chain | None:
+    """The functions as a chain, if these have both a question and a reply."""
+    query = _query(app, functions, trigger)
+    if query is None or (reply := _reply(app, functions, query)) is None:
         return None
-    components = {component["id"]: component for component in config["components"]}
-    parameters = _parameters(info[api_name]["parameters"])
-    uses = [parameter.use for parameter in parameters]
-    outputs = [(output, components[output]["type"]) for output in dependency["outputs"]]
-    chatbots = [n for n, (_, kind) in enumerate(outputs) if kind == "chatbot"]
-    # A text box that is an input as well is mostly there to be emptied, so it comes last.
-    texts = [n for n, (_, kind) in enumerate(outputs) if kind in TEXT_OUTPUTS]
-    texts.sort(key=lambda n: outputs[n][0] in dependency["inputs"])
-    lacking = any(p.use == "default" and not p.has_default for p in parameters)
-    if not ("query" in uses or "history" in uses) or not (chatbots or texts) or lacking:
-        return None
-    chatbots_of_app = [c for c in components.values() if c["type"] == "chatbot"]
-    fn_index = dependency.get("id", index)
-    return ChatEndpoint(
-        fn_index, api_name, parameters, _form(chatbots_of_app, config), (chatbots + texts)[0]
+    return Chain(functions, query, *reply)
+
+
+def _query(app: Description, functions: tuple[Function, ...], trigger: int | None) -> int | None:
+    """The component in which a user writes: the one that triggers, else the first that is read."""
+    written: set[int] = set()
+    found = None
+    for function in functions:
+        boxes = [
+            box
+            for box in function.inputs
+            if (box == trigger or box not in written)
+            and app[box].is_text_input
+            and not app[box].is_system_prompt
+        ]
+        if trigger in boxes:
+            return trigger
+        if boxes and found is None:
+            found = next((box for box in boxes if _is_named_query(app[box])), boxes[0])
+        written.update(function.outputs)
+    return found
+
+
+def _reply(app: Description, functions: tuple[Function, ...], query: int) -> tuple[int, int] | None:
+    """The component in which the reply is read, and the function that begins to write it."""
+    replies = [[i for i in f.outputs if app[i].is_chatbot] for f in functions]
+    if not any(replies):
+        replies = _texts(app, functions, query)
+    writers = [n for n, written in enumerate(replies) if written]
+    streaming = [n for n in writers if functions[n].is_generator]
+    for first in (streaming or writers)[-1:]:
+        if any(query in function.inputs for function in functions[: first + 1]):
+            return replies[first][0], first
+    return None
+
+
+def _texts(app: Description, functions: tuple[Function, ...], query: int) -> list[list[int]]:
+    """The texts that each function makes of the question, without those that a user enters."""
+    entered = _entered(functions)
+    asked = {query}
+    texts: list[list[int]] = []
+    for function in functions:
+        knows_question = not asked.isdisjoint(function.inputs)
+        asked.update(function.outputs if knows_question else ())
+        texts.append(
+            [
+                i
+                for i in function.outputs
+                if knows_question
+                and app[i].is_text_output
+                and not app[i].is_system_prompt
+                and i not in entered
+            ]
+        )
+    return texts
+
+
+def _entered(functions: Iterable[Function]) -> list[int]:
+    """The components that are read before they are written, in that order."""
+    entered: dict[int, None] = {}
+    written: set[int] = set()
+    for function in functions:
+        entered.update((i, None) for i in function.inputs if i not in written)
+        written.update(function.outputs)
+    return list(entered)
+
+
+def _is_chat_interface(app: Description, function: Function) -> bool:
+    """Whether this is the endpoint that `gr.ChatInterface` has besides what its page calls."""
+    if function.api_name is None or not function.is_called:
+        return False
+    match function.inputs, function.outputs:
+        case (box, state, *_), (reply, kept, *_):
+            return (
+                app[box].is_text_input
+                and app[state].is_state
+                and state == kept
+                and app[reply].kind in ("textbox", "json")
+                and reply not in function.inputs
+                and bool(app.chatbots)
+                and not any(app[output].is_chatbot for output in function.outputs)
+            )
+    return False
+
+
+def _start(component: Component, event: str) -> int:
+    if not event:
+        return CALLED
+    if component.is_text_input:
+        return {"submit": SUBMITTED, "change": CALLED, "input": CALLED}.get(event, OTHERWISE)
+    return CLICKED if event == "click" and component.kind.endswith("button") else OTHERWISE
+
+
+def _ranked(app: Description, chain: Chain, start: int) -> Chain:
+    names = [_base(function.api_name) for function in chain.functions]
+    rank = (
+        not _is_chat_interface(app, chain.functions[0]),
+        not app[chain.reply].is_chatbot,
+        start,
+        not _is_named_query(app[chain.query]),
+        min(CHAT_NAMES.index(name) if name in CHAT_NAMES else len(CHAT_NAMES) for name in names),
+    )
+    return replace(chain, start=start, rank=rank)
+
+
+def _is_named_query(component: Component) -> bool:
+    return any(plain(name) in QUERY_NAMES for name in component.names)
+
+
+def _base(api_name: str | None) -> str:
+    return re.sub(r"_\d+$", "", api_name or "").lstrip("/")
+
+
+def _planned(app: Description, chain: Chain, space: str, others: tuple[str, ...]) -> Plan:
+    functions = _needed(chain)
+    for function in functions:
+        for component in function.inputs:
+            if component not in app:
+                raise SpaceInterfaceError(
+                    f"{space}: {function.name} cannot be called, because one of its inputs, "
+                    f"component {component}, is not in /config"
+                )
+    entered = _entered(functions)
+    loads = _loads(app, functions, entered, chain.query)
+    taken = [*entered, *(i for f in (*loads, *functions) for i in f.inputs), chain.reply]
+    has_state = any(app[i].is_state for i in entered)
+
+    def held(id_: int) -> Held:
+        component = app[id_]
+        use: Use = "value"
+        if id_ == chain.query:
+            use = "query"
+        elif id_ not in entered:
+            use = "earlier step"
+        elif id_ == chain.reply and isinstance(component.value, list) and not has_state:
+            use = "history"
+        elif component.is_system_prompt:
+            use = "system"
+        return Held(id_, component.kind, use, component.names, component.value)
+
+    return Plan(
+        space,
+        _steps(app, loads, functions, chain),
+        tuple(held(id_) for id_ in dict.fromkeys(taken) if not app[id_].is_state),
+        chain.reply,
+        _form(app, chain.reply),
+        _reasoning_tags(app, chain.reply),
+        others,
     )
 
 
-def _parameters(told: Sequence[Mapping[str, Any]]) -> tuple[Parameter, ...]:
-    """An endpoint's parameters, each with what it is to be given."""
-    texts = [p for p in told if p["component"] in TEXT_BOXES and "system" not in _words(p)]
-    named = [p for p in texts if p.get("parameter_name") in QUERY_NAMES]
-    query = next(iter(named or texts), None)
+def _needed(chain: Chain) -> list[Function]:
+    """The functions up to the last that writes the reply, without those that tidy up the page."""
+    last = max(n for n, f in enumerate(chain.functions) if chain.reply in f.outputs)
+    needed: list[Function] = []
+    read: set[int] = set()
+    for position in range(last, -1, -1):
+        function = chain.functions[position]
+        writes_reply = position >= chain.first and chain.reply in function.outputs
+        tidies_up = function.outputs and not function.inputs and read.isdisjoint(function.outputs)
+        if writes_reply or not tidies_up:
+            needed.append(function)
+            read.update(function.inputs)
+    return needed[::-1]
 
-    def use(parameter: Mapping[str, Any]) -> Use:
-        if parameter is query:
-            return "query"
-        if parameter["component"] == "Chatbot":
-            return "history"
-        if parameter["component"] == "Textbox" and "system" in _words(parameter):
-            return "system"
-        return "default"
 
-    def described(parameter: Mapping[str, Any]) -> Parameter:
-        is_text = parameter["component"] in TEXT_BOXES
-        return Parameter(
-            name=str(parameter.get("parameter_name") or parameter.get("label")),
-            label=str(parameter.get("label")),
-            component=parameter["component"],
-            use=use(parameter),
-            default=parameter.get("parameter_default", "" if is_text else None),
-            has_default=is_text or bool(parameter.get("parameter_has_default")),
+def _loads(
+    app: Description, functions: list[Function], entered: list[int], query: int
+) -> list[Function]:
+    """What runs when the page opens, as far as it writes State or values that the chain reads."""
+    heads = [f for f in app.functions.values() if any(event == "load" for _, event in f.events)]
+    wanted = {i for i in entered if i != query and not app[i].has_value}
+    needed: list[Function] = []
+    for function in reversed(_followed(app, [head for head in heads if head not in functions])):
+        if not wanted.isdisjoint(function.outputs) and function not in functions:
+            needed.append(function)
+            wanted.update(i for i in function.inputs if not app[i].has_value)
+    return needed[::-1]
+
+
+def _steps(
+    app: Description, loads: list[Function], functions: list[Function], chain: Chain
+) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    first = chain.answering
+    is_read = True  # whether this function and those before it come after the first of the reply
+    read: set[int] = set()
+    for function in reversed([*loads, *functions]):
+        carried = [(n, i) for n, i in enumerate(function.outputs) if i in read]
+        writes_reply = is_read and chain.reply in function.outputs and function in functions
+        steps.append(
+            Step(
+                function.index,
+                function.name,
+                function.inputs,
+                tuple((n, i) for n, i in carried if not app[i].is_state),
+                function.outputs.index(chain.reply) if writes_reply else None,
+                is_load=function in loads,
+            )
         )
-
-    return tuple(map(described, told))
-
-
-def _words(parameter: Mapping[str, Any]) -> str:
-    return f"{parameter.get('parameter_name')} {parameter.get('label')}".lower()
-
-
-def _plain(name: str) -> str:
-    """A name without what authors write differently: Max new tokens, max_new_tokens, max_tokens."""
-    return re.sub(r"[^a-z0-9]|new", "", name.lower())
+        read.update(function.inputs)
+        if function is first:
+            is_read = False
+            read.add(chain.reply)  # to be compared with what is there afterwards
+    return tuple(reversed(steps))
 
 
-def _form(chatbots: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> Form:
-    version = re.match(r"\d+", str(config.get("version", "")))
-    if version and int(version[0]) >= 6:
+def _form(app: Description, chatbot: int) -> Form:
+    kind, props = app[chatbot].kind, app[chatbot].props
+    if kind == "chatbot" and app.gradio >= 6:
         return "parts"
-    # From 4.44 on they say which it is ("tuples" are pairs); before, there were only pairs.
-    told = [chatbot.get("props", {}).get("type") for chatbot in chatbots]
-    return "messages" if "messages" in told else "pairs"
+    # From 4.44 on they declare which it is ("tuples" are pairs); before, there were only pairs.
+    takes_messages = props.get("type") == "messages" or kind.endswith("prochatbot")
+    return "messages" if takes_messages else "pairs"
 
 
-def _described(info: Mapping[str, Any]) -> str:
-    found = [
-        f"{api_name}({', '.join(str(p.get('parameter_name')) for p in endpoint['parameters'])})"
-        for api_name, endpoint in info["named_endpoints"].items()
-    ]
-    return "; ".join(found) or "no named endpoint"
+def _reasoning_tags(app: Description, reply: int) -> tuple[tuple[str, str], ...]:
+    # A chat interface's own endpoint writes no chatbot, but its page shows the reply in one.
+    chatbots = [app[reply]] if app[reply].is_chatbot else app.chatbots
+    tags = [tag for chatbot in chatbots for tag in get(chatbot.props, "reasoning_tags", list, [])]
+    return tuple(
+        (tag[0], tag[1])
+        for tag in tags
+        if isinstance(tag, list)
+        and len(tag) == 2
+        and all(isinstance(end, str) and end for end in tag)
+    )
+
+
+def _found(app: Description, chains: Sequence[Chain]) -> str:
+    """The Space's endpoints, and why the page asks no question with them."""
+    usable = dict.fromkeys(chain.name for chain in chains)
+
+    def described(function: Function) -> str:
+        inputs = [app[i] for i in function.inputs if not app[i].is_state]
+        outputs = [app[i] for i in function.outputs]
+        names = ", ".join(i.names[0] if i.names else i.kind for i in inputs)
+        if function.name in usable:
+            why = "can be chosen with api_name"
+        elif not any(i.is_text_input for i in inputs):
+            why = "takes no text"
+        elif not any(o.is_text_output or o.is_chatbot for o in outputs):
+            why = "returns no text"
+        else:
+            why = "has no output of its own for a reply"
+        return f"{function.name}({names}) {why}"
+
+    shown = [f for f in app.functions.values() if f.api_name or f.name in usable]
+    return "; ".join(map(described, shown)) or "no endpoint"

@@ -22,9 +22,10 @@ class Prompt:
     :ivar turns: all but the system messages.
     :ivar system: the system messages, joined with newlines; None if nothing is in them.
     :ivar native: whether earlier turns should go in the Space's own history input.
-    :ivar default_system: the system prompt where `system` is None.
+    :ivar default_system: the system prompt where neither `system` nor the Space has one.
     :ivar inputs: what else the Space is to be given, by the name or label of the input.
     :ivar options: the same, for as far as the Space has such inputs.
+    :ivar api_name: the endpoint to ask, by name or number, where several could be meant.
     """
 
     turns: tuple[Turn, ...]
@@ -33,6 +34,7 @@ class Prompt:
     default_system: str = ""
     inputs: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    api_name: str | int | None = None
 
     def query_and_history(self, *, history: bool, system: bool) -> tuple[str, tuple[Turn, ...]]:
         """The query, and the turns before it, for a Space that has inputs for these or has not.

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import anyio
 from anyio.lowlevel import checkpoint
 
-from ._updates import StreamStatus, Update
+from ._updates import Reasoning, StreamStatus, Update
 from ._worker import Worker
 from .errors import QwenGradioError, StreamInterruptedError, StreamTimeoutError
 
@@ -23,6 +23,7 @@ class FragmentStream(AsyncIterator[str]):
     stream runs in the event loop it is iterated in, of asyncio or trio.
 
     :ivar on_status: called in the event loop with each `StreamStatus`, as it is read; may be set.
+    :ivar on_reasoning: called there with each new piece of `reasoning`; may be set.
     :ivar on_complete: called there with the reply, once it is complete; may be set.
 
     `close()`, `aclose()`, the end of an `async with` block, cancellation, an error, leaving the
@@ -37,11 +38,13 @@ class FragmentStream(AsyncIterator[str]):
         timeout: float | None,
         stream_timeout: float | None,
         on_status: Callable[[StreamStatus], object] | None = None,
+        on_reasoning: Callable[[str], object] | None = None,
         on_complete: Callable[[str], object] | None = None,
     ) -> None:
         self._worker = worker
         self._deadline = _Deadline(timeout, stream_timeout)
         self.on_status = on_status
+        self.on_reasoning = on_reasoning
         self.on_complete = on_complete
         self._state: Literal["open", "complete", "closed"] = "open"
         self._guard = anyio.ResourceGuard("iterating over")
@@ -75,6 +78,9 @@ class FragmentStream(AsyncIterator[str]):
                 if isinstance(update, StreamStatus):
                     if self.on_status is not None:
                         self.on_status(update)
+                elif isinstance(update, Reasoning):
+                    if self.on_reasoning is not None:
+                        self.on_reasoning(update.text)
                 elif update.error is not None:
                     raise update.error
                 else:
@@ -99,6 +105,11 @@ class FragmentStream(AsyncIterator[str]):
     def partial(self) -> str:
         """The reply so far; it may be ahead of the fragments that were read."""
         return self._worker.text
+
+    @property
+    def reasoning(self) -> str:
+        """What the model thought before it answered, so far; "" where the Space shows none."""
+        return self._worker.reasoning
 
     async def text(self) -> str:
         """Wait for the complete reply, and return it.

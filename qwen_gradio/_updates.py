@@ -64,14 +64,21 @@ class StreamStatus:
 
 
 @dataclass(frozen=True)
+class Reasoning:
+    """New text of what the model thinks before it answers."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class End:
     """The last thing a worker reports; `error` says why the reply is not complete, if it is not."""
 
     error: Exception | None = None
 
 
-Update: TypeAlias = "str | StreamStatus | End"
-"""A fragment of the reply, a status, or the end."""
+Update: TypeAlias = "str | Reasoning | StreamStatus | End"
+"""A fragment of the reply, what the model thinks, a status, or the end."""
 
 
 class UpdateQueue:

@@ -51,6 +51,11 @@ class Worker:
         return self._client.reply.text if self._client else ""
 
     @property
+    def reasoning(self) -> str:
+        """What the model thought so far; it is not part of the reply."""
+        return self._client.reply.reasoning if self._client else ""
+
+    @property
     def is_started(self) -> bool:
         """Whether the thread was started."""
         return self._thread.ident is not None
@@ -85,7 +90,8 @@ class Worker:
             return _error_of(attempt).retry_after or backoff(attempt)
 
         def report(attempt: tenacity.RetryCallState) -> None:
-            cleanup.close()
+            if not self._has_begun:
+                cleanup.close()
             seconds = attempt.next_action.sleep if attempt.next_action else None
             reason = str(_error_of(attempt))
             self.updates.put(StreamStatus("retrying", eta=seconds, log=reason))
@@ -109,9 +115,17 @@ class Worker:
 
     def _is_unanswered(self) -> bool:
         """Whether the question can be asked again: after a fragment, the text would come twice."""
-        return not self.text and not self._is_stopped.is_set()
+        return not (self.text or self.reasoning or self._is_stopped.is_set())
+
+    @property
+    def _has_begun(self) -> bool:
+        """Whether the Space has run a step, which asking anew would run twice."""
+        return self._client is not None and self._client.has_begun
 
     def _ask(self, cleanup: ExitStack) -> None:
+        if self._has_begun and self._client is not None:
+            self._client.run()
+            return
         # gradio_client and httpx are imported here: off the event loop, and only to ask.
         from ._gradio.connection import Connection
         from ._gradio.space import space_at
@@ -126,16 +140,17 @@ class Worker:
         try:
             self._ask_as(description, cleanup)
         except QwenGradioError as error:
-            if not is_known or error.transient or not self._is_unanswered():
+            if not is_known or error.transient or self._has_begun or not self._is_unanswered():
                 raise
             # The Space may have changed since it was read.
             try:
                 fresh = space.read(connection)
+                is_same = fresh.is_asked_like(description, self._prompt.api_name)
             except SpaceInterfaceError:
                 raise  # it offers no chat any more
             except QwenGradioError:
                 raise error from error.__cause__
-            if fresh.is_asked_like(description) and not isinstance(error, AuthenticationError):
+            if is_same and not isinstance(error, AuthenticationError):
                 raise
             self._ask_as(fresh, cleanup)
 
@@ -144,10 +159,14 @@ class Worker:
 
         assert self._connection is not None  # opened before the Space was described
         self._client = client = ReplyClient(
-            description, self._connection, generate_session_hash(), self.updates.put
+            description,
+            self._connection,
+            generate_session_hash(),
+            self._prompt,
+            self.updates.put,
         )
         cleanup.callback(client.close)
-        client.ask(self._prompt)
+        client.run()
 
 
 def _error_of(attempt: Any) -> QwenGradioError:

@@ -193,11 +193,8 @@ def inspect(
         from ._gradio.space import describe
 
         found = describe(Access.to(space, api_key, proxy))
-        typer.echo(f"{found.client.src} runs Gradio {found.client.config.get('version')}")
-        typer.echo("\nIt would be asked by")
-        typer.echo(f"  {found.chat}\n\nwith inputs=... for any of")
-        for parameter in found.chat.parameters:
-            typer.echo(f"  {parameter.name} ({parameter.label}, a {parameter.component})")
+        typer.echo(f"{found.client.src} runs Gradio {found.client.config.get('version')}\n")
+        typer.echo(str(found.plan(api_name=None)))
 
 
 @app.command()

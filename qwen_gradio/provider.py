@@ -78,6 +78,8 @@ class Provider:
         history: History = "flat",
         on_status: Callable[[StreamStatus], object] | None = None,
         inputs: Mapping[str, Any] | None = None,
+        api_name: str | int | None = None,
+        on_reasoning: Callable[[str], object] | None = None,
         **kwargs: Any,
     ) -> FragmentStream:
         """Ask the model, and read its reply as it is written.
@@ -99,7 +101,11 @@ class Provider:
         :param history: "flat" sends the whole chat as one query, which is what Spaces expect;
             "native" hands earlier turns to the Space's own history input.
         :param on_status: called in the event loop with each `StreamStatus`, as it is read.
-        :param inputs: values for other inputs of the Space, by their names or labels.
+        :param inputs: values for other inputs of the Space, by their names or labels, or for the
+            fields of a form.
+        :param api_name: the name or number of the Space's endpoint, where several could be meant.
+        :param on_reasoning: called in the event loop with each piece of what the model thinks
+            before it answers, which is not part of the reply.
         :param kwargs: what registries pass along. `temperature`, `max_tokens` and `top_p` are given
             to a Space that has such inputs; everything else is only logged.
         :raises InvalidMessagesError: at once, if the messages or `inputs` cannot be sent.
@@ -111,6 +117,7 @@ class Provider:
         """
         _require_limits(timeout, stream_timeout, max_retries)
         prompt = cls._prompt(model, messages, history, inputs or {}, kwargs)
+        prompt = replace(prompt, api_name=api_name)
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
         access = Access.to(address, api_key, proxy, auth)
         request_timeout = REQUEST_TIMEOUT if stream_timeout is None else stream_timeout
@@ -119,6 +126,7 @@ class Provider:
             timeout=timeout,
             stream_timeout=stream_timeout,
             on_status=on_status,
+            on_reasoning=on_reasoning,
         )
 
     @classmethod

@@ -13,7 +13,10 @@ import qwen_gradio
 PACKAGE = Path(qwen_gradio.__file__).parent
 GRADIO = {"gradio_client", "httpx", "httpx2", "huggingface_hub"}
 REGISTRIES = {"g4f", "langchain_core", "litellm", "llm"}
-PURE = ["_access", "_chains", "_messages", "_replies", "errors", "_gradio/events"]
+PURE = [
+    *("_access", "_chains", "_described", "_messages", "_plan", "_replies", "errors"),
+    "_gradio/events",
+]
 WITH_IO = {
     *GRADIO,
     *REGISTRIES,

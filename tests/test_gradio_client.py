@@ -25,7 +25,7 @@ from qwen_gradio._access import Access
 from qwen_gradio._gradio import seam
 from qwen_gradio._gradio.connection import Connection
 from qwen_gradio._gradio.events import MAX_BYTES
-from qwen_gradio._gradio.reply import ReplyClient, _Messages, _Outputs
+from qwen_gradio._gradio.reply import ReplyClient, _Messages
 from qwen_gradio._gradio.space import Space, SpaceClient
 from qwen_gradio._messages import prompt_from
 from qwen_gradio._updates import Update
@@ -75,10 +75,14 @@ def space(scripted: ScriptedSpace) -> Space:
 
 
 def reply_client(
-    space: Space, report: Callable[[Update], None] = lambda update: None
+    space: Space,
+    message: dict[str, Any] | None = None,
+    report: Callable[[Update], None] = lambda update: None,
 ) -> ReplyClient:
     connection = Connection(space._access, 60.0)
-    return ReplyClient(space.describe(connection), connection, generate_session_hash(), report)
+    prompt = prompt_from([message or script(say=["x"])])
+    description = space.describe(connection)
+    return ReplyClient(description, connection, generate_session_hash(), prompt, report)
 
 
 def close(client: ReplyClient) -> None:
@@ -165,26 +169,30 @@ def test_a_reply_takes_one_thread_and_no_pool(space: Space) -> None:
         reports.append(update)
 
     before = threading.active_count()
-    client = reply_client(space, report)
-    client.ask(prompt_from([script(say=["a", "b"])]))
+    client = reply_client(space, script(say=["a", "b"]), report)
+    client.run()
     close(client)
     assert [update for update in reports if isinstance(update, str)] == ["a", "b"]
     assert max(threads) <= before
     assert not client.heartbeat.is_alive()
 
 
-def test_outputs_count_once_however_often_they_are_repeated() -> None:
-    outputs = _Outputs(lambda update: None, 0, "a Space")
+def test_outputs_count_once_however_often_they_are_repeated(space: Space) -> None:
+    client = reply_client(space)
     for _ in range(100):
-        outputs.put_nowait(utils.OutputUpdate(("x" * (MAX_BYTES // 50),), success=True))
+        client._outputs.put_nowait(
+            utils.OutputUpdate(("", [], "x" * (MAX_BYTES // 50)), success=True)
+        )
+    close(client)
 
 
-def test_outputs_that_diffs_leave_out_count_too() -> None:
-    outputs = _Outputs(lambda update: None, 0, "a Space")
+def test_outputs_that_diffs_leave_out_count_too(space: Space) -> None:
+    client = reply_client(space)
     text = "x" * (MAX_BYTES * 2 // 3)
-    outputs.put_nowait(utils.OutputUpdate(("", text), success=True))
+    client._outputs.put_nowait(utils.OutputUpdate(("", [], text), success=True))
     with pytest.raises(SpaceInterfaceError, match=f"more than {MAX_BYTES} bytes"):
-        outputs.put_nowait(utils.OutputUpdate((text,), success=True))
+        client._outputs.put_nowait(utils.OutputUpdate((text, []), success=True))
+    close(client)
 
 
 def test_a_space_is_read_once(scripted: ScriptedSpace) -> None:
@@ -192,7 +200,7 @@ def test_a_space_is_read_once(scripted: ScriptedSpace) -> None:
         space = Space(Access(front.url))
         for _ in range(2):
             client = reply_client(space)
-            client.ask(prompt_from([script(say=["x"])]))
+            client.run()
             close(client)
     joined = ["/gradio_api/queue/join", "/gradio_api/queue/data"]
     paths = [request.path for request in front.requests]
@@ -206,7 +214,7 @@ def test_a_reply_takes_one_connection(space: Space, monkeypatch: pytest.MonkeyPa
         socket, "create_connection", lambda *a, **k: made.append(a) or connect(*a, **k)
     )
     client = reply_client(space)
-    client.ask(prompt_from([script(say=["x"])]))
+    client.run()
     close(client)
     assert len(made) == 1
 
@@ -260,8 +268,9 @@ def test_a_plain_client_streams_next_to_a_reply(
 ) -> None:
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
     begun = threading.Event()
-    mine = reply_client(space, lambda update: begun.set() if update == "a" else None)
-    asking = threading.Thread(target=mine.ask, args=[prompt_from([script(say="abc", every=0.2)])])
+    question = script(say="abc", every=0.2)
+    mine = reply_client(space, question, lambda update: begun.set() if update == "a" else None)
+    asking = threading.Thread(target=mine.run)
     asking.start()
     assert begun.wait(PATIENCE)
     theirs = Client(scripted.url, verbose=False)
@@ -326,5 +335,5 @@ def test_a_failure_is_raised_whatever_comes_with_its_message(space: Space) -> No
 
     with mock.patch.object(client._connection, "events", events):
         with pytest.raises(GenerationError, match=r"^the words$"):
-            client.ask(prompt_from([script(say=["x"])]))
+            client.run()
     close(client)

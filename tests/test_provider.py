@@ -75,6 +75,8 @@ def test_its_signature_is_the_contracts() -> None:
         ("history", "flat"),
         ("on_status", None),
         ("inputs", None),
+        ("api_name", None),
+        ("on_reasoning", None),
         ("kwargs", inspect.Parameter.empty),
     ]
 

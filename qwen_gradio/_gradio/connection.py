@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from http.cookiejar import Cookie
+from threading import Timer
 from typing import Any
 
 from .._access import Access
@@ -96,12 +97,7 @@ class Connection:
     def abort(self) -> None:
         """End the current request and reject further ones, at once and from any thread."""
         self._is_aborted = True
-        # A forked child shares the parent's sockets, and must not speak for it.
-        if (opened := self._socket) is not None and self._process == os.getpid():
-            # Closing it would not wake a thread that reads from it. SSLSocket's own shutdown would
-            # remove the TLS state that this thread still uses.
-            with suppress(OSError):
-                socket.socket.shutdown(opened, socket.SHUT_RDWR)
+        self._shut_down()
 
     def reopen(self, timeout: float) -> None:
         """Allow requests again after `abort`, of at most `timeout` seconds, on a new connection."""
@@ -109,10 +105,29 @@ class Connection:
         self._timeout = timeout
         self._client.timeout = httpx.Timeout(timeout)
 
+    @contextmanager
+    def time_limit(self, seconds: float) -> Iterator[None]:
+        """End a request that takes longer, and the connection with it."""
+        timer = Timer(seconds, self._shut_down)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
     def close(self) -> None:
         """Close the connection, in the thread that used it."""
         self._socket = None
         self._client.close()
+
+    def _shut_down(self) -> None:
+        # A forked child shares the parent's sockets, and must not speak for it.
+        if (opened := self._socket) is not None and self._process == os.getpid():
+            # Closing it would not wake a thread that reads from it. SSLSocket's own shutdown would
+            # remove the TLS state that this thread still uses.
+            with suppress(OSError):
+                socket.socket.shutdown(opened, socket.SHUT_RDWR)
 
     @contextmanager
     def _response(self, method: str, url: str, **options: Any) -> Iterator[httpx.Response]:

@@ -7,15 +7,17 @@ import logging
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from gradio_client import Client, utils
+from gradio_client.exceptions import AppError
 
 from .._messages import Prompt
+from .._plan import Plan, Step, Values
 from .._replies import Reply, size_of
-from .._updates import Progress, StreamStatus, Update
-from ..errors import SpaceInterfaceError
+from .._updates import Progress, Reasoning, StreamStatus, Update
+from ..errors import GenerationError, SpaceInterfaceError
 from .connection import Connection
 from .events import MAX_BYTES
 from .faults import connecting, replying
@@ -26,14 +28,17 @@ logger = logging.getLogger("qwen_gradio")
 
 CANCEL_TIMEOUT = 4.0
 """Seconds that a Space may take to confirm that it has stopped."""
+DRAIN_TIMEOUT = 2.0
+"""Seconds to wait for the end of a completed step's event stream, before the next step."""
 
 
 class ReplyClient(Client):  # type: ignore[misc]
-    """A `Client` for one reply: one session hash, one event stream, one connection.
+    """A `Client` for one reply: one session hash and one connection, a job for each step.
 
-    It is a copy of the Space's, whose executors run everything in the thread that calls `ask`.
+    It is a copy of the Space's, whose executors run everything in the thread that calls `run`.
 
-    :param report: called with each fragment and status as it arrives.
+    :param report: called with each update as it arrives.
+    :raises SpaceInterfaceError: if the Space offers no chat, or has no such inputs.
     """
 
     endpoints: dict[int, Any]
@@ -43,6 +48,7 @@ class ReplyClient(Client):  # type: ignore[misc]
         description: Description,
         connection: Connection,
         session_hash: str,
+        prompt: Prompt,
         report: Callable[[Update], None],
     ) -> None:
         # What a reply may change is copied: a hostile Space may give all of them one event id.
@@ -51,36 +57,42 @@ class ReplyClient(Client):  # type: ignore[misc]
         self.session_hash = session_hash
         self.executor = self.stream_executor = _InThisThread()
         self.helper_executor = _WithoutCancelCheck()
-        self.chat = description.chat
         self._connection = connection
         self._job: Any = None
         self._events: Generator[dict[str, Any], None, None] = (_ for _ in ())
         self._is_completed = False
-        self._outputs = _Outputs(report, self.chat.reply, connection.space)
+        self._plan = plan = description.plan(prompt.api_name)
+        self._waiting = deque(plan.steps)
+        self._outputs = _Outputs(plan, plan.values(prompt), report)
+        if unused := plan.unused(prompt.options):
+            logger.debug("%s has no inputs for %s", plan.space, ", ".join(unused))
         connection.use_cookies(description.cookies)
-        endpoint = copy.copy(self.endpoints[self.chat.fn_index])
-        endpoint.client = self
-        # Nothing is uploaded, whatever a Space gives as a default or a user writes; nothing is
-        # downloaded, and each output keeps its place in /config.
-        endpoint.process_input_files = endpoint.process_predictions = _unchanged
-        self.endpoints = {self.chat.fn_index: endpoint}
+        self.endpoints = {step.fn_index: self._endpoint(step) for step in plan.steps}
 
     @property
     def reply(self) -> Reply:
         """The reply so far."""
         return self._outputs.reply
 
-    def ask(self, prompt: Prompt) -> None:
+    @property
+    def has_begun(self) -> bool:
+        """Whether a step is completed: asking anew could then ask twice."""
+        return len(self._waiting) < len(self._plan.steps)
+
+    def run(self) -> None:
         """Ask the Space, and report its reply until that is complete.
 
-        :raises QwenGradioError: if it cannot be asked, or the reply breaks off.
+        Called again after a transient error, it goes on with the step that failed.
+
+        :raises QwenGradioError: if the Space cannot be asked, or the reply fails.
         """
-        if unknown := self.chat.not_called(prompt.options):
-            logger.debug("%s has no inputs for %s", self.chat.api_name, ", ".join(unknown))
-        with replying(self._connection.space), requests_over(self._connection.request, self.src):
-            arguments = self.chat.arguments(prompt)
-            self._job = self.submit(*arguments, fn_index=self.chat.fn_index)
-            self._job.result()
+        with replying(self._plan.space), requests_over(self._connection.request, self.src):
+            while self._waiting:
+                if self.has_begun:
+                    self._drain()
+                self._run_step(self._waiting[0])
+                self._waiting.popleft()
+            self._outputs.end()
 
     def close(self) -> None:
         """Stop the Space if it is still working on the reply, and release what the reply used."""
@@ -99,6 +111,38 @@ class ReplyClient(Client):  # type: ignore[misc]
     def __del__(self) -> None:
         """Leave the Space's executors, which other replies copy, as they are."""
 
+    def _endpoint(self, step: Step) -> Any:
+        endpoint = copy.copy(self.endpoints[step.fn_index])
+        endpoint.client = self
+        endpoint.is_valid = True  # a page also calls what authors hide from the API
+        # Nothing is uploaded, whatever a Space gives as a default or a user writes; nothing is
+        # downloaded, and each output keeps its place in /config.
+        endpoint.process_input_files = endpoint.process_predictions = _unchanged
+        return endpoint
+
+    def _run_step(self, step: Step) -> None:
+        self._job, self._is_completed = None, False
+        arguments = self._outputs.begin(step)
+        try:
+            self._job = self.submit(*arguments, fn_index=step.fn_index)
+            self._job.result()
+        except AppError as error:
+            if step.is_load:  # a page goes on without it
+                logger.warning("%s: %s failed: %s", self._plan.space, step.name, error)
+            elif len(self._plan.steps) > 1:
+                raise GenerationError(f"{step.name} failed: {error}") from error
+            else:
+                raise
+
+    def _drain(self) -> None:
+        """Read the last step's event stream to its end, and not only to its completion.
+
+        Gradio forgets a session whose event stream is closed early, and with it the next step.
+        """
+        with suppress(Exception), self._connection.time_limit(DRAIN_TIMEOUT):
+            for _ in self._events:
+                pass
+
     def _is_running(self) -> bool:
         is_accepted = self._job is not None and self._job.communicator.event_id is not None
         return is_accepted and not self._is_completed
@@ -114,7 +158,7 @@ class ReplyClient(Client):  # type: ignore[misc]
 
     def send_data(self, data: Any, hash_data: Any, protocol: str, request_headers: Any) -> Any:
         """Join the queue, with errors that say that the Space has not taken the question yet."""
-        with connecting(self._connection.space):
+        with connecting(self._plan.space):
             return super().send_data(data, hash_data, protocol, request_headers)
 
     def stream_messages(self, protocol: str, session_hash: str) -> None:
@@ -124,7 +168,7 @@ class ReplyClient(Client):  # type: ignore[misc]
             self.pending_messages_per_event[event_id] = _Messages(self._events)
 
     def _read_events(self, session_hash: str) -> Generator[dict[str, Any], None, None]:
-        """Yield the session's events, up to the one that completes the reply."""
+        """Yield the session's events, with the one that completes the step as the last."""
         for event in self._connection.events(
             self.sse_url, params={"session_hash": session_hash}, headers=self.headers
         ):
@@ -134,11 +178,12 @@ class ReplyClient(Client):  # type: ignore[misc]
                     # gradio_client accepts no keys but those of its own version's `AppError`.
                     event["output"] = {"error": event["output"]["error"]}
             elif event["msg"] == "unexpected_error":
-                # Gradio is stopping, or lost the session; what the app raises completes the reply.
+                # Gradio is stopping, or lost the session; what the app raises completes the step.
                 raise EOFError(f"it said {event.get('message')!r:.200}")
             if event["msg"] not in ("heartbeat", "close_stream"):
                 yield event
-        raise EOFError("the stream ended before the reply was complete")
+        if not self._is_completed:
+            raise EOFError("the stream ended before the reply was complete")
 
 
 class _Messages:
@@ -158,16 +203,42 @@ class _Messages:
 
 
 class _Outputs:
-    """Stands in for gradio_client's queue of updates: reads each, and reports what is new."""
+    """Stands in for gradio_client's queue of updates: reads each, and reports what is new.
 
-    def __init__(self, report: Callable[[Update], None], index: int, space: str) -> None:
+    :ivar reply: the reply so far.
+    """
+
+    def __init__(self, plan: Plan, values: Values, report: Callable[[Update], None]) -> None:
         self.reply = Reply()
-        self._sizes: list[int] = []
+        self._plan = plan
+        self._values = values
         self._report = report
-        self._index = index
-        self._space = space
+        self._step = plan.steps[0]
+        self._sizes: list[int] = []
+        self._size_carried = 0
+        self._is_reply_begun = False
+
+    def begin(self, step: Step) -> list[Any]:
+        """Expect the outputs of a step, and return what it is called with."""
+        self._step = step
+        self._sizes = []
+        if len(self._plan.steps) > 1:
+            self._size_carried = size_of(self._values.held)
+        if step.reply is not None and not self._is_reply_begun:
+            self._is_reply_begun = True
+            self.reply = self._plan.new_reply(self._values)
+        return self._values.taken_by(step)
+
+    def end(self) -> None:
+        """Report what was held back of the reply.
+
+        :raises SpaceInterfaceError: if there was no reply.
+        """
+        with self._as_interface_error():
+            self._report_new(*self.reply.end())
 
     def put_nowait(self, update: Any) -> None:
+        """Take an update of gradio_client's."""
         if isinstance(update, utils.StatusUpdate):
             if (status := _status(update)) is not None:
                 self._report(status)
@@ -179,21 +250,33 @@ class _Outputs:
             self._limit(outputs)
         if not update.success or outputs is None:
             return
-        try:
-            fragment = self.reply.feed(outputs[self._index])
-        except (LookupError, TypeError, ValueError) as error:
-            raise self._error(f"in a form that is not a chat: {error}") from error
-        if fragment:
-            self._report(fragment)
+        with self._as_interface_error():
+            if self._step.carried:
+                self._values.write(self._step, outputs)
+            if self._step.reply is not None:
+                self._report_new(*self.reply.feed(outputs[self._step.reply]))
+
+    def _report_new(self, text: str, reasoning: str) -> None:
+        if reasoning:
+            self._report(Reasoning(reasoning))
+        if text:
+            self._report(text)
 
     def _limit(self, outputs: Sequence[Any]) -> None:
         # gradio_client adds each diff to what it has, also of outputs that later diffs leave out.
         self._sizes[: len(outputs)] = map(size_of, outputs)
-        if sum(self._sizes) > MAX_BYTES:
-            raise self._error(f"with more than {MAX_BYTES} bytes")
+        if sum(self._sizes) + self._size_carried > MAX_BYTES:
+            raise self._error(f"more than {MAX_BYTES} bytes")
 
-    def _error(self, how: str) -> SpaceInterfaceError:
-        error = SpaceInterfaceError(f"{self._space} replied {how}")
+    @contextmanager
+    def _as_interface_error(self) -> Iterator[None]:
+        try:
+            yield
+        except (LookupError, TypeError, ValueError) as error:
+            raise self._error(f"something that is not a chat's reply: {error}") from error
+
+    def _error(self, what: str) -> SpaceInterfaceError:
+        error = SpaceInterfaceError(f"{self._plan.space} replied to {self._step.name} with {what}")
         error.of_reply = True
         return error
 

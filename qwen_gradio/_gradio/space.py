@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from http.cookiejar import Cookie
 from threading import Lock
 from typing import Any
@@ -14,7 +13,9 @@ from typing import Any
 from gradio_client import Client
 
 from .._access import Access, is_url
-from .._chains import ChatEndpoint, chat_endpoint, require_protocol
+from .._chains import plan_of, require_protocol
+from .._plan import Plan
+from ..errors import SpaceInterfaceError
 from .connection import Connection
 from .faults import connecting
 from .hub import host_of
@@ -42,6 +43,7 @@ class SpaceClient(Client):  # type: ignore[misc]  # gradio_client is not typed
             verbose=False,
             download_files=False,
             analytics_enabled=False,
+            _skip_components=False,  # steps are given a value for each of their inputs, by place
         )
 
     def _get_config(self) -> dict[str, Any]:
@@ -58,18 +60,38 @@ class SpaceClient(Client):  # type: ignore[misc]  # gradio_client is not typed
         """Send no telemetry, which `analytics_enabled=False` alone does not prevent."""
 
 
-@dataclass(frozen=True)
 class Description:
-    """What a Space said about itself, and the cookies that it set."""
+    """What a Space said about itself, and the cookies that it set.
 
-    client: SpaceClient
-    chat: ChatEndpoint
-    cookies: list[Cookie]
-    read_at: float
+    :param name: the Space as it was given, for errors.
+    """
 
-    def is_asked_like(self, other: Description) -> bool:
-        """Whether both would be sent a question at the same address and in the same form."""
-        return (self.chat, self.client.src) == (other.chat, other.client.src)
+    def __init__(self, name: str, client: SpaceClient, cookies: list[Cookie]) -> None:
+        self.client = client
+        self.cookies = cookies
+        self.read_at = time.monotonic()
+        self._name = name
+        self._plans: dict[str | int | None, Plan] = {}
+
+    def plan(self, api_name: str | int | None) -> Plan:
+        """Return how the Space is asked.
+
+        :raises SpaceInterfaceError: if it offers no chat that can be used.
+        """
+        if api_name not in self._plans:
+            config, info = self.client.config, self.client._info
+            self._plans[api_name] = plan_of(config, info, self._name, api_name)
+        return self._plans[api_name]
+
+    def is_asked_like(self, other: Description, api_name: str | int | None) -> bool:
+        """Whether both would be sent a question at the same address and in the same form.
+
+        :raises SpaceInterfaceError: if this one offers no chat that can be used.
+        """
+        plan = self.plan(api_name)
+        with suppress(SpaceInterfaceError):
+            return (plan, self.client.src) == (other.plan(api_name), other.client.src)
+        return False
 
 
 class Space:
@@ -90,7 +112,7 @@ class Space:
     def describe(self, connection: Connection) -> Description:
         """Return what is known of the Space, reading it if need be.
 
-        :raises QwenGradioError: if it cannot be reached, or offers no chat.
+        :raises QwenGradioError: if it cannot be reached.
         """
         with self._one_reader():
             return self.known or self.read(connection)
@@ -98,7 +120,7 @@ class Space:
     def read(self, connection: Connection) -> Description:
         """Read the Space's description, whatever was known of it.
 
-        :raises QwenGradioError: if it cannot be reached, or offers no chat.
+        :raises QwenGradioError: if it cannot be reached.
         """
         access = self._access
         self._description = None
@@ -106,8 +128,7 @@ class Space:
             url = access.space if is_url(access.space) else host_of(access.space, connection)
             with requests_over(connection.request, url.rstrip("/") + "/"):
                 client = SpaceClient(url, access)
-            chat = chat_endpoint(client.config, client._info, access.space)
-        self._description = Description(client, chat, connection.cookies, time.monotonic())
+        self._description = Description(access.space, client, connection.cookies)
         return self._description
 
     @contextmanager
@@ -132,7 +153,7 @@ def space_at(access: Access) -> Space:
 def describe(access: Access, timeout: float = 60.0) -> Description:
     """Read what a Space is, waiting up to `timeout` seconds for each answer.
 
-    :raises QwenGradioError: if it cannot be reached, or offers no chat.
+    :raises QwenGradioError: if it cannot be reached.
     """
     connection = Connection(access, timeout)
     try:

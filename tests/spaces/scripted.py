@@ -109,10 +109,14 @@ with gr.Blocks() as app:
     query = gr.Textbox()
     system = gr.Textbox()
     button = gr.Button()
-    names = ("shout", "shout_1") if options.no_chat else ("model_chat", "model_chat_1")
-    if options.swapped:
+    if options.no_chat:
+        button.click(lambda volume: volume, gr.Number(label="volume"), api_name="shout")
+    elif options.swapped:
         button.click(lambda query, history, system: ("", [], ""), [query, chatbot, system])
-    for listen, name in zip((query.submit, button.click), names):
+    chats = (
+        [] if options.no_chat else [(query.submit, "model_chat"), (button.click, "model_chat_1")]
+    )
+    for listen, name in chats:
         listen(
             model_chat,
             [query, chatbot, system],
