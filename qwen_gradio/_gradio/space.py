@@ -90,7 +90,7 @@ class Description:
         """
         plan = self.plan(api_name)
         with suppress(SpaceInterfaceError):
-            return (plan, self.client.src) == (other.plan(api_name), other.client.src)
+            return (plan, self.client.sse_url) == (other.plan(api_name), other.client.sse_url)
         return False
 
 
