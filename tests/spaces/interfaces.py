@@ -6,14 +6,18 @@ The page of a chat interface runs functions of Gradio's own, and for an API ther
 import gradio as gr
 from parts import FORM, MAJOR, PAIRS, kind, model, plain
 
-CALLS = {4: [0, 1, 2, 3, 5], 5: [0, 1, 2, 3, 4, 5, 17, 20], 6: [0, 1, 2, 3, 4, 5, 14, 16]}[MAJOR]
+STREAMING = {4: [0, 1, 2, 5, 3], 5: [0, 1, 2, 3, 4, 5, 17, 14], 6: [0, 1, 2, 3, 4, 5, 16, 14]}[
+    MAJOR
+]
+MULTIMODAL = {4: [0, 1, 2, 4, 3]}.get(MAJOR, STREAMING)
+AT_ONCE = {4: [0, 1, 2]}.get(MAJOR, STREAMING)
 
 
 def said(**more):
     return {"role": "assistant", "content": "", **more}
 
 
-@kind("interface", CALLS)
+@kind("interface", STREAMING)
 def strings():
     def reply(message, history):
         yield from model(message=message)
@@ -21,7 +25,7 @@ def strings():
     return gr.ChatInterface(reply, **FORM)
 
 
-@kind("history", CALLS)
+@kind("history", STREAMING)
 def strings_after_earlier_turns():
     """A session keeps its turns, which the model is given as `history`."""
 
@@ -31,7 +35,7 @@ def strings_after_earlier_turns():
     return gr.ChatInterface(reply, **FORM)
 
 
-@kind("multimodal", CALLS)
+@kind("multimodal", MULTIMODAL)
 def a_box_for_text_and_files():
     def reply(message, history):
         yield from model(message=message["text"])
@@ -39,7 +43,7 @@ def a_box_for_text_and_files():
     return gr.ChatInterface(reply, multimodal=True, **FORM)
 
 
-@kind("more", CALLS)
+@kind("more", STREAMING)
 def additional_inputs():
     def reply(message, history, system, tokens, temperature):
         yield from model(message=message, system=system, tokens=tokens, temperature=temperature)
@@ -52,7 +56,7 @@ def additional_inputs():
     return gr.ChatInterface(reply, additional_inputs=more, **FORM)
 
 
-@kind("at-once", CALLS)
+@kind("at-once", AT_ONCE)
 def a_string_at_once():
     def reply(message, history):
         *_, text = model(message=message)
@@ -63,7 +67,7 @@ def a_string_at_once():
 
 if not PAIRS:
 
-    @kind("message", CALLS)
+    @kind("message", STREAMING)
     def messages():
         def reply(message, history):
             for text in model(message=message):
@@ -74,7 +78,7 @@ if not PAIRS:
 
 if MAJOR >= 5 and not PAIRS:
 
-    @kind("list", CALLS)
+    @kind("list", STREAMING)
     def lists_of_strings_and_messages():
         """The reply is two messages: "First." and what the model was given."""
 
@@ -84,7 +88,7 @@ if MAJOR >= 5 and not PAIRS:
 
         return gr.ChatInterface(reply, **FORM)
 
-    @kind("thoughts", CALLS)
+    @kind("thoughts", STREAMING)
     def thoughts_before_the_reply():
         """The reasoning is "Let me think."; it is followed by the reply."""
 
@@ -97,7 +101,7 @@ if MAJOR >= 5 and not PAIRS:
 
         return gr.ChatInterface(reply, **FORM)
 
-    @kind("changing", CALLS)
+    @kind("changing", STREAMING)
     def a_form_that_changes_during_streaming():
         """A string, then a message, then a list of messages, and a string at the end."""
 

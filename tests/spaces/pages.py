@@ -9,7 +9,7 @@ import gradio as gr
 from parts import FORM, blocks, chat, kind, model, plain, respond, turn, user
 
 
-@blocks("respond", calls=[0])
+@blocks("respond", calls=[1])
 def query_and_history(app):
     chatbot, box = chat(), gr.Textbox()
     gr.ClearButton([box, chatbot])
