@@ -113,6 +113,16 @@ def steps_without_a_name(app):
     asking.then(bot, chatbot, chatbot, **hidden)
 
 
+if MAJOR >= 6:
+
+    @blocks("nameless", calls=[0, 1])
+    def steps_named_false(app):
+        """Gradio 6 takes `api_name=False` for a name: "false"."""
+        chatbot, box = chat(), gr.Textbox()
+        asking = box.submit(user, [box, chatbot], [box, chatbot], queue=False, api_name=False)
+        asking.then(bot, chatbot, chatbot, api_name=False)
+
+
 @blocks("undocumented", calls=[0, 1])
 def steps_that_are_not_listed(app):
     hidden = {"api_visibility": "undocumented"} if MAJOR >= 6 else {"show_api": False}

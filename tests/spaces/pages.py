@@ -1,4 +1,4 @@
-"""Apps whose page runs one function, with inputs and outputs of every sort; and apps without a chat.
+"""Apps whose page runs one function, with inputs and outputs of every sort; apps with no chat.
 
 The reply is what the model was given, as JSON.
 """

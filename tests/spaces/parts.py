@@ -1,4 +1,4 @@
-"""What the zoo's apps are made of: histories in each form, a stand-in for a model, a table of kinds."""
+"""Parts of the zoo's apps: histories in each form, a stand-in for a model, the table of kinds."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Record what each app of the zoo says of itself, on each Gradio: `python -m tests.spaces.record`."""
+"""Record how each app of the zoo describes itself: `python -m tests.spaces.record`."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ def trimmed_config(config: dict[str, Any]) -> dict[str, Any]:
     """What matters of a /config: the dependencies, and the components that they name."""
     dependencies = [only(DEPENDENCY, dependency) for dependency in config["dependencies"]]
     for dependency in dependencies:
-        if dependency.get("js") is not None:
-            dependency["js"] = True
+        if dependency.pop("js", None) is not None:
+            dependency["js"] = True  # the code itself is for a browser
     used = {
         component
         for dependency in dependencies
@@ -141,7 +141,7 @@ def written(value: Any, levels: int = 3) -> str:
     if levels and value and isinstance(value, dict):
         items = [f"{json.dumps(k)}: {written(v, levels - 1)}" for k, v in sorted(value.items())]
         return "{\n" + ",\n".join(items) + "\n}"
-    if levels and value and isinstance(value, list):
+    if levels and isinstance(value, list) and value and isinstance(value[0], dict):
         return "[\n" + ",\n".join(written(item, 0) for item in value) + "\n]"
     return json.dumps(value, sort_keys=True)
 

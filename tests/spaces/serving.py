@@ -5,6 +5,7 @@ import sys
 import urllib.request
 
 import gradio as gr
+from gradio.context import Context
 from parts import options
 
 
@@ -23,6 +24,7 @@ def launch(app):
 def describe(kinds):
     """Report each kind's own description, as a client would read it."""
     for name, kind in kinds.items():
+        Context.id = 0  # components' numbers must not depend on the kinds before this one
         app = kind.build()
         url = launch(app)
         prefix = "/gradio_api" if int(gr.__version__.split(".")[0]) >= 5 else ""
