@@ -6,10 +6,10 @@ The page of a chat interface runs functions of Gradio's own, and for an API ther
 import gradio as gr
 from parts import FORM, MAJOR, PAIRS, kind, model, plain
 
-STREAMING = {4: [0, 1, 2, 5, 3], 5: [0, 1, 2, 3, 4, 5, 17, 14], 6: [0, 1, 2, 3, 4, 5, 16, 14]}[
+STREAMING = {4: [0, 3, 1, 2, 5], 5: [0, 14, 1, 2, 17, 3, 4, 5], 6: [0, 1, 2, 3, 4, 5, 16, 14]}[
     MAJOR
 ]
-MULTIMODAL = {4: [0, 1, 2, 4, 3]}.get(MAJOR, STREAMING)
+MULTIMODAL = {4: [0, 3, 1, 2, 4]}.get(MAJOR, STREAMING)
 AT_ONCE = {4: [0, 1, 2]}.get(MAJOR, STREAMING)
 
 

@@ -41,10 +41,10 @@ def answers(query, earlier, settings, thinking):
         yield [*thought, part("text", text)]
 
 
-@blocks("qwen-3-space", calls=[0])
+@blocks("qwen-3-space", calls=[1, 4])
 def space(app):
+    state = gr.State({"history": [], "conversations": []})
     with base.Application(), antdx.XProvider():
-        state = gr.State({"history": [], "conversations": []})
         thinking = gr.State({"enable_thinking": True})
         conversations = antdx.Conversations()
         delete = antd.Menu.Item(label="Delete", key="delete")
@@ -59,37 +59,73 @@ def space(app):
                 antd.Input.Textarea()
             with antd.Form.Item(form_name="thinking_budget", label="Thinking Budget (k)"):
                 antd.Slider(min=1, max=38)
+    saved = gr.BrowserState({"conversations": []}, storage_key="qwen3")
 
-    def add_message(value, settings, thinking, state):
-        history = state["history"]
-        earlier = [[message["role"], texts(message)] for message in history]
-        history.append({"role": "user", "content": value, "key": str(len(history))})
-        yield {
+    def started(history, state_value):
+        return {
             sender: gr.update(value=None, loading=True),
             conversations: gr.update(items=[{"key": "1", "label": history[0]["content"]}]),
             **{button: gr.update(disabled=True) for button in (add, clear, delete)},
             chatbot: gr.update(value=history),
-            state: gr.update(value=state),
+            state: gr.update(value=state_value),
         }
-        answer = {"role": "assistant", "content": [], "key": str(len(history))}
-        history.append(answer | {"loading": True, "status": "pending"})
-        yield {chatbot: gr.update(value=history), state: gr.update(value=state)}
-        for parts in answers(value, earlier, settings, thinking):
-            history[-1] |= {"content": parts, "loading": False}
-            yield {chatbot: gr.update(value=history), state: gr.update(value=state)}
-        history[-1] |= {"footer": "0.2s", "status": "done"}
-        yield {
+
+    def finished(history, state_value):
+        return {
             sender: gr.update(loading=False),
             **{button: gr.update(disabled=False) for button in (add, clear, delete)},
             chatbot: gr.update(value=history),
-            state: gr.update(value=state),
+            state: gr.update(value=state_value),
         }
 
-    sender.submit(
-        add_message,
-        [sender, form, thinking, state],
-        [sender, clear, delete, add, conversations, chatbot, state],
-    )
+    def answer(history, settings, thinking_value, state_value):
+        earlier = [[message["role"], texts(message)] for message in history[:-1]]
+        query = history[-1]["content"]
+        message = {"role": "assistant", "content": [], "key": str(len(history))}
+        history.append(message | {"loading": True, "status": "pending"})
+        yield {chatbot: gr.update(value=history), state: gr.update(value=state_value)}
+        for parts in answers(query, earlier, settings, thinking_value):
+            history[-1] |= {"content": parts, "loading": False}
+            yield {chatbot: gr.update(value=history), state: gr.update(value=state_value)}
+        history[-1] |= {"footer": "0.2s", "status": "done"}
+        yield finished(history, state_value)
+
+    def add_message(input_value, settings_form_value, thinking_btn_state_value, state_value):
+        history = state_value["history"]
+        history.append({"role": "user", "content": input_value, "key": str(len(history))})
+        yield started(history, state_value)
+        yield from answer(history, settings_form_value, thinking_btn_state_value, state_value)
+
+    def regenerate_message(
+        settings_form_value, thinking_btn_state_value, state_value, event: gr.EventData
+    ):
+        history = state_value["history"]
+        del history[event._data["payload"][0]["index"] :]
+        yield started(history, state_value)
+        yield from answer(history, settings_form_value, thinking_btn_state_value, state_value)
+
+    def cancel(state_value):
+        return finished(state_value["history"], state_value)
+
+    def clear_history(state_value):
+        state_value["history"] = []
+        return gr.update(value=None), gr.update(value=state_value)
+
+    def apply_browser_state(browser_state_value, state_value):
+        state_value["conversations"] = browser_state_value["conversations"]
+        items = gr.update(items=state_value["conversations"])
+        return items, gr.update(value=state_value)
+
+    def update_browser_state(state_value):
+        return gr.update(value={"conversations": state_value["conversations"]})
+
+    outputs = [sender, clear, delete, add, conversations, chatbot, state]
+    state.change(update_browser_state, state, saved)
+    app.load(apply_browser_state, [saved, state], [conversations, state])
+    clear.click(clear_history, state, [chatbot, state])
+    again = chatbot.retry(regenerate_message, [form, thinking, state], outputs)
+    asking = sender.submit(add_message, [sender, form, thinking, state], outputs)
+    sender.cancel(cancel, state, outputs, cancels=[asking, again], queue=False)
 
 
 run(KINDS)
