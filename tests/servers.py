@@ -20,25 +20,50 @@ from filelock import FileLock
 from uv import find_uv_bin
 
 ROOT = Path(__file__).parent.parent
-GRADIOS = {
-    "4.44.1": ["pydantic<2.11", "huggingface_hub<0.26", "starlette<0.40", "fastapi<0.116"],
-    "5.49.1": [],
-    "6": [],
-}
+GRADIO_4 = [
+    "gradio==4.44.1",
+    "pydantic<2.11",
+    "huggingface_hub<0.26",
+    "starlette<0.40",
+    "fastapi<0.116",
+]
+GRADIOS = {"4.44.1": GRADIO_4, "5.49.1": ["gradio==5.49.1"], "6": []}
 """The Gradio versions that the tests run, with the pins that keep the old ones working."""
+
+ENVIRONMENTS = {
+    **GRADIOS,
+    "qwen-2.5": [*GRADIO_4, "modelscope_studio==0.5.2"],
+    "qwen-3": [
+        "gradio==5.27.0",
+        "modelscope_studio==1.2.4",
+        "pydantic<2.12",
+        "huggingface_hub<1",
+        "starlette<1",
+    ],
+}
+"""What is installed for the Spaces to run on; nothing for what is here."""
 
 NOBODY = "http://127.0.0.1:9"
 """An address at which nobody listens."""
+
+SPACES = ROOT / "tests" / "spaces"
+QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "PYTHONWARNINGS": "ignore"}
+"""What keeps Gradio from writing and sending what no test is about."""
 
 PATIENCE = 30.0
 """Seconds after which a test gives up waiting; it says nothing of how fast anything is."""
 
 
-def python_with(gradio: str) -> str:
+def python_with(environment: str) -> str:
     """A Python that has this version of Gradio; its environment is built once and kept."""
-    if gradio == "6":
+    wanted = ENVIRONMENTS[environment]
+    if not wanted:
         return sys.executable
-    home = ROOT / ".cache" / f"gradio-{gradio}-py{sys.version_info.major}.{sys.version_info.minor}"
+    home = (
+        ROOT
+        / ".cache"
+        / f"gradio-{environment}-py{sys.version_info.major}.{sys.version_info.minor}"
+    )
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     home.parent.mkdir(exist_ok=True)
     with FileLock(f"{home}.lock"):
@@ -47,7 +72,6 @@ def python_with(gradio: str) -> str:
             subprocess.run(
                 [uv, "venv", "-q", "--clear", "--python", sys.executable, home], check=True
             )
-            wanted = [f"gradio=={gradio}", *GRADIOS[gradio]]
             subprocess.run([uv, "pip", "install", "-q", "--python", python, *wanted], check=True)
             (home / "complete").touch()
     return str(python)
@@ -101,33 +125,24 @@ def uvicorn_at(
         process.stdout.close()
 
 
-class ScriptedSpace:
-    """`spaces/scripted.py` on one version of Gradio, and what it tells of its work."""
+class SpaceProgram:
+    """A program in `spaces/` on one version of Gradio, and the events that it reports."""
 
-    program = "scripted.py"
-
-    def __init__(self, gradio: str = "6", form: str = "messages", *options: str) -> None:
+    def __init__(self, program: str, gradio: str, form: str, *options: str) -> None:
         self.gradio = gradio
         self.form = form
         self._heard: list[dict[str, Any]] = []
         self._news = threading.Condition()
         self.process = subprocess.Popen(
-            [
-                python_with(gradio),
-                str(ROOT / "tests" / "spaces" / self.program),
-                "--form",
-                form,
-                *options,
-            ],
+            [python_with(gradio), str(SPACES / program), "--form", form, *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=os.environ | {"GRADIO_ANALYTICS_ENABLED": "False", "PYTHONWARNINGS": "ignore"},
+            env=os.environ | QUIET,
             text=True,
         )
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
-        self.url: str = self.wait_for("listening")["url"]
 
     def wait_for(self, event: str, tag: str | None = None) -> dict[str, Any]:
         """The first event of that name, from the question with that tag, waiting for it."""
@@ -167,10 +182,42 @@ class ScriptedSpace:
             self._news.notify_all()
 
 
-class ZooSpace(ScriptedSpace):
-    """`spaces/zoo.py`, of one kind."""
+class ScriptedSpace(SpaceProgram):
+    """`spaces/scripted.py`, and where it is."""
 
-    program = "zoo.py"
+    def __init__(self, gradio: str = "6", form: str = "messages", *options: str) -> None:
+        super().__init__("scripted.py", gradio, form, *options)
+        self.url: str = self.wait_for("listening")["url"]
+
+
+class Zoo(SpaceProgram):
+    """`spaces/zoo.py`, or the Space that an environment is for; it serves an app of any kind."""
+
+    def __init__(self, gradio: str = "6", form: str = "messages") -> None:
+        super().__init__(zoo_program(gradio), gradio, form)
+        self._asked_for: set[str] = set()
+
+    def url_of(self, kind: str) -> str:
+        """Where an app of that kind is served; it is started at the first call."""
+        if kind not in self._asked_for:
+            self._asked_for.add(kind)
+            assert self.process.stdin is not None
+            self.process.stdin.write(f"{kind}\n")
+            self.process.stdin.flush()
+        return str(self.wait_for("listening", kind)["url"])
+
+
+def zoo_program(environment: str) -> str:
+    """The program in `spaces/` that has the apps for an environment."""
+    return {"qwen-2.5": "qwen_2_5.py", "qwen-3": "qwen_3.py"}.get(environment, "zoo.py")
+
+
+class ZooSpace(Zoo):
+    """One app of the zoo."""
+
+    def __init__(self, gradio: str, form: str, kind: str) -> None:
+        super().__init__(gradio, form)
+        self.url = self.url_of(kind)
 
 
 def script(**what: Any) -> dict[str, Any]:

@@ -1,0 +1,131 @@
+"""A stand-in for Qwen/Qwen3-Demo with its components: modelscope_studio 1 on Gradio 5.27.
+
+It thinks "Let me think." first. As in the Space, the model is not given `sys_prompt`, and a session
+keeps its turns, which the model is given as `history`.
+"""
+
+import gradio as gr
+from modelscope_studio.components import antd, antdx, base, pro
+from parts import KINDS, blocks, model
+from serving import run
+
+SETTINGS = {
+    "model": "qwen3-235b-a22b",
+    "sys_prompt": "You are a helpful and harmless assistant.",
+    "thinking_budget": 38,
+}
+
+
+def part(kind, content, **options):
+    return {"type": kind, "content": content, "options": options or None}
+
+
+def texts(message):
+    """What a message says, without what was thought."""
+    content = message["content"]
+    if isinstance(content, str):
+        return content
+    return "".join(part["content"] for part in content if part["type"] == "text")
+
+
+def answers(query, earlier, settings, thinking):
+    """The parts of an answer, more in each output."""
+    thought = []
+    if thinking["enable_thinking"]:
+        for text in ("Let", "Let me think."):
+            thought = [part("tool", text, title="Thinking...", status="pending")]
+            yield thought
+        thought = [part("tool", text, title="End of Thought (0.1s)", status="done")]
+    given = {name: settings[name] for name in ("model", "thinking_budget")}
+    for text in model(query=query, history=earlier, **given):
+        yield [*thought, part("text", text)]
+
+
+@blocks("qwen-3-space", calls=[1, 4])
+def space(app):
+    state = gr.State({"history": [], "conversations": []})
+    with base.Application(), antdx.XProvider():
+        thinking = gr.State({"enable_thinking": True})
+        conversations = antdx.Conversations()
+        delete = antd.Menu.Item(label="Delete", key="delete")
+        add = antd.Button("New Conversation")
+        chatbot = pro.Chatbot(height=600)
+        sender = antdx.Sender(placeholder="How can I help you today?")
+        clear = antd.Button("Clear")
+        with antd.Form(value=SETTINGS) as form:
+            with antd.Form.Item(form_name="model", label="Model"):
+                antd.Select(options=[{"value": SETTINGS["model"]}])
+            with antd.Form.Item(form_name="sys_prompt", label="System Prompt"):
+                antd.Input.Textarea()
+            with antd.Form.Item(form_name="thinking_budget", label="Thinking Budget (k)"):
+                antd.Slider(min=1, max=38)
+    saved = gr.BrowserState({"conversations": []}, storage_key="qwen3")
+
+    def started(history, state_value):
+        return {
+            sender: gr.update(value=None, loading=True),
+            conversations: gr.update(items=[{"key": "1", "label": history[0]["content"]}]),
+            **{button: gr.update(disabled=True) for button in (add, clear, delete)},
+            chatbot: gr.update(value=history),
+            state: gr.update(value=state_value),
+        }
+
+    def finished(history, state_value):
+        return {
+            sender: gr.update(loading=False),
+            **{button: gr.update(disabled=False) for button in (add, clear, delete)},
+            chatbot: gr.update(value=history),
+            state: gr.update(value=state_value),
+        }
+
+    def answer(history, settings, thinking_value, state_value):
+        earlier = [[message["role"], texts(message)] for message in history[:-1]]
+        query = history[-1]["content"]
+        message = {"role": "assistant", "content": [], "key": str(len(history))}
+        history.append(message | {"loading": True, "status": "pending"})
+        yield {chatbot: gr.update(value=history), state: gr.update(value=state_value)}
+        for parts in answers(query, earlier, settings, thinking_value):
+            history[-1] |= {"content": parts, "loading": False}
+            yield {chatbot: gr.update(value=history), state: gr.update(value=state_value)}
+        history[-1] |= {"footer": "0.2s", "status": "done"}
+        yield finished(history, state_value)
+
+    def add_message(input_value, settings_form_value, thinking_btn_state_value, state_value):
+        history = state_value["history"]
+        history.append({"role": "user", "content": input_value, "key": str(len(history))})
+        yield started(history, state_value)
+        yield from answer(history, settings_form_value, thinking_btn_state_value, state_value)
+
+    def regenerate_message(
+        settings_form_value, thinking_btn_state_value, state_value, event: gr.EventData
+    ):
+        history = state_value["history"]
+        del history[event._data["payload"][0]["index"] :]
+        yield started(history, state_value)
+        yield from answer(history, settings_form_value, thinking_btn_state_value, state_value)
+
+    def cancel(state_value):
+        return finished(state_value["history"], state_value)
+
+    def clear_history(state_value):
+        state_value["history"] = []
+        return gr.update(value=None), gr.update(value=state_value)
+
+    def apply_browser_state(browser_state_value, state_value):
+        state_value["conversations"] = browser_state_value["conversations"]
+        items = gr.update(items=state_value["conversations"])
+        return items, gr.update(value=state_value)
+
+    def update_browser_state(state_value):
+        return gr.update(value={"conversations": state_value["conversations"]})
+
+    outputs = [sender, clear, delete, add, conversations, chatbot, state]
+    state.change(update_browser_state, state, saved)
+    app.load(apply_browser_state, [saved, state], [conversations, state])
+    clear.click(clear_history, state, [chatbot, state])
+    again = chatbot.retry(regenerate_message, [form, thinking, state], outputs)
+    asking = sender.submit(add_message, [sender, form, thinking, state], outputs)
+    sender.cancel(cancel, state, outputs, cancels=[asking, again], queue=False)
+
+
+run(KINDS)

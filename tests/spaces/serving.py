@@ -1,0 +1,48 @@
+"""Serve apps by kind, when the tests ask for one."""
+
+import json
+import sys
+import urllib.request
+
+import gradio as gr
+from gradio.context import Context
+from parts import options
+
+
+def tell(**what):
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+def launch(app):
+    _, url, _ = app.launch(
+        server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, show_error=True
+    )
+    return url.rstrip("/")
+
+
+def describe(kinds):
+    """Report each kind's own description, as a client would read it."""
+    for name, kind in kinds.items():
+        Context.id = 0  # components' numbers must not depend on the kinds before this one
+        app = kind.build()
+        url = launch(app)
+        prefix = "/gradio_api" if int(gr.__version__.split(".")[0]) >= 5 else ""
+        config, info = (
+            json.load(urllib.request.urlopen(url + path)) for path in ("/config", f"{prefix}/info")
+        )
+        tell(event="described", tag=name, config=config, info=info, page_calls=kind.calls)
+        app.close()
+
+
+def run(kinds):
+    if options.describe:
+        describe(kinds)
+        return
+    running = []
+    for line in sys.stdin:  # until the tests close it, or are gone
+        name = line.strip()
+        running.append(kinds[name].build())
+        tell(event="listening", tag=name, url=launch(running[-1]))
+    for app in running:
+        app.close()
