@@ -127,7 +127,7 @@ class Asker:
                 self.has_answered = True
                 self._pause.reset()
             elif self._is_worth_a_retry(error) and attempts <= self._max_retries_after(error):
-                self._wait(error, attempt.began)
+                self._begin_pause(error, attempt.began)
                 continue
             elif not self.has_answered and isinstance(error, SPACE_ERRORS):
                 raise error
@@ -147,8 +147,7 @@ class Asker:
         seconds = round(anyio.current_time() - began, 3)
         return Attempt(stream.partial, error, began, first, seconds)
 
-    def _wait(self, error: QwenGradioError, asked: float) -> None:
-        """Begin a pause because of an error of an attempt that began at a time."""
+    def _begin_pause(self, error: QwenGradioError, asked: float) -> None:
         seconds = self._pause.begin(error, asked)
         if seconds is not None and self.on_wait is not None:
             self.on_wait(error, seconds)

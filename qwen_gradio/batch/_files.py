@@ -60,9 +60,9 @@ def _read_table(
             except StopIteration:
                 return
             except (csv.Error, ValueError) as error:
-                reject(reader.line_num, error)
+                reject(reader.reader.line_num, error)
             else:
-                yield reader.line_num, item
+                yield reader.reader.line_num, item
     finally:
         csv.field_size_limit(limit)
 
