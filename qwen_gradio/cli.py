@@ -83,7 +83,7 @@ def ask(
     text = sys.stdin.read() if prompt == "-" else prompt
     if not text.strip():
         raise typer.BadParameter("the question is empty", param_hint="PROMPT")
-    with _chosen(space, local, gguf) as chosen, _reported_errors():
+    with _space_to_ask(space, local, gguf) as chosen, _reported_errors():
         stream = Qwen_Qwen_2_5_Max.create_async_generator(
             None,
             as_question(text, system),
@@ -108,11 +108,11 @@ def chat(
     """Have a conversation, with the commands /system TEXT, /reset and /quit."""
     with suppress(ImportError):  # Windows has no readline
         import readline  # noqa: F401  # lets `input` edit lines
-    with _chosen(space, local, gguf) as chosen:
+    with _space_to_ask(space, local, gguf) as chosen:
         conversation = Chat(system, chosen, api_key=api_key, proxy=proxy, timeout=timeout)
         if notes.is_terminal:
             notes.print(CHAT_HELP, style="dim")
-        for line in _lines():
+        for line in _typed_lines():
             command, _, rest = line.partition(" ")
             if command == "/quit":
                 break
@@ -161,7 +161,7 @@ def batch(
     """Ask every prompt in a file. If it is stopped, the same command resumes it."""
     from .batch import run_sync
 
-    with _chosen(space, local, gguf) as chosen, _reported_errors():
+    with _space_to_ask(space, local, gguf) as chosen, _reported_errors():
         try:
             outcome = run_sync(
                 prompts,
@@ -214,7 +214,7 @@ def serve(
     gguf: GgufOption = None,
 ) -> None:
     """Run the embedded Space: a chat page, with the API of Qwen2.5-Max's Space."""
-    with _local(host=host, port=port, gguf=gguf) as url:
+    with _embedded_space(host=host, port=port, gguf=gguf) as url:
         typer.echo(f"The embedded Space is at {url}\nAsk it: qwen-gradio ask --space {url} ...")
         typer.echo("Press Ctrl-C to stop it.")
         threading.Event().wait()
@@ -222,27 +222,27 @@ def serve(
 
 async def _write_reply(stream: FragmentStream) -> None:
     """Write the fragments of a reply as they arrive."""
-    waiting = notes.status("Connecting")  # shows nothing unless standard error is a terminal
+    spinner = notes.status("Connecting")  # shows nothing unless standard error is a terminal
 
     def show(status: StreamStatus) -> None:
-        waiting.update(escape(str(status)))
+        spinner.update(escape(str(status)))
 
     stream.on_status = show
-    line_is_open = False
-    waiting.start()
+    is_line_open = False
+    spinner.start()
     try:
         async for fragment in stream:
-            waiting.stop()
+            spinner.stop()
             sys.stdout.write(fragment)
             sys.stdout.flush()
-            line_is_open = not fragment.endswith("\n")
+            is_line_open = not fragment.endswith("\n")
     finally:
-        waiting.stop()
-        if line_is_open:
+        spinner.stop()
+        if is_line_open:
             sys.stdout.write("\n")
 
 
-def _lines() -> Iterator[str]:
+def _typed_lines() -> Iterator[str]:
     """Yield the lines that the user types, until the input ends."""
     prompt = "> " if sys.stdin.isatty() else ""
     while True:
@@ -255,7 +255,7 @@ def _lines() -> Iterator[str]:
 
 
 @contextmanager
-def _chosen(space: str | None, local: bool, gguf: Path | None) -> Iterator[str | None]:
+def _space_to_ask(space: str | None, local: bool, gguf: Path | None) -> Iterator[str | None]:
     """Give the Space to ask; the embedded one runs during the block."""
     if local and space is not None:
         raise typer.BadParameter("--local and --space cannot be used together")
@@ -264,12 +264,12 @@ def _chosen(space: str | None, local: bool, gguf: Path | None) -> Iterator[str |
     if not local:
         yield space
         return
-    with _local(gguf=gguf) as url:
+    with _embedded_space(gguf=gguf) as url:
         yield url
 
 
 @contextmanager
-def _local(**options: Any) -> Iterator[str]:
+def _embedded_space(**options: Any) -> Iterator[str]:
     """Run the embedded Space. If it cannot start, exit with code 1 and one line of explanation."""
     with ExitStack() as stack:
         try:

@@ -171,8 +171,8 @@ def test_the_system_prompt_of_a_run_is_for_items_without_one() -> None:
 def test_invalid_cells_of_a_table_are_reported_with_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('prompt,messages\n"two\nlines",\n,oops\n"x"y,\nHello, world,\n')
-    told = r"3 items.*\n4: is not JSON.*\n5: .*expected.*\n6: has more cells"
-    with pytest.raises(InvalidItemsError, match=told):
+    expected = r"3 items.*\n4: is not JSON.*\n5: .*expected.*\n6: has more cells"
+    with pytest.raises(InvalidItemsError, match=expected):
         Items(path, None, "flat")
 
 
@@ -202,18 +202,18 @@ async def test_each_item_has_a_row_with_its_reply_or_its_error(
     scripted: ScriptedSpace, out: Path
 ) -> None:
     items = [
-        {"id": "whole", "prompt": query(say=["a", "b"], every=0.1)},
+        {"id": "complete", "prompt": query(say=["a", "b"], every=0.1)},
         {"id": 7, "prompt": query(say=["so far"], every=0.1, finish="fail")},
         {"prompt": query(show="inputs"), "system": "Be brief."},
     ]
     outcome = await run(items, out, space=scripted.url, system="Be long.", progress=False)
     assert outcome == Outcome(items=3, answered=2, failed=1)
     found = {row["id"]: row for row in rows(out)}
-    whole, failed, third = found["whole"], found[7], found[3]
-    assert (whole["reply"], whole["error"], whole["characters"]) == ("ab", None, 2)
-    assert (whole["space"], whole["model"]) == (scripted.url, "qwen-qwen2-5-max")
-    assert whole["attempts"] == 1
-    assert 0 < whole["first_fragment_seconds"] <= whole["seconds"]
+    complete, failed, third = found["complete"], found[7], found[3]
+    assert (complete["reply"], complete["error"], complete["characters"]) == ("ab", None, 2)
+    assert (complete["space"], complete["model"]) == (scripted.url, "qwen-qwen2-5-max")
+    assert complete["attempts"] == 1
+    assert 0 < complete["first_fragment_seconds"] <= complete["seconds"]
     assert (failed["reply"], failed["error"]) == (None, "GenerationError")
     assert (failed["why"], failed["partial"]) == ("the model is out of words", "so far")
     assert json.loads(third["reply"])[2] == "Be brief."
@@ -527,8 +527,8 @@ def test_ctrl_c_stops_the_space_and_says_how_to_continue(
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 130
         assert process.stderr is not None
-        said = process.stderr.read()
-    assert said == "qwen-gradio: stopped. Run the same command again to continue.\n"
+        written = process.stderr.read()
+    assert written == "qwen-gradio: stopped. Run the same command again to continue.\n"
     scripted.wait_for("stopped", tag_of(hangs))
 
 

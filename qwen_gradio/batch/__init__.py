@@ -83,7 +83,7 @@ async def run(
     with ExitStack() as opened:
         opened.enter_context(stoppable())
         history = options.get("history", "flat")
-        read = partial(Items, prompts, system, history, _check_in(opened))
+        read = partial(Items, prompts, system, history, _cancellation_check(opened))
         items = opened.enter_context(
             closing(await to_thread.run_sync(read, abandon_on_cancel=True))
         )
@@ -102,7 +102,7 @@ run_sync = without_await(run)
 """`run` for callers that cannot await, also if an event loop is already running."""
 
 
-def _check_in(opened: ExitStack) -> Callable[[], None]:
+def _cancellation_check(opened: ExitStack) -> Callable[[], None]:
     """Return a check for a thread that may be abandoned, which raises once the stack is closed.
 
     anyio's own `check_cancelled` does not notice that an asyncio task was cancelled.

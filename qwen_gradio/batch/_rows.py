@@ -40,7 +40,7 @@ class Row(TypedDict):
 
 
 ROW_START = b'{"id": '
-"""The start of every line, which tells a row that was cut off from a line of another file."""
+"""The start of every line, by which an incomplete row is recognised."""
 
 
 class Rows:
@@ -125,18 +125,18 @@ def _line(row: Any) -> bytes:
 
 
 def _is_row(line: bytes) -> bool:
-    row = _parsed(line)
+    row = _json_or_none(line)
     return line.endswith(b"\n") and isinstance(row, dict) and row.keys() >= {"id", "reply", "error"}
 
 
 def _is_cut_off(line: bytes) -> bool:
-    if line.endswith(b"\n") or (_parsed(line) is not None and not _is_row(line + b"\n")):
+    if line.endswith(b"\n") or (_json_or_none(line) is not None and not _is_row(line + b"\n")):
         return False
     # After a power failure, a file may end in zeros in place of its last data.
     return line.startswith(ROW_START) or ROW_START.startswith(line) or not line.strip(b"\0")
 
 
-def _parsed(line: bytes) -> Any:
+def _json_or_none(line: bytes) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError):

@@ -50,10 +50,10 @@ class QwenBatch:
     `Row` for each, in the order of the items of a batch. There, `id` is text, or None where the
     dataset has no id.
 
-    An item that fails, or that cannot be asked, becomes a row with its error, and the job goes on.
-    The job fails if an argument is wrong, or if a new actor cannot ask the Space at all: on an
-    error that concerns the Space, before the actor's first reply. After that, and on an actor that
-    Ray has restarted, such errors are in the rows as well.
+    An item that fails, or that cannot be asked, becomes a row with its error, and the rest of the
+    job continues. The job fails if an argument is wrong, or if a new actor cannot ask the Space at
+    all: on an error that concerns the Space, before the actor's first reply. After that, and on an
+    actor that Ray has restarted, such errors are in the rows as well.
 
     When an actor dies, Ray restarts it, and the actor repeats all of its current block. Small
     blocks (`dataset.repartition(target_num_rows_per_block=64)`) keep that short.

@@ -27,14 +27,8 @@ from ..sync import Fragments, read
 from ._stops import cut, cut_async
 
 OPTIONS = (
-    "space",
-    "api_key",
-    "auth",
-    "proxy",
-    "timeout",
-    "stream_timeout",
-    "max_retries",
-    "history",
+    *("space", "api_key", "auth", "proxy"),
+    *("timeout", "stream_timeout", "max_retries", "history"),
 )
 INPUTS = ("temperature", "max_tokens", "top_p", "inputs")
 """Fields that are passed only if they are set, as few Spaces have such inputs."""

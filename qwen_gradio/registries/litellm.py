@@ -6,7 +6,7 @@ own in `LITELLM_MASTER_KEY`:
     model_list:
       - model_name: qwen-2-5-max
         litellm_params:
-          model: qwen-gradio/qwen-2-5-max  # with api_base: another Space
+          model: qwen-gradio/qwen-2-5-max  # api_base selects another Space
     litellm_settings:
       custom_provider_map:
         - provider: qwen-gradio
