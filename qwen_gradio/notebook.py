@@ -69,7 +69,7 @@ def show(stream: FragmentStream | Fragments) -> Any:
 
 
 async def _show(stream: FragmentStream) -> Shown:
-    if isinstance(get_ipython(), TerminalInteractiveShell):  # which cannot redraw its output
+    if isinstance(get_ipython(), TerminalInteractiveShell):  # it cannot redraw
         await _write(stream)
     else:
         await _draw(stream)

@@ -32,6 +32,7 @@ from qwen_gradio import GenerationError, ModelNotFoundError, StreamTimeoutError
 from qwen_gradio.registries._stops import cut
 from qwen_gradio.registries.langchain import ChatQwenGradio
 
+from . import servers
 from .servers import NOBODY, ScriptedSpace, script, tag_of
 
 pytestmark = pytest.mark.anyio
@@ -82,12 +83,11 @@ def asking(**what: Any) -> HumanMessage:
 
 
 async def stopped(space: ScriptedSpace, question: HumanMessage) -> None:
-    tag = tag_of({"content": question.content})
-    await anyio.to_thread.run_sync(space.wait_for, "stopped", tag)
+    await servers.stopped(space, {"content": question.content})
 
 
 class Tokens(BaseCallbackHandler):
-    """Records what LangChain reports to its callbacks."""
+    """A callback that records what LangChain reports."""
 
     def __init__(self) -> None:
         self.tokens: list[str] = []

@@ -49,7 +49,7 @@ class Attempt:
 
 
 class Asker:
-    """Asks a Space several items at once, which pause together when it accepts no more.
+    """A pool of workers that ask a Space, and pause together when it accepts no more.
 
     :param options: other arguments of `Provider.create_async_generator`.
     :param max_retries: how often an item is asked again if the Space did not accept it.

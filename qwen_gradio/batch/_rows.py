@@ -50,7 +50,7 @@ class Rows:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path = path.resolve()  # so that one file has one lock, and a link is kept
+        self.path = path = path.resolve()  # a file has one lock, and a link to it is kept
         lock = path.with_name(f".{path.name}.lock")
         self._lock = FileLock(lock, blocking=False, thread_local=False)
 
@@ -115,7 +115,7 @@ class Rows:
             for number, line in enumerate(file, 1):
                 if _is_row(line):
                     complete += len(line)
-                elif not _is_cut_off(line):  # never so if another line follows
+                elif not _is_cut_off(line):  # only a last line can be
                     raise OutputError(f"{self.path}, line {number}, is not a row of a batch")
             file.truncate(complete)
 

@@ -37,7 +37,7 @@ SCHEMA = pa.schema(
 
 
 class QwenBatch:
-    """Asks every item of a dataset, on as many actors as its pool has: for `map_batches`.
+    """A step for `map_batches` that asks every item of a dataset, on each actor of a pool.
 
         dataset.map_batches(
             QwenBatch,
@@ -109,7 +109,7 @@ class QwenBatch:
 
     def _item(self, raw: dict[str, Any], number: int) -> Item:
         item = item_from(raw, None, self._system, self._history)
-        return replace(item, id=number)  # as several items may have the same id
+        return replace(item, id=number)  # several items may have the same id
 
 
 def _was_restarted() -> bool:
