@@ -1,4 +1,4 @@
-"""A conversation: each question is asked together with the turns before it."""
+"""A conversation, in which each question is asked together with the turns before it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from .provider import Provider, Qwen_Qwen_2_5_Max, require_known
 
 
 class Chat:
-    """A conversation with a model, which remembers the turns that were completed.
+    """A conversation with a model, which remembers completed turns.
 
-    A turn that fails, or is left before its end, leaves the conversation as it was.
+    A turn that fails, or is closed early, does not change the conversation.
 
     :param system: the system prompt; may be changed between turns.
-    :param space: the Space, as `owner/name` or URL; else the one that the provider asks.
-    :param options: what else `Provider.create_async_generator` takes, for every turn. Unlike there,
-        `history` is "native": earlier turns go in the Space's own history input, if it has one.
+    :param space: the Space, as `owner/name` or URL; by default, the provider's.
+    :param options: other arguments of `Provider.create_async_generator`, for every turn. Here, the
+        default of `history` is "native": earlier turns go into the Space's history input, if any.
     """
 
     def __init__(
@@ -37,20 +37,20 @@ class Chat:
 
     @property
     def messages(self) -> list[dict[str, str]]:
-        """The conversation so far, as messages, the system prompt first."""
+        """The conversation so far, as messages. The system prompt comes first."""
         return [dict(turn) for turn in self._after_system(self._turns)]
 
     async def ask(self, question: str) -> str:
-        """Ask, wait for the whole reply, and return it.
+        """Ask, wait for the complete reply, and return it.
 
-        :raises QwenGradioError: if the reply cannot be had, or not to its end.
+        :raises QwenGradioError: if there is no reply, or no complete one.
         """
         return await self.stream(question).text()
 
     def stream(self, question: str) -> FragmentStream:
-        """Ask, and read the reply as it is written. Once it is whole, the turn is remembered."""
+        """Ask, and return the reply as a stream. When it is complete, the turn is remembered."""
         asked = {"role": "user", "content": question}
-        turns = self._turns  # after a reset, these are no longer the conversation's
+        turns = self._turns  # reset() replaces the list, so that a late turn is not remembered
 
         def remember(reply: str) -> None:
             turns.extend((asked, {"role": "assistant", "content": reply}))

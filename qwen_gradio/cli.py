@@ -28,10 +28,10 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(f"qwen-gradio: {missing.name} is not installed. Run: pip install 'qwen-gradio[cli]'")
 
-CHAT_HELP = "/system TEXT  set the system prompt    /reset  forget the conversation    /quit  leave"
+CHAT_HELP = "/system TEXT  set the system prompt    /reset  forget the conversation    /quit  exit"
 
 app = typer.Typer(
-    help="Ask Qwen2.5-Max, or any chat behind a Gradio Space, and read the answer as it comes.",
+    help="Ask Qwen2.5-Max, or any chat behind a Gradio Space, and read the reply as it is written.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -42,7 +42,7 @@ SpaceOption = Annotated[
     str | None,
     typer.Option(
         metavar="S",
-        help="The Space to ask: owner/name or URL. Else $QWEN_GRADIO_SPACE, else Qwen2.5-Max.",
+        help="The Space: owner/name or URL. The default is $QWEN_GRADIO_SPACE or Qwen2.5-Max.",
     ),
 ]
 LocalOption = Annotated[
@@ -52,11 +52,11 @@ LocalOption = Annotated[
 SystemOption = Annotated[str | None, typer.Option(metavar="TEXT", help="The system prompt.")]
 ApiKeyOption = Annotated[
     str | None,
-    typer.Option(metavar="TOKEN", help="Hugging Face token for a Space that wants one."),
+    typer.Option(metavar="TOKEN", help="Hugging Face token for a Space that requires one."),
 ]
 ProxyOption = Annotated[str | None, typer.Option(metavar="URL", help="Proxy for every request.")]
 TimeoutOption = Annotated[
-    float | None, typer.Option(metavar="SECONDS", min=0, help="Limit for a whole reply.")
+    float | None, typer.Option(metavar="SECONDS", min=0, help="Limit for the complete reply.")
 ]
 GgufOption = Annotated[
     Path | None,
@@ -79,11 +79,11 @@ def ask(
     proxy: ProxyOption = None,
     timeout: TimeoutOption = None,
 ) -> None:
-    """Ask one question, and write the answer as it comes."""
+    """Ask one question, and write the reply as it arrives."""
     text = sys.stdin.read() if prompt == "-" else prompt
     if not text.strip():
         raise typer.BadParameter("the question is empty", param_hint="PROMPT")
-    with _chosen(space, local, gguf) as chosen, _reported_errors():
+    with _space_to_ask(space, local, gguf) as chosen, _reported_errors():
         stream = Qwen_Qwen_2_5_Max.create_async_generator(
             None,
             as_question(text, system),
@@ -105,14 +105,14 @@ def chat(
     proxy: ProxyOption = None,
     timeout: TimeoutOption = None,
 ) -> None:
-    """Have a conversation. /system TEXT, /reset and /quit are understood."""
-    with suppress(ImportError):  # there is none on Windows
+    """Have a conversation, with the commands /system TEXT, /reset and /quit."""
+    with suppress(ImportError):  # Windows has no readline
         import readline  # noqa: F401  # lets `input` edit lines
-    with _chosen(space, local, gguf) as chosen:
+    with _space_to_ask(space, local, gguf) as chosen:
         conversation = Chat(system, chosen, api_key=api_key, proxy=proxy, timeout=timeout)
         if notes.is_terminal:
             notes.print(CHAT_HELP, style="dim")
-        for line in _lines():
+        for line in _typed_lines():
             command, _, rest = line.partition(" ")
             if command == "/quit":
                 break
@@ -121,7 +121,9 @@ def chat(
             elif command == "/system":
                 conversation.system = rest.strip() or None
             elif command.startswith("/"):
-                notes.print(f"There is no {command}. {CHAT_HELP}", markup=False, soft_wrap=True)
+                notes.print(
+                    f"Unknown command: {command}. {CHAT_HELP}", markup=False, soft_wrap=True
+                )
             else:
                 with suppress(typer.Exit), _reported_errors():
                     anyio.run(_write_reply, conversation.stream(line))
@@ -135,17 +137,18 @@ def batch(
             metavar="IN",
             exists=True,
             dir_okay=False,
-            help="JSON Lines (.jsonl), CSV (.csv, .tsv), or a text file, a prompt on each line.",
+            help="JSON Lines (.jsonl), CSV (.csv, .tsv), or text with one prompt per line.",
         ),
     ],
     out: Annotated[
-        Path, typer.Argument(metavar="OUT", dir_okay=False, help="JSON Lines, a row for each item.")
+        Path,
+        typer.Argument(metavar="OUT", dir_okay=False, help="JSON Lines, with a row for each item."),
     ],
     concurrency: Annotated[
-        int, typer.Option(metavar="N", min=1, help="How many are asked at once.")
+        int, typer.Option(metavar="N", min=1, help="How many items are asked at once.")
     ] = 8,
     retry_errors: Annotated[
-        bool, typer.Option("--retry-errors", help="Ask what has failed again.")
+        bool, typer.Option("--retry-errors", help="Ask failed items again.")
     ] = False,
     local: LocalOption = False,
     space: SpaceOption = None,
@@ -155,10 +158,10 @@ def batch(
     proxy: ProxyOption = None,
     timeout: TimeoutOption = None,
 ) -> None:
-    """Ask every prompt in a file. Stopped at any time, the same command goes on from there."""
+    """Ask every prompt in a file. If it is stopped, the same command resumes it."""
     from .batch import run_sync
 
-    with _chosen(space, local, gguf) as chosen, _reported_errors():
+    with _space_to_ask(space, local, gguf) as chosen, _reported_errors():
         try:
             outcome = run_sync(
                 prompts,
@@ -175,11 +178,11 @@ def batch(
             _note(f"{prompts}: {error}")
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
-            _note("stopped. The same command goes on from here.")
+            _note("stopped. Run the same command again to continue.")
             raise typer.Exit(130) from None
-    _note(f"{outcome.answered} of {outcome.items} items are answered, {outcome.failed} failed")
+    _note(f"{outcome.answered} of {outcome.items} items answered, {outcome.failed} failed")
     if outcome.failed:
-        _fail(f"{out} says why; --retry-errors asks those again")
+        _fail(f"{out} has the errors; --retry-errors asks the failed items again")
 
 
 @app.command()
@@ -200,44 +203,45 @@ def inspect(
 @app.command()
 def serve(
     port: Annotated[
-        int | None, typer.Option(metavar="N", help="Else the first free one from 7860 on.")
+        int | None,
+        typer.Option(metavar="N", help="The port. The default is the first free one from 7860."),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="The address to listen on; 0.0.0.0 opens it to the network.")
+        str, typer.Option(help="The address to listen on. 0.0.0.0 opens it to the network.")
     ] = "127.0.0.1",
     gguf: GgufOption = None,
 ) -> None:
-    """Run the embedded Space: a page to chat on, and the API of the real one."""
-    with _local(host=host, port=port, gguf=gguf) as url:
+    """Run the embedded Space: a chat page, with the API of Qwen2.5-Max's Space."""
+    with _embedded_space(host=host, port=port, gguf=gguf) as url:
         typer.echo(f"The embedded Space is at {url}\nAsk it: qwen-gradio ask --space {url} ...")
-        typer.echo("Ctrl-C stops it.")
+        typer.echo("Press Ctrl-C to stop it.")
         threading.Event().wait()
 
 
 async def _write_reply(stream: FragmentStream) -> None:
-    """Write the fragments of a reply as they come."""
-    waiting = notes.status("Connecting")  # shows nothing unless standard error is a terminal
+    """Write the fragments of a reply as they arrive."""
+    spinner = notes.status("Connecting")  # shows nothing unless standard error is a terminal
 
     def show(status: StreamStatus) -> None:
-        waiting.update(escape(str(status)))
+        spinner.update(escape(str(status)))
 
     stream.on_status = show
-    line_is_open = False
-    waiting.start()
+    is_line_open = False
+    spinner.start()
     try:
         async for fragment in stream:
-            waiting.stop()
+            spinner.stop()
             sys.stdout.write(fragment)
             sys.stdout.flush()
-            line_is_open = not fragment.endswith("\n")
+            is_line_open = not fragment.endswith("\n")
     finally:
-        waiting.stop()
-        if line_is_open:
+        spinner.stop()
+        if is_line_open:
             sys.stdout.write("\n")
 
 
-def _lines() -> Iterator[str]:
-    """What the user types, until the input ends."""
+def _typed_lines() -> Iterator[str]:
+    """Yield the lines that the user types, until the input ends."""
     prompt = "> " if sys.stdin.isatty() else ""
     while True:
         try:
@@ -249,22 +253,22 @@ def _lines() -> Iterator[str]:
 
 
 @contextmanager
-def _chosen(space: str | None, local: bool, gguf: Path | None) -> Iterator[str | None]:
-    """The Space to ask, which is started here if it is the embedded one."""
+def _space_to_ask(space: str | None, local: bool, gguf: Path | None) -> Iterator[str | None]:
+    """Give the Space to ask; the embedded one runs during the block."""
     if local and space is not None:
-        raise typer.BadParameter("--local and --space exclude each other")
+        raise typer.BadParameter("--local and --space cannot be used together")
     if gguf is not None and not local:
-        raise typer.BadParameter("--gguf goes with --local")
+        raise typer.BadParameter("--gguf requires --local")
     if not local:
         yield space
         return
-    with _local(gguf=gguf) as url:
+    with _embedded_space(gguf=gguf) as url:
         yield url
 
 
 @contextmanager
-def _local(**options: Any) -> Iterator[str]:
-    """The embedded Space while it runs; if it cannot, exit code 1 and a line that says why."""
+def _embedded_space(**options: Any) -> Iterator[str]:
+    """Run the embedded Space. If it cannot start, exit with code 1 and one line of explanation."""
     with ExitStack() as stack:
         try:
             with notes.status("Starting the embedded Space"):
@@ -280,13 +284,13 @@ def _local(**options: Any) -> Iterator[str]:
 
 @contextmanager
 def _reported_errors() -> Iterator[None]:
-    """Exit code 1 and one line for an error of ours, or a file that cannot be read or written."""
+    """Turn errors of ours and of files into exit code 1 and one line of explanation."""
     try:
         yield
     except QwenGradioError as error:
         _fail(str(error))
     except OSError as error:
-        if error.errno == errno.EPIPE:  # who reads has enough
+        if error.errno == errno.EPIPE:  # the reader has closed the pipe
             raise
         _fail(str(error))
 
@@ -303,6 +307,6 @@ def _note(text: str) -> None:
 def main() -> None:
     """Run the command, and exit."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a reply may have what its encoding has not
+        if isinstance(stream, io.TextIOWrapper):  # replies may not fit its encoding
             stream.reconfigure(errors="replace")
     app()

@@ -1,4 +1,4 @@
-"""A reply in a notebook, as Markdown that grows while it is written."""
+"""A reply shown in a notebook, as Markdown that grows as it is written."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ except ModuleNotFoundError as missing:
         f"{missing.name} is not installed. Run: pip install 'qwen-gradio[notebook]'"
     ) from None
 
-REDRAW_EVERY = 0.05
-"""Seconds between two redraws, at the least."""
+MIN_REDRAW_INTERVAL = 0.05
+"""Seconds between two redraws."""
 
 
 class Shown(str):
-    """A reply that was shown. The cell that showed it does not do so again if it ends in it."""
+    """A reply that was shown. It is not displayed again as the result of the same cell."""
 
     def __init__(self, text: str) -> None:
         self._cell = _cell()
@@ -49,20 +49,19 @@ class Shown(str):
 
 
 def show(stream: FragmentStream | Fragments) -> Any:
-    """Show a reply in the cell's output while it is written, and return its text.
+    """Show a reply in the cell's output as it is written, and return its text.
 
-    Before it begins, the place in the queue and the time left are shown. Interrupting the cell
-    stops the Space's work on the reply. IPython on a terminal gets the text alone.
+    Until it begins, the position in the queue and the remaining time are shown. Interrupting the
+    cell stops the Space. On a terminal, IPython writes only the text.
 
-    :param stream: what a provider, a `Chat` or `qwen_gradio.stream` gives.
-    :return: the text. In a cell with `await`, and in an `async def`, it is to be awaited:
-        `await show(stream)`. Elsewhere, and there in a comprehension before Python 3.12,
-        `show(stream)` waits for the reply by itself.
-    :raises QwenGradioError: if the reply cannot be had, or not to its end.
+    :param stream: the stream of a provider, a `Chat` or `qwen_gradio.stream`.
+    :return: the text. Await it in a cell with `await` and in an `async def`: `await show(stream)`.
+        Elsewhere, and in a comprehension there before Python 3.12, `show(stream)` returns it.
+    :raises QwenGradioError: if there is no reply, or no complete one.
     :raises RuntimeError: outside of IPython.
     """
     if get_ipython() is None:
-        raise RuntimeError("show is for notebooks; elsewhere, loop over qwen_gradio.stream(...)")
+        raise RuntimeError("show() needs IPython. Elsewhere, loop over qwen_gradio.stream(...)")
     source = stream.stream if isinstance(stream, Fragments) else stream
     if _caller_can_await():
         return _show(source)
@@ -70,7 +69,7 @@ def show(stream: FragmentStream | Fragments) -> Any:
 
 
 async def _show(stream: FragmentStream) -> Shown:
-    if isinstance(get_ipython(), TerminalInteractiveShell):  # where nothing can be drawn anew
+    if isinstance(get_ipython(), TerminalInteractiveShell):  # it cannot redraw
         await _write(stream)
     else:
         await _draw(stream)
@@ -88,29 +87,29 @@ async def _write(stream: FragmentStream) -> None:
 
 async def _draw(stream: FragmentStream) -> None:
     view = _View(stream)
-    told = stream.on_status
+    users_on_status = stream.on_status
 
-    def tell(status: StreamStatus) -> None:
+    def on_status(status: StreamStatus) -> None:
         view.status = str(status)
         view.changed.set()
-        if told is not None:
-            told(status)
+        if users_on_status is not None:
+            users_on_status(status)
 
-    stream.on_status = tell
+    stream.on_status = on_status
     try:
         async with task_group() as drawing:
-            drawing.start_soon(view.keep_up)
+            drawing.start_soon(view.redraw)
             async for _ in stream:
                 view.changed.set()
             drawing.cancel_scope.cancel()
     finally:
-        stream.on_status = told
+        stream.on_status = users_on_status
         view.status = ""
         view.draw()
 
 
 class _View:
-    """A stream's place in a cell's output."""
+    """A stream's display in a cell's output."""
 
     def __init__(self, stream: FragmentStream) -> None:
         self.status = "Connecting"
@@ -120,12 +119,12 @@ class _View:
             self._bundle(), raw=True, display_id=True
         )
 
-    async def keep_up(self) -> None:
+    async def redraw(self) -> None:
         while True:
             await self.changed.wait()
             self.changed = anyio.Event()
             self.draw()
-            await anyio.sleep(REDRAW_EVERY)
+            await anyio.sleep(MIN_REDRAW_INTERVAL)
 
     def draw(self) -> None:
         self._handle.update(self._bundle(), raw=True)
@@ -139,9 +138,9 @@ class _View:
 
 @cache
 def _markdown() -> MarkdownIt:
-    """Markdown to HTML, in which a reply can neither run scripts nor load images.
+    """Return a renderer for HTML in which a reply can neither run scripts nor load images.
 
-    Notebooks trust what their own cells put out, and would run what is in there.
+    Notebooks trust the output of their own cells, and would run scripts in it.
     """
     markdown = MarkdownIt("js-default").disable("image")
     texmath_plugin(markdown, delimiters="brackets")
@@ -152,7 +151,7 @@ def _markdown() -> MarkdownIt:
 
 
 def _math(opened: str, closed: str) -> Callable[..., str]:
-    """A formula as notebooks find it, and typeset it."""
+    """Return a rule that writes a formula in the form that notebooks typeset."""
 
     def render(_: Any, tokens: Sequence[Token], index: int, *rest: Any) -> str:
         return opened + escape(tokens[index].content) + closed
@@ -161,11 +160,11 @@ def _math(opened: str, closed: str) -> Callable[..., str]:
 
 
 def _cell() -> int:
-    """The number of the cell that runs."""
+    """Return the number of the running cell."""
     return int(get_ipython().execution_count)
 
 
 def _caller_can_await() -> bool:
-    """Whether `show` was called from code that can await, as a cell with `await` in it is."""
+    """Return whether `show` was called from code that can await, such as a cell with `await`."""
     flags = sys._getframe(2).f_code.co_flags
     return bool(flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR))

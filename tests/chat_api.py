@@ -1,8 +1,9 @@
-"""What must hold of each HTTP API that serves a provider as OpenAI's does."""
+"""Checks for each HTTP API in OpenAI's format, and readers of its replies."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
@@ -12,8 +13,23 @@ from .servers import ScriptedSpace, script, tag_of
 PIECES = ["Hello", ", ", "world"]
 
 
+def whole(completion: Any) -> str:
+    """Return the text of a complete reply."""
+    return str(completion.choices[0].message.content)
+
+
+def texts(chunks: Any) -> list[str]:
+    """Return the fragments of a streamed reply."""
+    return [text for chunk in chunks if (text := chunk.choices[0].delta.content)]
+
+
+async def atexts(chunks: AsyncIterator[Any]) -> list[str]:
+    """Return the fragments of a reply that is streamed to async code."""
+    return texts([chunk async for chunk in chunks])
+
+
 def assert_it_streams(client: openai.OpenAI, **wanted: Any) -> None:
-    """Fragments come while the Space still writes."""
+    """Check that fragments arrive while the Space is still writing."""
     messages: Any = [script(say=PIECES, every=0.2)]
     arrived: list[float] = []
     fragments: list[str] = []
@@ -27,14 +43,14 @@ def assert_it_streams(client: openai.OpenAI, **wanted: Any) -> None:
 
 
 def assert_it_answers(client: openai.OpenAI) -> None:
-    """A reply comes as a whole, too."""
+    """Check that a reply can also come as a whole."""
     messages: Any = [script(say=PIECES)]
     completion = client.chat.completions.create(model="qwen-2-5-max", messages=messages)
-    assert completion.choices[0].message.content == "Hello, world"
+    assert whole(completion) == "Hello, world"
 
 
-def assert_leaving_stops(client: openai.OpenAI, space: ScriptedSpace) -> None:
-    """Who leaves a stream stops the Space's work on it."""
+def assert_closing_stops(client: openai.OpenAI, space: ScriptedSpace) -> None:
+    """Check that closing a stream early stops the Space."""
     question: Any = script(say=["x"], finish="hang")
     with client.chat.completions.create(
         model="qwen-2-5-max", messages=[question], stream=True

@@ -1,4 +1,4 @@
-"""Every prompt of a batch ends as one row, whatever happens on the way."""
+"""Every prompt of a batch gets exactly one row, also after failures and aborts."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_text_file_has_a_prompt_on_each_line(tmp_path: Path) -> None:
     assert items == [(1, "first"), (3, "third, é\u2028here")]
 
 
-def test_prompts_may_come_from_what_is_read_only_once() -> None:
+def test_prompts_may_come_from_a_generator() -> None:
     prompts = ({"id": f"q{number}", "prompt": "?"} for number in range(3))
     assert [item.id for item in Items(prompts, None, "flat")] == ["q0", "q1", "q2"]
 
@@ -88,8 +88,8 @@ WRONG = [
     ('{"prompt": "x"', "is not JSON"),
     ("[" * 100_000, "is not JSON"),
     ("7", "must be a prompt or an object"),
-    ("{}", "must have one of prompt and messages"),
-    ('{"prompt": "x", "messages": []}', "must have one of prompt and messages"),
+    ("{}", "must have either prompt or messages, and has neither"),
+    ('{"prompt": "x", "messages": []}', "either prompt or messages, and has both"),
     ('{"prompt": " "}', "prompt must be text"),
     ('{"prompt": 7}', "prompt must be text"),
     ('{"prompt": "x", "system": 7}', "system must be text"),
@@ -106,17 +106,17 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("line", "complaint"), WRONG, ids=[why for _, why in WRONG])
-def test_a_wrong_line_is_told_with_its_number(
+def test_an_invalid_line_is_reported_with_its_number(
     tmp_path: Path, line: str | bytes, complaint: str
 ) -> None:
     path = tmp_path / "a.jsonl"
     written = line if isinstance(line, bytes) else line.encode()
     path.write_bytes(b'{"prompt": "x"}\n\n' + written + b'\n{"prompt": "y"}\n')
-    with pytest.raises(InvalidItemsError, match=rf"1 items.*\n3: .*{complaint}"):
+    with pytest.raises(InvalidItemsError, match=rf"1 item cannot.*\n3: .*{complaint}"):
         Items(path, None, "flat")
 
 
-def test_what_a_program_lets_a_cell_be_stays_as_it_was(tmp_path: Path) -> None:
+def test_the_programs_own_limit_for_csv_cells_is_restored(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(f"prompt\n{'x' * 10**6}\n")
     before = csv.field_size_limit()
@@ -125,7 +125,7 @@ def test_what_a_program_lets_a_cell_be_stays_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("head", ["id,text", "Prompt", "id;prompt", "prompt,prompt", ""])
-def test_a_table_whose_first_line_names_no_prompts_is_refused(tmp_path: Path, head: str) -> None:
+def test_a_table_without_a_header_is_rejected(tmp_path: Path, head: str) -> None:
     path = tmp_path / "a.csv"
     path.write_text(f"{head}\n1,2\n")
     with pytest.raises(InvalidItemsError, match="first line must name the columns"):
@@ -137,12 +137,12 @@ async def later() -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("prompts", [{"prompt": "x"}, pd.DataFrame({"prompt": ["x"]}), later()])
-def test_what_is_not_many_prompts_is_not_taken_for_them(prompts: Any) -> None:
+def test_other_types_are_not_taken_for_prompts(prompts: Any) -> None:
     with pytest.raises(TypeError, match="a file or a list"):
         Items(prompts, None, "flat")
 
 
-def test_gaps_in_a_data_frame_are_nothing() -> None:
+def test_gaps_in_a_data_frame_are_missing_values() -> None:
     frame = pd.DataFrame(
         {
             "id": [7, None],
@@ -162,28 +162,28 @@ def test_gaps_in_a_data_frame_are_nothing() -> None:
     assert [item.id for item in Items(typed, None, "flat")] == [7, 2]
 
 
-def test_a_system_prompt_of_the_run_is_for_items_that_have_none() -> None:
+def test_the_system_prompt_of_a_run_is_for_items_without_one() -> None:
     own = [{"role": "system", "content": "Mine."}, {"role": "user", "content": "?"}]
     items = Items([{"messages": own}, {"prompt": "?", "system": "Mine."}, "?"], "Yours.", "flat")
     assert [item.messages[0]["content"] for item in items] == ["Mine.", "Mine.", "Yours."]
 
 
-def test_wrong_cells_of_a_table_are_told_with_their_lines(tmp_path: Path) -> None:
+def test_invalid_cells_of_a_table_are_reported_with_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('prompt,messages\n"two\nlines",\n,oops\n"x"y,\nHello, world,\n')
-    told = r"3 items.*\n4: is not JSON.*\n5: .*expected.*\n6: has more cells"
-    with pytest.raises(InvalidItemsError, match=told):
+    expected = r"3 items.*\n4: is not JSON.*\n5: .*expected.*\n6: has more cells"
+    with pytest.raises(InvalidItemsError, match=expected):
         Items(path, None, "flat")
 
 
-def test_a_flood_of_wrong_lines_is_told_in_short() -> None:
+def test_only_the_first_of_many_invalid_lines_are_listed() -> None:
     with pytest.raises(InvalidItemsError) as caught:
         Items(iter([7] * 1000), None, "flat")
     assert str(caught.value).startswith("1000 items")
     assert len(str(caught.value).splitlines()) == 22
 
 
-def test_wrong_lines_are_told_before_anything_is_sent(out: Path, tmp_path: Path) -> None:
+def test_invalid_arguments_are_reported_before_any_request(out: Path, tmp_path: Path) -> None:
     with Front(lambda request: Forward()) as front:
         with pytest.raises(InvalidItemsError):
             run_sync(["right", 7], out, space=front.url)  # type: ignore[list-item]
@@ -202,18 +202,18 @@ async def test_each_item_has_a_row_with_its_reply_or_its_error(
     scripted: ScriptedSpace, out: Path
 ) -> None:
     items = [
-        {"id": "whole", "prompt": query(say=["a", "b"], every=0.1)},
+        {"id": "complete", "prompt": query(say=["a", "b"], every=0.1)},
         {"id": 7, "prompt": query(say=["so far"], every=0.1, finish="fail")},
         {"prompt": query(show="inputs"), "system": "Be brief."},
     ]
     outcome = await run(items, out, space=scripted.url, system="Be long.", progress=False)
     assert outcome == Outcome(items=3, answered=2, failed=1)
     found = {row["id"]: row for row in rows(out)}
-    whole, failed, third = found["whole"], found[7], found[3]
-    assert (whole["reply"], whole["error"], whole["characters"]) == ("ab", None, 2)
-    assert (whole["space"], whole["model"]) == (scripted.url, "qwen-qwen2-5-max")
-    assert whole["attempts"] == 1
-    assert 0 < whole["first_fragment_seconds"] <= whole["seconds"]
+    complete, failed, third = found["complete"], found[7], found[3]
+    assert (complete["reply"], complete["error"], complete["characters"]) == ("ab", None, 2)
+    assert (complete["space"], complete["model"]) == (scripted.url, "qwen-qwen2-5-max")
+    assert complete["attempts"] == 1
+    assert 0 < complete["first_fragment_seconds"] <= complete["seconds"]
     assert (failed["reply"], failed["error"]) == (None, "GenerationError")
     assert (failed["why"], failed["partial"]) == ("the model is out of words", "so far")
     assert json.loads(third["reply"])[2] == "Be brief."
@@ -227,7 +227,9 @@ def test_a_second_run_asks_only_what_has_no_row(scripted: ScriptedSpace, out: Pa
     assert sorted(row["reply"] for row in rows(out)) == ["a", "b", "c"]
 
 
-def test_what_failed_is_asked_again_only_if_wanted(scripted: ScriptedSpace, out: Path) -> None:
+def test_failed_items_are_asked_again_only_with_retry_errors(
+    scripted: ScriptedSpace, out: Path
+) -> None:
     fails, works = query(finish="fail"), query(say=["x"])
     others = {"id": "another batch's", "reply": None, "error": "GenerationError"}
     out.write_text(json.dumps(others) + "\n")
@@ -240,7 +242,7 @@ def test_what_failed_is_asked_again_only_if_wanted(scripted: ScriptedSpace, out:
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_killed_while_failed_rows_are_taken_out_a_batch_has_all_or_none_of_them(
+def test_a_kill_while_failed_rows_are_removed_leaves_all_or_none_of_them(
     scripted: ScriptedSpace, out: Path, moment: str
 ) -> None:
     asked = ["plain", query(say=["x"], finish="fail")]
@@ -267,7 +269,7 @@ run_sync(sys.argv[2:], {str(out)!r}, retry_errors=True, space=sys.argv[1])
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system has no /proc")
-def test_rows_are_on_disk_before_they_count_and_are_found_there(
+def test_rows_are_synced_to_disk_and_so_is_their_directory(
     scripted: ScriptedSpace, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[Path] = []
@@ -283,16 +285,16 @@ def test_rows_are_on_disk_before_they_count_and_are_found_there(
     assert (set(synced[1:]), lines[-1]) == ({out}, 3)
 
 
-def test_a_row_is_not_taken_for_the_reply_to_something_else(
+def test_a_row_is_not_taken_for_the_reply_to_another_question(
     scripted: ScriptedSpace, out: Path
 ) -> None:
     run_sync(["a", "b"], out, concurrency=1, space=scripted.url)
-    with pytest.raises(OutputError, match="the row of item 1 is the reply to something else"):
+    with pytest.raises(OutputError, match="the row of item 1 is the reply to another question"):
         run_sync(["new", "a", "b"], out, space=scripted.url)
     assert [row["reply"] for row in rows(out)] in (["a", "b"], ["b", "a"])
 
 
-def test_a_link_to_an_output_stays_one_and_its_permissions_stay(
+def test_a_link_to_an_output_and_its_permissions_are_kept(
     scripted: ScriptedSpace, tmp_path: Path, out: Path
 ) -> None:
     link = tmp_path / "link.jsonl"
@@ -328,7 +330,7 @@ def test_a_last_line_that_was_cut_off_is_asked_again(scripted: ScriptedSpace, ou
     ],
     ids=lambda content: content[:20],
 )
-def test_a_file_that_holds_something_else_is_left_as_it_is(out: Path, content: str) -> None:
+def test_a_file_that_is_not_an_output_is_not_changed(out: Path, content: str) -> None:
     out.write_text(content)
     with pytest.raises(OutputError, match="line 1, is not a row"):
         run_sync(["a"], out, space=NOBODY)
@@ -336,20 +338,20 @@ def test_a_file_that_holds_something_else_is_left_as_it_is(out: Path, content: s
 
 
 @pytest.mark.parametrize("where", ["missing/replies.jsonl", ".", "/dev/full"])
-def test_an_output_that_cannot_be_used_is_named(tmp_path: Path, where: str) -> None:
+def test_an_output_that_cannot_be_used_is_an_error(tmp_path: Path, where: str) -> None:
     with pytest.raises(OutputError):
         run_sync(["a"], tmp_path / where, space=NOBODY)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:
+def test_the_input_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("a")
     with pytest.raises(OutputError, match="both"):
         run_sync(path, path)
 
 
-def test_two_runs_on_one_output_are_refused(
+def test_a_second_run_on_the_same_output_is_rejected(
     scripted: ScriptedSpace, tmp_path: Path, out: Path
 ) -> None:
     link = tmp_path / "link.jsonl"
@@ -368,7 +370,7 @@ def test_two_runs_on_one_output_are_refused(
 
 
 @pytest.mark.anyio
-async def test_when_the_space_is_full_all_wait_as_one(scripted: ScriptedSpace) -> None:
+async def test_when_the_space_is_full_all_items_pause_together(scripted: ScriptedSpace) -> None:
     pauses: list[float] = []
     asked: list[float] = []
     done: Counter[Any] = Counter()
@@ -391,14 +393,14 @@ async def test_when_the_space_is_full_all_wait_as_one(scripted: ScriptedSpace) -
     assert len(pauses) == 2
     for pause in pauses:
         meanwhile = [moment for moment in asked if pause + 0.01 < moment < pause + 0.99]
-        assert len(meanwhile) < 4  # what the others had under way
+        assert len(meanwhile) < 4  # those that were already running
     assert sum(done.values()) == 50
     assert sorted(attempts for _, _, attempts in done)[-3:] == [1, 2, 2]
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    "refusal",
+    "response",
     [
         answer("429 Slow down", Retry_After="0"),
         answer("401 Who?"),
@@ -407,27 +409,27 @@ async def test_when_the_space_is_full_all_wait_as_one(scripted: ScriptedSpace) -
     ],
     ids=["429", "401", "502", "another app"],
 )
-async def test_a_space_that_is_gone_for_a_while_costs_no_items(
-    scripted: ScriptedSpace, out: Path, refusal: bytes
+async def test_items_survive_a_space_that_is_gone_for_a_while(
+    scripted: ScriptedSpace, out: Path, response: bytes
 ) -> None:
     gone_from = float("inf")
 
     def behave(request: Request) -> bytes | Forward:
         nonlocal gone_from
         if request.path == JOIN and request.seen == 8:
-            gone_from = time.monotonic()  # when one of the first eight has its reply
+            gone_from = time.monotonic()  # one of the first eight has its reply by then
         if not 0 <= time.monotonic() - gone_from < 1:
             return Forward()
-        if request.path == "/config" and b"404" in refusal:  # there is an app, but no chat
+        if request.path == "/config" and b"404" in response:  # an app without a chat
             return answer(
                 "200 OK", '{"api_prefix": "/gradio_api", "dependencies": [], "components": []}'
             )
-        return refusal if request.path == JOIN else Forward()
+        return response if request.path == JOIN else Forward()
 
     with Front(behave, scripted.url) as front:
         prompts = [f"number {number}" for number in range(20)]
         assert await run(prompts, out, space=front.url) == Outcome(20, 20, 0)
-        assert joins(front) < 80  # and not as often as the network is fast
+        assert joins(front) < 80  # retries are not as frequent as the network allows
 
 
 @pytest.mark.anyio
@@ -446,7 +448,7 @@ async def test_a_space_that_cannot_be_asked_at_all_ends_the_run(out: Path) -> No
 
 
 @pytest.mark.anyio
-async def test_leaving_a_batch_stops_the_space_and_keeps_what_was_answered(
+async def test_cancelling_a_batch_stops_the_space_and_keeps_the_replies(
     scripted: ScriptedSpace, out: Path
 ) -> None:
     hangs = script(say=["x"], finish="hang")
@@ -479,7 +481,7 @@ def prompts(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_batch_that_is_killed_again_and_again_ends_complete(
+def test_a_batch_that_is_killed_repeatedly_completes(
     scripted: ScriptedSpace, prompts: Path, out: Path
 ) -> None:
     reached = threading.Event()
@@ -506,14 +508,14 @@ def test_a_batch_that_is_killed_again_and_again_ends_complete(
             command(prompts, out, "--space", front.url), capture_output=True, text=True
         )
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == "qwen-gradio: 60 of 60 items are answered, 0 failed\n"
+    assert done.stderr == "qwen-gradio: 60 of 60 items answered, 0 failed\n"
     assert {row["id"]: row["reply"] for row in rows(out)} == {
         number + 1: f"number {number}" for number in range(60)
     }
     assert len(rows(out)) == 60
 
 
-def test_ctrl_c_stops_the_space_and_says_how_to_go_on(
+def test_ctrl_c_stops_the_space_and_says_how_to_continue(
     scripted: ScriptedSpace, tmp_path: Path, out: Path
 ) -> None:
     path = tmp_path / "prompts.txt"
@@ -525,20 +527,20 @@ def test_ctrl_c_stops_the_space_and_says_how_to_go_on(
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 130
         assert process.stderr is not None
-        said = process.stderr.read()
-    assert said == "qwen-gradio: stopped. The same command goes on from here.\n"
+        written = process.stderr.read()
+    assert written == "qwen-gradio: stopped. Run the same command again to continue.\n"
     scripted.wait_for("stopped", tag_of(hangs))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no FIFOs")
-def test_ctrl_c_ends_a_batch_that_still_reads_its_items(tmp_path: Path, out: Path) -> None:
+def test_ctrl_c_stops_a_batch_that_is_still_reading_its_items(tmp_path: Path, out: Path) -> None:
     import os
 
     path = tmp_path / "prompts.txt"
     os.mkfifo(path)
     arguments = command(path, out, "--space", NOBODY)
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
-        with path.open("w") as prompts:  # which the command has opened, too, from here on
+        with path.open("w") as prompts:  # returns when the command has opened it as well
             prompts.write("first\n")
             prompts.flush()
             process.send_signal(signal.SIGINT)
@@ -546,7 +548,7 @@ def test_ctrl_c_ends_a_batch_that_still_reads_its_items(tmp_path: Path, out: Pat
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file sizes")
-def test_a_full_disk_is_told_and_the_batch_goes_on_afterwards(
+def test_a_full_disk_is_reported_and_the_batch_can_be_resumed(
     scripted: ScriptedSpace, prompts: Path, out: Path
 ) -> None:
     import resource
@@ -565,7 +567,7 @@ def test_a_full_disk_is_told_and_the_batch_goes_on_afterwards(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file sizes")
-def test_after_a_full_disk_the_same_process_goes_on(
+def test_after_a_full_disk_the_same_process_can_resume(
     scripted: ScriptedSpace, prompts: Path, out: Path
 ) -> None:
     code = """
@@ -587,7 +589,7 @@ print(run_sync(prompts, out, space=space).answered)
     assert (done.stdout, done.stderr) == ("OSError\n60\n", "")
 
 
-def test_a_batch_without_standard_error_runs_all_the_same(
+def test_a_batch_runs_without_standard_error(
     scripted: ScriptedSpace, prompts: Path, out: Path
 ) -> None:
     code = "import sys; sys.stderr = None; from qwen_gradio.cli import main; main()"
@@ -596,19 +598,19 @@ def test_a_batch_without_standard_error_runs_all_the_same(
     assert len(rows(out)) == 60
 
 
-def test_the_command_says_what_failed(scripted: ScriptedSpace, tmp_path: Path, out: Path) -> None:
+def test_the_command_reports_failures(scripted: ScriptedSpace, tmp_path: Path, out: Path) -> None:
     path = tmp_path / "prompts.txt"
     path.write_text(f"right\n{query(finish='fail')}")
     arguments = command(path, out, "--space", scripted.url)
     done = subprocess.run(arguments, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "1 of 2 items are answered, 1 failed" in done.stderr
+    assert "1 of 2 items answered, 1 failed" in done.stderr
     assert "--retry-errors" in done.stderr
     path.write_text("right\nright, too")
     assert subprocess.run([*arguments, "--retry-errors"], capture_output=True).returncode == 0
 
 
-def test_the_command_names_wrong_lines(tmp_path: Path, out: Path) -> None:
+def test_the_command_lists_invalid_lines(tmp_path: Path, out: Path) -> None:
     path = tmp_path / "prompts.jsonl"
     path.write_text('{"prompt": "x"}\n{}\n{"prompt": 7}\n')
     done = subprocess.run(command(path, out), capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Ray asks a dataset on several actors, and gets the rows that one machine would."""
+"""Ray asks a dataset on several actors, and gets the same rows as a batch on one machine."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from .fronts import Forward, Front, Request, answer
 from .servers import NOBODY, ScriptedSpace, query
 from .test_batch import joins, rows
 
-# Ray warns of what its own defaults are.
+# Ray warns about its own defaults.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
 
 VARYING = ("attempts", "seconds", "first_fragment_seconds")
@@ -49,10 +49,10 @@ VARYING = ("attempts", "seconds", "first_fragment_seconds")
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    """A Ray of two CPUs on this machine."""
+    """A Ray cluster with two CPUs on this machine."""
     with pytest.MonkeyPatch.context() as environment, tempfile.TemporaryDirectory() as folder:
         environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        environment.setenv("RAY_AUTH_MODE", "disabled")  # else it leaves a token in ~/.ray
+        environment.setenv("RAY_AUTH_MODE", "disabled")  # otherwise it leaves a token in ~/.ray
         ray.init(
             num_cpus=2,
             include_dashboard=False,
@@ -68,7 +68,7 @@ def cluster() -> Iterator[None]:
 
 
 def asked(items: list[dict[str, Any]], actors: int = 2, **arguments: Any) -> Dataset:
-    """The rows of items that actors ask in batches of five, each a block of its own."""
+    """Return the rows of items that actors ask in batches of five, each of them a block."""
     return ray.data.from_items(items, override_num_blocks=len(items) // 5).map_batches(
         QwenBatch,
         fn_constructor_kwargs=arguments,
@@ -101,7 +101,7 @@ def replies(cluster: None, scripted: ScriptedSpace) -> Dataset:
     return asked(everything, space=scripted.url, system="Be long.").materialize()
 
 
-def test_two_actors_reply_as_one_machine_does(
+def test_two_actors_give_the_rows_of_one_machine(
     replies: Dataset, scripted: ScriptedSpace, tmp_path: Path
 ) -> None:
     def compared(all_rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -121,7 +121,7 @@ def test_two_actors_reply_as_one_machine_does(
     assert wrong["why"] == "prompt must be text, and not empty"
 
 
-def test_rows_are_written_as_json_and_as_parquet(replies: Dataset, tmp_path: Path) -> None:
+def test_rows_can_be_written_as_json_and_parquet(replies: Dataset, tmp_path: Path) -> None:
     replies.write_parquet(str(tmp_path / "parquet"))
     replies.write_json(str(tmp_path / "json"))
     expected = sorted(replies.take_all(), key=lambda row: str(row["id"]))
@@ -134,7 +134,7 @@ def test_rows_are_written_as_json_and_as_parquet(replies: Dataset, tmp_path: Pat
 
 
 def killing(mark: Path) -> Callable[[StreamStatus], None]:
-    """Kills the process that it is called in when the Space logs a line, once."""
+    """Return a callback that kills its process, once, when the Space logs a line."""
 
     def kill(status: StreamStatus) -> None:
         if status.state == "log" and not mark.exists():
@@ -144,7 +144,7 @@ def killing(mark: Path) -> Callable[[StreamStatus], None]:
     return kill
 
 
-def test_when_an_actor_is_killed_every_item_ends_exactly_once(
+def test_when_an_actor_is_killed_every_item_gets_exactly_one_row(
     cluster: None, scripted: ScriptedSpace, tmp_path: Path
 ) -> None:
     texts = [f"number {number}" for number in range(20)]
@@ -154,13 +154,13 @@ def test_when_an_actor_is_killed_every_item_ends_exactly_once(
         dataset = asked(say(*texts), space=front.url, concurrency=1, on_status=killing(mark))
         found = dataset.take_all()
         assert mark.exists()
-        assert joins(front) >= 20 + 3  # two that its batch had done, and the one it was killed at
+        assert joins(front) >= 20 + 3  # two were complete, and one running when it was killed
     assert sorted((row["id"], row["reply"]) for row in found) == sorted(
         (f"q{number}", f"number {number}") for number in range(20)
     )
 
 
-def test_an_actor_that_is_restarted_when_the_space_is_gone_ends_no_job(
+def test_a_restarted_actor_whose_space_is_gone_does_not_fail_the_job(
     cluster: None, scripted: ScriptedSpace, tmp_path: Path
 ) -> None:
     texts = ["a", "b", query(log=["now"], say=["c"], every=0.5), "d", "e"]
@@ -184,12 +184,14 @@ def test_an_actor_that_is_restarted_when_the_space_is_gone_ends_no_job(
     ],
     ids=["model", "space"],
 )
-def test_a_wrong_argument_ends_the_job(cluster: None, wrong: dict[str, str], words: str) -> None:
+def test_an_invalid_argument_fails_the_job(
+    cluster: None, wrong: dict[str, str], words: str
+) -> None:
     with pytest.raises(RayError, match=words):
         asked(say(*"abcde"), 1, **{"space": NOBODY, **wrong}).take_all()
 
 
-def test_arguments_that_cannot_be_used_are_refused_at_once() -> None:
+def test_invalid_arguments_are_rejected_at_once() -> None:
     with pytest.raises(ModelNotFoundError):
         QwenBatch(model="gpt-5")
     with pytest.raises(InvalidMessagesError, match="history"):
@@ -198,7 +200,7 @@ def test_arguments_that_cannot_be_used_are_refused_at_once() -> None:
         QwenBatch(concurrency=0)
 
 
-def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ray_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.delitem(sys.modules, QwenBatch.__module__)
     with pytest.raises(ModuleNotFoundError, match=r"ray is not installed.*qwen-gradio\[ray\]"):
@@ -238,13 +240,13 @@ def test_without_ids_rows_are_in_the_order_of_the_items(scripted: ScriptedSpace)
     ]
 
 
-def test_what_cannot_be_asked_is_told_in_its_row_and_not_sent() -> None:
+def test_invalid_items_are_reported_in_their_rows_and_not_sent() -> None:
     wrong = [
         ({"prompt": 7}, "prompt must be text"),
         ({"prompt": "\ud800"}, "not Unicode"),
         ({"id": True, "prompt": "x"}, "id must be"),
         ({"id": 1.5, "prompt": "x"}, "id must be"),
-        ({"id": "\ud800"}, "must have one of prompt and messages"),
+        ({"id": "\ud800"}, "must have either prompt or messages, and has neither"),
         ({"system": [], "prompt": "x"}, "system must be text"),
         ({"messages": "x"}, "messages: not a list"),
         ({"messages": [{"role": "user"}]}, r"messages[0] has no content"),
@@ -263,11 +265,12 @@ def test_what_cannot_be_asked_is_told_in_its_row_and_not_sent() -> None:
 
 def test_a_dataset_without_prompts_has_a_row_for_each_item() -> None:
     replies = QwenBatch(space=NOBODY)({"promt": np.array(["a", "b"])})
-    assert set(replies["why"].to_pylist()) == {"must have one of prompt and messages, and has none"}
+    why = "must have either prompt or messages, and has neither"
+    assert set(replies["why"].to_pylist()) == {why}
     assert replies.num_rows == 2
 
 
-def test_a_space_that_was_there_and_is_gone_is_told_in_the_rows(scripted: ScriptedSpace) -> None:
+def test_a_space_that_has_gone_is_reported_in_the_rows(scripted: ScriptedSpace) -> None:
     with Front(lambda request: answer("404 Not Found"), scripted.url) as front:
         ask = QwenBatch(space=front.url, max_retries=0)
         with pytest.raises(SpaceUnavailableError):
@@ -281,12 +284,12 @@ def test_a_space_that_was_there_and_is_gone_is_told_in_the_rows(scripted: Script
 
 
 @pytest.mark.anyio
-async def test_an_event_loop_may_run_around_it(scripted: ScriptedSpace) -> None:
+async def test_it_can_be_called_inside_an_event_loop(scripted: ScriptedSpace) -> None:
     replies = QwenBatch(space=scripted.url)(pa.table({"prompt": ["a"]}))
     assert replies["reply"].to_pylist() == ["a"]
 
 
-def test_errors_cross_processes_with_what_they_carry() -> None:
+def test_errors_keep_their_attributes_between_processes() -> None:
     error = StreamInterruptedError("it broke off")
     error.partial, error.space = "so far", NOBODY
     copy = pickle.loads(pickle.dumps(error))

@@ -1,4 +1,4 @@
-"""A conversation remembers the turns that were completed, and only those."""
+"""A conversation remembers completed turns, and only those."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ async def test_each_question_is_asked_with_the_turns_before_it(any_gradio: Scrip
     assert json.dumps(history).count("one") == 2
 
 
-async def test_a_turn_that_fails_or_is_left_is_not_remembered(scripted: ScriptedSpace) -> None:
+async def test_a_turn_that_fails_or_is_closed_early_is_not_remembered(
+    scripted: ScriptedSpace,
+) -> None:
     chat = Chat(space=scripted.url)
     await chat.ask("kept")
     before = chat.messages
@@ -43,7 +45,7 @@ async def test_a_turn_that_fails_or_is_left_is_not_remembered(scripted: Scripted
     assert chat.messages == before
 
 
-async def test_a_reset_keeps_the_system_prompt_and_forgets_a_turn_under_way(
+async def test_a_reset_keeps_the_system_prompt_and_forgets_a_running_turn(
     scripted: ScriptedSpace,
 ) -> None:
     chat = Chat("Be brief.", scripted.url)
@@ -54,7 +56,7 @@ async def test_a_reset_keeps_the_system_prompt_and_forgets_a_turn_under_way(
     assert chat.messages == [{"role": "system", "content": "Be brief."}]
 
 
-async def test_what_was_read_of_messages_cannot_change_the_conversation(
+async def test_changing_the_returned_messages_does_not_change_the_conversation(
     scripted: ScriptedSpace,
 ) -> None:
     chat = Chat(space=scripted.url)

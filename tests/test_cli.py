@@ -35,7 +35,7 @@ def started(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_ask_writes_the_answer_and_nothing_else(scripted: ScriptedSpace) -> None:
+def test_ask_writes_the_reply_and_nothing_else(scripted: ScriptedSpace) -> None:
     done = run("ask", "--space", scripted.url, query(say=["Hello", ", world"]))
     assert (done.returncode, done.stdout, done.stderr) == (0, "Hello, world\n", "")
 
@@ -48,14 +48,14 @@ def test_ask_takes_the_space_from_the_environment(
 
 
 @pytest.mark.parametrize("command", [["ask", "?", "--space"], ["inspect"]])
-def test_no_token_is_written(command: list[str]) -> None:
+def test_an_invalid_token_is_not_shown(command: list[str]) -> None:
     done = run(*command, NOBODY, "--api-key", "hf_sécret")
     assert (done.returncode, done.stdout) == (1, "")
     assert "api_key" in done.stderr
     assert "cret" not in done.stderr
 
 
-def test_a_reply_that_the_output_cannot_hold_is_written_as_far_as_it_can(
+def test_characters_that_the_output_cannot_encode_are_replaced(
     scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
@@ -64,7 +64,7 @@ def test_a_reply_that_the_output_cannot_hold_is_written_as_far_as_it_can(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_an_answer_that_cannot_be_written_is_told_in_a_line(scripted: ScriptedSpace) -> None:
+def test_a_reply_that_cannot_be_written_is_reported_in_one_line(scripted: ScriptedSpace) -> None:
     with Path("/dev/full").open("w") as full:
         command = [*COMMAND, "ask", "--space", scripted.url, "hello"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
@@ -83,7 +83,7 @@ def test_ask_passes_the_system_prompt(scripted: ScriptedSpace) -> None:
     assert json.loads(done.stdout)[2] == "Be brief."
 
 
-def test_fragments_are_written_as_they_come(scripted: ScriptedSpace) -> None:
+def test_fragments_are_written_as_they_arrive(scripted: ScriptedSpace) -> None:
     question = query(say=["first"], finish="hang")
     with started("ask", "--space", scripted.url, question) as process:
         assert process.stdout is not None
@@ -98,8 +98,8 @@ def test_fragments_are_written_as_they_come(scripted: ScriptedSpace) -> None:
         (["ask", "--space", "nowhere", "hi"], 1, "'nowhere' is not a Space"),
         (["ask"], 2, "Missing argument"),
         (["ask", " "], 2, "the question is empty"),
-        (["ask", "--local", "--space", NOBODY, "hi"], 2, "exclude each other"),
-        (["ask", "--gguf", "x.gguf", "hi"], 2, "goes with --local"),
+        (["ask", "--local", "--space", NOBODY, "hi"], 2, "cannot be used together"),
+        (["ask", "--gguf", "x.gguf", "hi"], 2, "--gguf requires --local"),
         (["ask", "--local", "--gguf", "missing.gguf", "hi"], 1, "no model file missing.gguf"),
         (["ask", "--local", "--gguf", __file__, "hi"], 1, "is not a GGUF model"),
         (["serve", "--port", "ninety"], 2, "Invalid value for '--port'"),
@@ -107,7 +107,7 @@ def test_fragments_are_written_as_they_come(scripted: ScriptedSpace) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_failures_have_exit_codes_and_words(
+def test_failures_have_an_exit_code_and_one_line_of_explanation(
     arguments: list[str], code: int, complaint: str
 ) -> None:
     done = run(*arguments)
@@ -120,7 +120,7 @@ def test_failures_have_exit_codes_and_words(
         assert len(done.stderr.splitlines()) == 1
 
 
-def test_an_answer_that_fails_keeps_what_had_arrived(scripted: ScriptedSpace) -> None:
+def test_a_reply_that_fails_keeps_what_has_arrived(scripted: ScriptedSpace) -> None:
     done = run("ask", "--space", scripted.url, query(say=["so far"], every=0.1, finish="fail"))
     assert (done.returncode, done.stdout) == (1, "so far\n")
     assert "the model is out of words" in done.stderr
@@ -139,7 +139,7 @@ def test_ctrl_c_ends_ask_and_stops_the_space(scripted: ScriptedSpace) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
-def test_a_terminal_shows_how_it_goes(scripted: ScriptedSpace) -> None:
+def test_a_terminal_shows_the_status(scripted: ScriptedSpace) -> None:
     import pty
 
     ours, its = pty.openpty()
@@ -153,7 +153,7 @@ def test_a_terminal_shows_how_it_goes(scripted: ScriptedSpace) -> None:
     os.close(ours)
 
 
-def test_chat_remembers_until_it_is_told_not_to(scripted: ScriptedSpace) -> None:
+def test_chat_remembers_the_conversation_until_reset(scripted: ScriptedSpace) -> None:
     look = query(show="inputs")
     lines = ["hello", "/system Be brief.", look, "/reset", look, "/quit", "never asked"]
     done = run("chat", "--space", scripted.url, stdin="\n".join(lines))
@@ -166,12 +166,12 @@ def test_chat_remembers_until_it_is_told_not_to(scripted: ScriptedSpace) -> None
     assert json.loads(third)[1] == []
 
 
-def test_chat_goes_on_after_a_turn_that_failed(scripted: ScriptedSpace) -> None:
+def test_chat_continues_after_a_turn_that_failed(scripted: ScriptedSpace) -> None:
     lines = [query(finish="fail"), "/fly", query(show="inputs")]
     done = run("chat", "--space", scripted.url, stdin="\n".join(lines))
     assert done.returncode == 0
     assert "the model is out of words" in done.stderr
-    assert "There is no /fly" in done.stderr
+    assert "Unknown command: /fly" in done.stderr
     assert json.loads(done.stdout)[1] == []
 
 

@@ -1,11 +1,11 @@
-"""g4f asks a real Space: by its clients, and by its HTTP API."""
+"""g4f asks a real Space through its clients and its HTTP API."""
 
 from __future__ import annotations
 
 import datetime
 import json
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,14 @@ from g4f.Provider import ProviderUtils, RetryProvider
 from qwen_gradio import Qwen_Qwen_2_5_Max, errors
 from qwen_gradio.registries import g4f as registry
 
-from .chat_api import assert_it_answers, assert_it_streams, assert_leaving_stops
+from .chat_api import (
+    assert_closing_stops,
+    assert_it_answers,
+    assert_it_streams,
+    atexts,
+    texts,
+    whole,
+)
 from .servers import NOBODY, ScriptedSpace, script, stopped, tag_of, uvicorn_at
 
 pytestmark = pytest.mark.anyio
@@ -30,12 +37,12 @@ NAME = "Qwen_Qwen_2_5_Max"
 
 @pytest.fixture
 def anyio_backend() -> str:
-    return "asyncio"  # g4f has no other
+    return "asyncio"  # the only one that g4f runs on
 
 
 @pytest.fixture(scope="module", autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where g4f keeps its files; among them a list of other providers, which it would fetch."""
+    """A directory for g4f's files, with the list of providers that it would otherwise fetch."""
     home = tmp_path_factory.mktemp("g4f")
     known = home / ".models" / datetime.date.today().isoformat() / "providers.json"
     known.parent.mkdir(parents=True)
@@ -52,23 +59,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(params=["unregistered", "registered"])
 def provider(request: pytest.FixtureRequest) -> Any:
-    """The class itself, which needs no registration, and the name that registration gives it."""
+    """The class itself, without registration, and the name under which it is registered."""
     if request.param == "unregistered":
         return Qwen_Qwen_2_5_Max
     registry.register()
     return NAME
-
-
-def whole(completion: Any) -> str:
-    return str(completion.choices[0].message.content)
-
-
-def texts(chunks: Any) -> list[str]:
-    return [text for chunk in chunks if (text := chunk.choices[0].delta.content)]
-
-
-async def atexts(chunks: AsyncIterator[Any]) -> list[str]:
-    return texts([chunk async for chunk in chunks])
 
 
 def ask(space: ScriptedSpace, provider: Any, message: dict[str, Any], **options: Any) -> Any:
@@ -81,7 +76,9 @@ def aask(space: ScriptedSpace, provider: Any, message: dict[str, Any], **options
     return client.chat.completions.create([message], "", space=space.url, **options)
 
 
-async def test_the_async_client_gets_whole_replies(scripted: ScriptedSpace, provider: Any) -> None:
+async def test_the_async_client_gets_complete_replies(
+    scripted: ScriptedSpace, provider: Any
+) -> None:
     assert whole(await aask(scripted, provider, script(say=["Hello", ", ", "world"]))) == (
         "Hello, world"
     )
@@ -95,7 +92,7 @@ async def test_the_async_client_gets_fragments_one_by_one(
     assert await atexts(chunks) == ["Hello", ", ", "world"]
 
 
-def test_the_client_gets_whole_replies(scripted: ScriptedSpace, provider: Any) -> None:
+def test_the_client_gets_complete_replies(scripted: ScriptedSpace, provider: Any) -> None:
     assert whole(ask(scripted, provider, script(say=["Hello", ", ", "world"]))) == "Hello, world"
 
 
@@ -122,7 +119,7 @@ def test_an_unknown_model_is_an_error(scripted: ScriptedSpace) -> None:
             Client(provider=provider).chat.completions.create([script()], "nope", space=NOBODY)
 
 
-async def test_leaving_an_async_stream_stops_the_space(
+async def test_closing_an_async_stream_early_stops_the_space(
     scripted: ScriptedSpace, provider: Any
 ) -> None:
     question = script(say=["x"], finish="hang")
@@ -132,7 +129,7 @@ async def test_leaving_an_async_stream_stops_the_space(
     await stopped(scripted, question)
 
 
-def test_leaving_a_stream_stops_the_space(scripted: ScriptedSpace, provider: Any) -> None:
+def test_closing_a_stream_early_stops_the_space(scripted: ScriptedSpace, provider: Any) -> None:
     question = script(say=["x"], finish="hang")
     for chunk in ask(scripted, provider, question, stream=True):
         assert chunk.choices[0].delta.content == "x"
@@ -140,7 +137,7 @@ def test_leaving_a_stream_stops_the_space(scripted: ScriptedSpace, provider: Any
     scripted.wait_for("stopped", tag_of(question))
 
 
-async def test_stop_texts_end_the_reply_and_stop_the_space(
+async def test_stop_sequences_end_the_reply_and_stop_the_space(
     scripted: ScriptedSpace, provider: Any
 ) -> None:
     question = script(say=["one ", "END", " two"], every=0.1, finish="hang")
@@ -150,7 +147,7 @@ async def test_stop_texts_end_the_reply_and_stop_the_space(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_timeout_is_for_the_whole_reply(
+async def test_timeout_limits_the_complete_reply(
     scripted: ScriptedSpace, provider: Any, stream: bool
 ) -> None:
     question = script(say=list("abcdefgh"), every=0.2, finish="hang")
@@ -164,7 +161,7 @@ async def test_timeout_is_for_the_whole_reply(
     await stopped(scripted, question)
 
 
-async def test_stream_timeout_is_for_each_fragment(scripted: ScriptedSpace, provider: Any) -> None:
+async def test_stream_timeout_limits_each_fragment(scripted: ScriptedSpace, provider: Any) -> None:
     slow = script(say=list("abcdefgh"), every=0.2)
     chunks = aask(scripted, provider, slow, stream=True, stream_timeout=1)
     assert await atexts(chunks) == list("abcdefgh")
@@ -174,7 +171,7 @@ async def test_stream_timeout_is_for_each_fragment(scripted: ScriptedSpace, prov
     await stopped(scripted, question)
 
 
-def test_timeouts_hold_for_the_blocking_client(scripted: ScriptedSpace, provider: Any) -> None:
+def test_timeouts_apply_to_the_blocking_client(scripted: ScriptedSpace, provider: Any) -> None:
     for option in ({"timeout": 0.5}, {"stream_timeout": 0.5}):
         question = script(say=["x"], finish="hang")
         with pytest.raises(TimeoutError):
@@ -182,7 +179,7 @@ def test_timeouts_hold_for_the_blocking_client(scripted: ScriptedSpace, provider
         scripted.wait_for("stopped", tag_of(question))
 
 
-def test_images_are_refused(provider: Any) -> None:
+def test_images_are_rejected(provider: Any) -> None:
     expected = errors.InvalidMessagesError if provider is not NAME else g4f.errors.BadRequestError
     with pytest.raises(expected, match="Only text can be sent, not media"):
         Client(provider=provider).chat.completions.create(
@@ -229,7 +226,7 @@ async def test_a_retry_provider_finds_it_by_name(
     question = script(say=["a", "b"], every=0.1)
     chunks = client.chat.completions.create([question], "qwen-2-5-max", stream=True)
     assert await atexts(chunks) == ["a", "b"]
-    # After a failure g4f keeps the streams in a cycle, which only garbage collection ends.
+    # After a failure g4f keeps the streams in a cycle, which only the garbage collector frees.
     client = AsyncClient(provider=RetryProvider([NAME]))
     question = script(say=["x"], finish="hang")
     async for _ in client.chat.completions.create([question], "qwen-2-5-max", stream=True):
@@ -246,7 +243,7 @@ async def test_a_retry_provider_finds_it_by_name(
         (errors.GenerationError, errors.GenerationError),
     ],
 )
-def test_errors_are_g4fs_where_it_has_them(
+def test_errors_are_g4fs_own_where_it_has_them(
     error: type[Exception], expected: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: Any, **options: Any) -> None:
@@ -279,7 +276,7 @@ def test_only_a_key_for_the_provider_goes_to_the_space(
 
 @pytest.fixture(scope="module")
 def http_api(scripted: ScriptedSpace, home: Path) -> Iterator[str]:
-    """The address of g4f's real HTTP API."""
+    """The URL of g4f's real HTTP API."""
     options = ["--bind", "127.0.0.1:0", "--no-gui", "--disable-pa-auto-download"]
     command = [sys.executable, "-m", registry.__name__, "api", *options, "--ignore-cookie-files"]
     environment = {"QWEN_GRADIO_SPACE": scripted.url, "PYTHONWARNINGS": "ignore"}
@@ -308,7 +305,7 @@ def test_the_http_api_streams_to_the_openai_client(
     assert_it_streams(client, **wanted)
 
 
-def test_the_http_api_answers_as_a_whole(client: openai.OpenAI) -> None:
+def test_the_http_api_also_gives_complete_replies(client: openai.OpenAI) -> None:
     assert_it_answers(client)
 
 
@@ -317,13 +314,13 @@ def test_the_http_api_lists_the_models_and_the_provider(client: openai.OpenAI) -
     assert {"qwen-2-5-max", "qwen-2.5-max", NAME} <= set(listed)
 
 
-def test_leaving_the_http_apis_stream_stops_the_space(
+def test_closing_the_http_apis_stream_early_stops_the_space(
     client: openai.OpenAI, scripted: ScriptedSpace
 ) -> None:
-    assert_leaving_stops(client, scripted)
+    assert_closing_stops(client, scripted)
 
 
-def test_the_http_api_says_what_is_wrong_by_its_status(http_api: str) -> None:
+def test_the_http_api_reports_errors_by_status(http_api: str) -> None:
     messages: Any = [script(say=["x"])]
     with openai.OpenAI(base_url=f"{http_api}/api/{NAME}", api_key="secret", max_retries=0) as api:
         with pytest.raises(openai.NotFoundError):

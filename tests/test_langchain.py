@@ -1,4 +1,4 @@
-"""LangChain calls a Space as it calls any chat model. Its own standard tests come first."""
+"""LangChain calls a Space like any chat model, and passes LangChain's own standard tests."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
 from qwen_gradio import GenerationError, ModelNotFoundError, StreamTimeoutError
-from qwen_gradio.registries._stops import Cut
+from qwen_gradio.registries._stops import cut
 from qwen_gradio.registries.langchain import ChatQwenGradio
 
+from . import servers
 from .servers import NOBODY, ScriptedSpace, script, tag_of
 
 pytestmark = pytest.mark.anyio
@@ -43,7 +44,7 @@ def anyio_backend() -> str:
 
 
 class TextOnly:
-    """What LangChain's tests are told that a chat of text lacks."""
+    """The features that LangChain's tests must not expect of a text chat."""
 
     has_tool_calling = False
     has_tool_choice = False
@@ -63,7 +64,7 @@ class TestUnit(TextOnly, ChatModelUnitTests):
 
 
 class TestIntegration(TextOnly, ChatModelIntegrationTests):
-    """Against a Space that says back what it is asked."""
+    """LangChain's tests, against a Space that repeats the question."""
 
     chat_model_params: dict[str, Any] = {}  # noqa: RUF012
 
@@ -82,12 +83,11 @@ def asking(**what: Any) -> HumanMessage:
 
 
 async def stopped(space: ScriptedSpace, question: HumanMessage) -> None:
-    tag = tag_of({"content": question.content})
-    await anyio.to_thread.run_sync(space.wait_for, "stopped", tag)
+    await servers.stopped(space, {"content": question.content})
 
 
 class Tokens(BaseCallbackHandler):
-    """Notes what LangChain tells its callbacks."""
+    """A callback that records what LangChain reports."""
 
     def __init__(self) -> None:
         self.tokens: list[str] = []
@@ -104,7 +104,7 @@ PIECES = ["One", " by", " one", "."]
 
 
 async def both(model: ChatQwenGradio, messages: Any, **kwargs: Any) -> AsyncIterator[list[str]]:
-    """The chunks of `stream`, then those of `astream`."""
+    """Yield the chunks of `stream`, then those of `astream`."""
     yield [chunk.text for chunk in model.stream(messages, **kwargs)]
     yield [chunk.text async for chunk in model.astream(messages, **kwargs)]
 
@@ -114,11 +114,11 @@ async def test_fragments_arrive_one_by_one(model: ChatQwenGradio) -> None:
         assert chunks == [*PIECES, ""]
 
 
-async def test_callbacks_and_events_tell_each_fragment(model: ChatQwenGradio) -> None:
+async def test_callbacks_and_events_receive_each_fragment(model: ChatQwenGradio) -> None:
     question = [asking(say=PIECES, every=0.2)]
-    told = Tokens()
-    list(model.stream(question, config={"callbacks": [told]}))
-    assert told.tokens == [*PIECES, ""]
+    seen = Tokens()
+    list(model.stream(question, config={"callbacks": [seen]}))
+    assert seen.tokens == [*PIECES, ""]
     events = [
         event["data"]["chunk"].text
         async for event in model.astream_events(question)
@@ -127,11 +127,11 @@ async def test_callbacks_and_events_tell_each_fragment(model: ChatQwenGradio) ->
     assert events == [*PIECES, ""]
 
 
-async def test_streaming_makes_invoke_tell_each_fragment(scripted: ScriptedSpace) -> None:
-    told = Tokens()
-    model = ChatQwenGradio(space=scripted.url, streaming=True, callbacks=[told])
+async def test_with_streaming_invoke_reports_each_fragment(scripted: ScriptedSpace) -> None:
+    seen = Tokens()
+    model = ChatQwenGradio(space=scripted.url, streaming=True, callbacks=[seen])
     assert model.invoke([asking(say=PIECES, every=0.2)]).text == "One by one."
-    assert told.tokens == [*PIECES, ""]
+    assert seen.tokens == [*PIECES, ""]
 
 
 async def test_a_chain_streams_through(model: ChatQwenGradio) -> None:
@@ -141,9 +141,7 @@ async def test_a_chain_streams_through(model: ChatQwenGradio) -> None:
     assert [text async for text in chain.astream({"question": question}) if text] == PIECES
 
 
-async def test_leaving_a_loop_stops_the_space(
-    model: ChatQwenGradio, scripted: ScriptedSpace
-) -> None:
+async def test_breaking_out_stops_the_space(model: ChatQwenGradio, scripted: ScriptedSpace) -> None:
     question = asking(say=["x"], finish="hang")
     for _ in model.stream([question]):
         break
@@ -173,7 +171,7 @@ async def test_the_sync_methods_work_where_an_event_loop_runs(model: ChatQwenGra
     assert not [t for t in threading.enumerate() if t.name == "qwen_gradio loop"]
 
 
-async def test_every_kind_of_message_goes_on(model: ChatQwenGradio) -> None:
+async def test_every_kind_of_message_is_sent(model: ChatQwenGradio) -> None:
     messages: list[BaseMessage] = [
         SystemMessage("Be brief."),
         HumanMessage(["1", "+", {"type": "text", "text": "1?"}]),
@@ -189,7 +187,7 @@ async def test_every_kind_of_message_goes_on(model: ChatQwenGradio) -> None:
     assert "1+1?" in json.dumps(history[0])
 
 
-async def test_invoke_gives_the_final_text_and_whose_it_is(model: ChatQwenGradio) -> None:
+async def test_invoke_returns_the_final_text_and_the_models_name(model: ChatQwenGradio) -> None:
     reply = await model.ainvoke([asking(text=["Thinking...", "The answer"], every=0.1)])
     assert reply.text == "The answer"
     assert reply.response_metadata["model_name"] == "qwen-2-5-max"
@@ -221,27 +219,18 @@ async def test_a_stop_sequence_stops_the_space(scripted: ScriptedSpace) -> None:
 
 
 @given(st.data(), st.text("ab", min_size=1), st.lists(st.text("ab", min_size=1, max_size=4)))
-def test_where_fragments_part_makes_no_difference_to_stop_sequences(
+def test_stop_sequences_are_found_however_a_text_is_divided_into_fragments(
     data: st.DataObject, text: str, stops: list[str]
 ) -> None:
-    def cut(fragments: list[str]) -> str:
-        it = Cut(stops)
-        kept = ""
-        for fragment in fragments:
-            kept += it.after(fragment)
-            if it.done:
-                break
-        return kept + it.rest
-
     splits = sorted(data.draw(st.sets(st.integers(0, len(text)))) | {0, len(text)})
-    parted = [text[start:end] for start, end in pairwise(splits)]
-    expected = cut([text])
-    assert cut(parted) == expected
+    fragments = [text[start:end] for start, end in pairwise(splits)]
+    expected = "".join(cut([text], stops))
+    assert "".join(cut(fragments, stops)) == expected
     assert text.startswith(expected)
     assert (expected == text) == (not any(stop in text for stop in stops))
 
 
-REFUSED: dict[str, dict[str, Any]] = {
+UNSUPPORTED: dict[str, dict[str, Any]] = {
     "tools": {"tools": [{"type": "function", "function": {"name": "f"}}]},
     "response_format": {"response_format": {"type": "json_object"}},
     "n > 1": {"n": 2},
@@ -250,15 +239,15 @@ REFUSED: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("complaint", REFUSED)
-async def test_what_a_text_chat_cannot_do_is_refused(complaint: str) -> None:
+@pytest.mark.parametrize("complaint", UNSUPPORTED)
+async def test_options_that_a_text_chat_does_not_support_are_rejected(complaint: str) -> None:
     model = ChatQwenGradio(space=NOBODY)
-    told = Tokens()
+    seen = Tokens()
     with pytest.raises(ValueError, match=complaint):
-        model.invoke("hi", config={"callbacks": [told]}, **REFUSED[complaint])
-    assert len(told.errors) == 1
+        model.invoke("hi", config={"callbacks": [seen]}, **UNSUPPORTED[complaint])
+    assert len(seen.errors) == 1
     with pytest.raises(ValueError, match=complaint):
-        await anext(model.astream("hi", **REFUSED[complaint]))
+        await anext(model.astream("hi", **UNSUPPORTED[complaint]))
 
 
 @pytest.mark.parametrize(
@@ -275,33 +264,35 @@ async def test_what_a_text_chat_cannot_do_is_refused(complaint: str) -> None:
     ],
     ids=["image URL", "image", "tool message", "tool calls", "unknown role"],
 )
-async def test_messages_that_are_not_text_are_refused(message: BaseMessage, complaint: str) -> None:
+async def test_messages_that_are_not_text_are_rejected(
+    message: BaseMessage, complaint: str
+) -> None:
     with pytest.raises(ValueError, match=complaint):
         ChatQwenGradio(space=NOBODY).invoke([HumanMessage("look"), message])
 
 
-def test_tools_and_structured_output_are_refused_when_bound() -> None:
+def test_binding_tools_or_structured_output_is_rejected() -> None:
     model = ChatQwenGradio()
-    with pytest.raises(NotImplementedError, match="cannot call tools"):
+    with pytest.raises(NotImplementedError, match="does not support tools"):
         model.bind_tools([])
     with pytest.raises(NotImplementedError, match="output parser"):
         model.with_structured_output({"title": "Person"}, method="json_mode")
 
 
-def test_unknown_fields_and_models_are_refused() -> None:
+def test_unknown_fields_and_models_are_rejected() -> None:
     with pytest.raises(ValueError, match="stream_timout"):
         ChatQwenGradio(stream_timout=3)  # type: ignore[call-arg]
     with pytest.raises(ModelNotFoundError, match="qwen-2-5-max"):
         ChatQwenGradio(model="gpt-4").invoke("hi")
 
 
-async def test_what_goes_wrong_reaches_caller_and_callbacks(model: ChatQwenGradio) -> None:
-    told = Tokens()
+async def test_errors_reach_the_caller_and_the_callbacks(model: ChatQwenGradio) -> None:
+    seen = Tokens()
     question = [asking(say=["so far"], every=0.1, finish="fail")]
     with pytest.raises(GenerationError, match="out of words") as caught:
-        list(model.stream(question, config={"callbacks": [told]}))
+        list(model.stream(question, config={"callbacks": [seen]}))
     assert caught.value.partial == "so far"
-    assert (told.tokens, told.errors) == (["so far"], [caught.value])
+    assert (seen.tokens, seen.errors) == (["so far"], [caught.value])
     with pytest.raises(GenerationError, match="out of words"):
         await model.ainvoke(question)
 

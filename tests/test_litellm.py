@@ -1,4 +1,4 @@
-"""LiteLLM asks a real Space: by its functions, its Router and its proxy."""
+"""LiteLLM asks a real Space through its functions, its Router and its proxy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import secrets
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +19,37 @@ import pytest
 
 from qwen_gradio import Qwen_Qwen_2_5_Max, errors
 
-from .chat_api import assert_it_answers, assert_it_streams, assert_leaving_stops
+from .chat_api import (
+    assert_closing_stops,
+    assert_it_answers,
+    assert_it_streams,
+    atexts,
+    texts,
+    whole,
+)
 from .servers import NOBODY, ScriptedSpace, script, stopped, tag_of, uvicorn_at
 
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else importing it fetches prices
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # otherwise the import fetches prices
 
 import litellm
 
 from qwen_gradio.registries import litellm as registry
-from qwen_gradio.registries._stops import Cut
+from qwen_gradio.registries._stops import cut
 
 pytestmark = [
     pytest.mark.anyio,
-    # Of LiteLLM's own types, when it first makes models of them.
+    # LiteLLM's own types cause this warning when pydantic first reads them.
     pytest.mark.filterwarnings("ignore:Items? '.*' on TypedDict class:UserWarning"),
 ]
 
 MODEL = "qwen-gradio/qwen-2-5-max"
 STARTING = 120.0
-"""Seconds in which the proxy must have started; it imports for long."""
+"""Seconds within which the proxy must have started; its imports take long."""
 
 
 @pytest.fixture
 def anyio_backend() -> str:
-    return "asyncio"  # LiteLLM has no other
+    return "asyncio"  # the only one that LiteLLM runs on
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +61,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def silent_space() -> Iterator[str]:
-    """A server that takes connections and never says anything."""
+    """A server that accepts connections and never sends anything."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
@@ -71,14 +78,6 @@ async def aask(space: ScriptedSpace, *messages: dict[str, Any], **options: Any) 
     )
 
 
-def texts(chunks: Any) -> list[str]:
-    return [text for chunk in chunks if (text := chunk.choices[0].delta.content)]
-
-
-async def atexts(chunks: AsyncIterator[Any]) -> list[str]:
-    return texts([chunk async for chunk in chunks])
-
-
 def test_registering_again_changes_nothing() -> None:
     before = list(litellm.custom_provider_map)
     registry.register()
@@ -93,21 +92,21 @@ def test_registering_leaves_other_providers_alone(monkeypatch: pytest.MonkeyPatc
     assert litellm.custom_provider_map[0] is other
 
 
-async def test_whole_replies_come_in_both_ways(scripted: ScriptedSpace) -> None:
+async def test_complete_replies_come_to_sync_and_async_calls(scripted: ScriptedSpace) -> None:
     question = script(say=["Hello", ", ", "world"])
     for response in (ask(scripted, question), await aask(scripted, question)):
-        assert response.choices[0].message.content == "Hello, world"
+        assert whole(response) == "Hello, world"
         assert response.choices[0].finish_reason == "stop"
 
 
-async def test_fragments_come_one_by_one_in_both_ways(scripted: ScriptedSpace) -> None:
+async def test_fragments_come_one_by_one_to_sync_and_async_calls(scripted: ScriptedSpace) -> None:
     question = script(say=["Hello", ", ", "world"], every=0.1)
     assert texts(ask(scripted, question, stream=True)) == ["Hello", ", ", "world"]
     chunks = await aask(scripted, question, stream=True)
     assert await atexts(chunks) == ["Hello", ", ", "world"]
 
 
-async def test_a_fragment_is_there_while_the_space_still_works(scripted: ScriptedSpace) -> None:
+async def test_a_fragment_arrives_while_the_space_is_still_writing(scripted: ScriptedSpace) -> None:
     question = script(say=["first"], finish="hang")
     async for chunk in await aask(scripted, question, stream=True):
         assert chunk.choices[0].delta.content == "first"
@@ -115,18 +114,18 @@ async def test_a_fragment_is_there_while_the_space_still_works(scripted: Scripte
     await stopped(scripted, question)
 
 
-async def test_a_whole_reply_is_the_final_text(scripted: ScriptedSpace) -> None:
+async def test_a_complete_reply_is_the_final_text(scripted: ScriptedSpace) -> None:
     question = script(text=["Thinking...", "The answer is 4"], every=0.1)
     response = await aask(scripted, question)
-    assert response.choices[0].message.content == "The answer is 4"
+    assert whole(response) == "The answer is 4"
 
 
-async def test_the_space_is_that_of_the_environment_without_api_base(
+async def test_without_api_base_the_space_comes_from_the_environment(
     scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QWEN_GRADIO_SPACE", scripted.url)
     response = await litellm.acompletion(model=MODEL, messages=[script(say=["here"])])
-    assert response.choices[0].message.content == "here"
+    assert whole(response) == "here"
 
 
 def test_api_key_is_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +144,7 @@ def test_api_key_is_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("end", ["break", "close"])
-async def test_leaving_a_stream_stops_the_space(scripted: ScriptedSpace, end: str) -> None:
+async def test_closing_a_stream_early_stops_the_space(scripted: ScriptedSpace, end: str) -> None:
     question = script(say=["x"], finish="hang")
     chunks = ask(scripted, question, stream=True)
     assert next(chunks).choices[0].delta.content == "x"
@@ -193,7 +192,7 @@ async def test_usage_is_counted_and_the_same_in_both_forms(scripted: ScriptedSpa
     assert streamed[-1].completion_tokens == usage.completion_tokens
 
 
-async def test_a_reply_ends_before_a_stop_text_and_the_space_is_stopped(
+async def test_a_reply_ends_before_a_stop_sequence_and_the_space_is_stopped(
     scripted: ScriptedSpace,
 ) -> None:
     question = script(say=["one, t", "wo, ", "END of it", " more"], finish="hang")
@@ -201,16 +200,16 @@ async def test_a_reply_ends_before_a_stop_text_and_the_space_is_stopped(
     assert "".join(await atexts(chunks)) == "one, two, "
     await stopped(scripted, question)
     response = await aask(scripted, script(say=["one ", "E", "ND two"]), stop="END")
-    assert response.choices[0].message.content == "one "
+    assert whole(response) == "one "
 
 
-def test_a_stop_text_in_pieces_is_found_and_its_beginning_alone_is_not() -> None:
-    cut = Cut(["<end>"])
-    assert [cut.after(text) for text in ("a<", "en", "d b<e", "nd>c")] == ["a", "", "<end b", ""]
-    assert (cut.done, cut.rest) == (True, "")
-    cut = Cut(registry._stops("\n\n"))
-    assert [cut.after("a\n"), cut.rest, cut.done] == ["a", "\n", False]
-    assert Cut(registry._stops("")).after("a") == Cut(registry._stops(None)).after("a") == "a"
+def test_a_stop_sequence_in_pieces_is_found_and_its_beginning_alone_is_not() -> None:
+    fragments = iter(["a<", "en", "d b<e", "nd>c", "never read"])
+    assert list(cut(fragments, ["<end>"])) == ["a", "", "<end b", ""]
+    assert list(fragments) == ["never read"]
+    assert list(cut(["a\n"], registry._stops("\n\n"))) == ["a", "\n"]
+    for nothing in ("", None, [""]):
+        assert list(cut(["a"], registry._stops(nothing))) == ["a", ""]
 
 
 @pytest.mark.parametrize(
@@ -245,13 +244,13 @@ async def test_each_error_is_one_of_litellms(
             await litellm.acompletion(model=MODEL, messages=[script()], stream=stream)
 
 
-def test_every_error_has_its_counterpart() -> None:
+def test_every_error_has_a_counterpart_in_litellm() -> None:
     of_batches = {errors.InvalidItemsError, errors.OutputError}
     ours = set(errors.QwenGradioError.__subclasses__()) - of_batches
     assert ours <= set(registry.ERRORS)
 
 
-async def test_errors_of_a_real_space_arrive_as_litellms(scripted: ScriptedSpace) -> None:
+async def test_errors_of_a_real_space_are_raised_as_litellms(scripted: ScriptedSpace) -> None:
     with pytest.raises(litellm.InternalServerError, match="out of words"):
         await aask(scripted, script(say=["a"], finish="fail"))
     with pytest.raises(litellm.ServiceUnavailableError, match="cannot be reached"):
@@ -262,7 +261,7 @@ async def test_errors_of_a_real_space_arrive_as_litellms(scripted: ScriptedSpace
         await aask(scripted, script(say=["a"]), model="qwen-gradio/nope")
 
 
-async def test_how_long_to_wait_is_told_to_litellm(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_retry_after_is_passed_to_litellm(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: Any, **options: Any) -> None:
         error = errors.RateLimitError("slowly")
         error.retry_after = 7.0
@@ -276,7 +275,7 @@ async def test_how_long_to_wait_is_told_to_litellm(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_timeout_is_honoured(scripted: ScriptedSpace, stream: bool) -> None:
-    await aask(scripted, script(say=["warm"]))  # else the Space may not have begun in time
+    await aask(scripted, script(say=["warm"]))  # otherwise the Space may not begin in time
     question = script(say=["x"], finish="hang")
 
     async def read() -> None:
@@ -311,7 +310,9 @@ async def test_a_long_stream_may_take_longer_than_timeout(scripted: ScriptedSpac
     ],
     ids=lambda option: next(iter(option)),
 )
-async def test_what_a_text_chat_cannot_do_is_refused(option: dict[str, Any]) -> None:
+async def test_options_that_a_text_chat_does_not_support_are_rejected(
+    option: dict[str, Any],
+) -> None:
     for stream in (False, True):
         with pytest.raises(litellm.UnsupportedParamsError, match=next(iter(option))):
             litellm.completion(
@@ -323,7 +324,7 @@ async def test_what_a_text_chat_cannot_do_is_refused(option: dict[str, Any]) -> 
             )
 
 
-async def test_images_and_tool_results_are_refused() -> None:
+async def test_images_and_tool_results_are_rejected() -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
     for message in (
         {"role": "user", "content": [image]},
@@ -333,19 +334,21 @@ async def test_images_and_tool_results_are_refused() -> None:
             await litellm.acompletion(model=MODEL, messages=[message], api_base=NOBODY)
 
 
-async def test_what_asks_for_nothing_special_is_no_error(scripted: ScriptedSpace) -> None:
+async def test_unsupported_options_that_request_nothing_are_accepted(
+    scripted: ScriptedSpace,
+) -> None:
     response = await aask(
         scripted, script(say=["x"]), n=1, tools=[], response_format={"type": "text"}, logprobs=False
     )
-    assert response.choices[0].message.content == "x"
+    assert whole(response) == "x"
 
 
-async def test_drop_params_leaves_out_what_would_be_refused(scripted: ScriptedSpace) -> None:
+async def test_drop_params_leaves_out_unsupported_options(scripted: ScriptedSpace) -> None:
     response = await aask(scripted, script(say=["x"]), n=2, drop_params=True)
-    assert response.choices[0].message.content == "x"
+    assert whole(response) == "x"
 
 
-async def test_sampling_options_are_ignored_with_one_debug_line(
+async def test_unused_sampling_options_are_logged_in_one_debug_line(
     scripted: ScriptedSpace, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG, "qwen_gradio"):
@@ -356,7 +359,7 @@ async def test_sampling_options_are_ignored_with_one_debug_line(
 
 
 def router(space: ScriptedSpace, broken: str, **options: Any) -> litellm.Router:
-    """Two deployments, of which the one asked first is broken."""
+    """Return a router with two deployments, of which the first is broken."""
     return litellm.Router(
         model_list=[
             {
@@ -377,12 +380,12 @@ async def test_a_router_falls_back_from_a_space_that_is_gone(
 ) -> None:
     messages = [script(say=["a", "b"], every=0.1)]
     reply = await router(scripted, NOBODY).acompletion("first", messages, stream=stream)
-    assert (await atexts(reply) if stream else reply.choices[0].message.content) in (
+    assert (await atexts(reply) if stream else whole(reply)) in (
         ["a", "b"],
         "ab",
     )
     reply = router(scripted, NOBODY).completion("first", messages, stream=stream)
-    assert (texts(reply) if stream else reply.choices[0].message.content) in (["a", "b"], "ab")
+    assert (texts(reply) if stream else whole(reply)) in (["a", "b"], "ab")
 
 
 @pytest.mark.parametrize("option", ["timeout", "stream_timeout"])
@@ -417,7 +420,7 @@ async def test_a_router_asks_again(
         disable_cooldowns=True,
     )
     reply = await asking.acompletion("it", [script(say=["a", "b"])])
-    assert reply.choices[0].message.content == "ab"
+    assert whole(reply) == "ab"
     assert failed == ["once"]
 
 
@@ -425,7 +428,7 @@ async def test_a_router_asks_again(
 def proxy(
     scripted: ScriptedSpace, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[openai.OpenAI]:
-    """The real proxy, with the configuration that the registry's file documents."""
+    """The real proxy, with the configuration from the registry's docstring."""
     assert registry.__doc__ is not None
     text = inspect.cleandoc(registry.__doc__).split("`LITELLM_MASTER_KEY`:")[1]
     config = tmp_path_factory.mktemp("proxy") / "config.yaml"
@@ -445,18 +448,18 @@ def test_the_proxy_streams_to_the_openai_client(proxy: openai.OpenAI) -> None:
     assert_it_streams(proxy, model="qwen-2-5-max")
 
 
-def test_the_proxy_answers_as_a_whole(proxy: openai.OpenAI) -> None:
+def test_the_proxy_also_gives_complete_replies(proxy: openai.OpenAI) -> None:
     assert [model.id for model in proxy.models.list()] == ["qwen-2-5-max"]
     assert_it_answers(proxy)
 
 
-def test_leaving_the_proxys_stream_stops_the_space(
+def test_closing_the_proxys_stream_early_stops_the_space(
     proxy: openai.OpenAI, scripted: ScriptedSpace
 ) -> None:
-    assert_leaving_stops(proxy, scripted)
+    assert_closing_stops(proxy, scripted)
 
 
-def test_the_proxy_refuses_what_a_text_chat_cannot_do(proxy: openai.OpenAI) -> None:
+def test_the_proxy_rejects_options_that_a_text_chat_does_not_support(proxy: openai.OpenAI) -> None:
     messages: Any = [script(say=["x"])]
-    with pytest.raises(openai.BadRequestError, match="without n"):
+    with pytest.raises(openai.BadRequestError, match="does not support n"):
         proxy.chat.completions.create(model="qwen-2-5-max", messages=messages, n=2)

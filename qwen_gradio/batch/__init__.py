@@ -1,4 +1,4 @@
-"""Ask many questions, and keep every answer: resumable, whatever happens."""
+"""Ask many questions, and keep every answer. An aborted run can be resumed."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from ._rows import Row, Rows
 
 __all__ = ["Outcome", "Row", "run", "run_sync"]
 
-MOST_WAITING = 100
-"""Rows that may wait to be written, before nothing more is asked."""
+MAX_UNWRITTEN = 100
+"""How many rows may wait to be written before asking pauses."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a batch stands after a run: of its `items`, how many are `answered` and have `failed`."""
+    """The state of a batch after a run: how many `items` it has, `answered` and `failed` ones."""
 
     items: int
     answered: int
@@ -50,39 +50,40 @@ async def run(
     progress: bool = True,
     **options: Any,
 ) -> Outcome:
-    """Ask every prompt that has no row in `out` yet, and write one when it is done.
+    """Ask every prompt that has no row in `out` yet, and write its row.
 
-    Stopped or killed at any moment, the same call goes on from there. A row is written as soon as
-    its reply is complete, and is on disk then; rows are in the order in which replies came.
+    If a run is stopped or killed, the same call resumes it. Each row is written, and on disk, as
+    soon as its reply is complete; rows are in the order in which the replies came.
 
-    When the Space is full, limits the rate or cannot be reached, all pause together, for longer
-    each time, before they ask again.
+    When the Space is full, limits the rate or cannot be reached, all items pause together, longer
+    each time, before they are asked again.
 
-    :param prompts: a file of JSON Lines (`.jsonl`, `.ndjson`, `.json`), CSV (`.csv`, `.tsv`) or,
-        else, of one prompt a line; or the prompts themselves. An item is a text, or has `prompt` or
-        `messages`, and may have `system` and `id`. Without an id, the number of its line is what it
-        is known by.
-    :param out: the file of rows, as JSON Lines; what a row has is said in `Row`.
-    :param concurrency: how many are asked at once.
-    :param system: the system prompt of items that have none of their own.
-    :param retry_errors: ask items again whose row says that they failed; such rows go first.
-    :param max_retries: how often an item is asked again, if the Space did not take it.
-    :param progress: show a progress bar, on a terminal or in a notebook.
-    :param options: what else `Provider.create_async_generator` takes: space, api_key, timeout, ...
-    :raises InvalidItemsError: naming each item that cannot be asked, before any is.
-    :raises OutputError: if another run writes to `out`, or it holds something else, also replies
-        to items that asked something else then.
-    :raises QwenGradioError: if the Space cannot be asked at all. An error that came of an item is
+    :param prompts: a file, or the prompts themselves. A file is JSON Lines (`.jsonl`, `.ndjson`,
+        `.json`), CSV (`.csv`, `.tsv`) or else text with one prompt per line. An item is a text, or
+        has `prompt` or `messages`, and may have `system` and `id`. The default id is the number of
+        its line.
+    :param out: the output file: a `Row` per line, as JSON.
+    :param concurrency: how many items are asked at once.
+    :param system: the system prompt of items without one.
+    :param retry_errors: whether to remove the rows of failed items, and ask these again.
+    :param max_retries: how often an item is asked again if the Space did not accept it.
+    :param progress: whether to show a progress bar, on a terminal or in a notebook.
+    :param options: other arguments of `Provider.create_async_generator`: space, api_key, timeout,
+        ...
+    :raises InvalidItemsError: if items cannot be asked, with their numbers; before any is asked.
+    :raises OutputError: if another run is writing to `out`, or it holds anything but rows, or the
+        reply to another question than an item's.
+    :raises QwenGradioError: if the Space cannot be asked at all. An error that concerns one item is
         in its row instead.
     """
     out = Path(out)
     if isinstance(prompts, (str, Path)) and out.exists() and out.samefile(prompts):
-        raise OutputError(f"{out} cannot be both what is read and what is written")
+        raise OutputError(f"{out} cannot be both the input and the output")
     asker = Asker(provider, model, options, max_retries, concurrency)
     with ExitStack() as opened:
         opened.enter_context(stoppable())
         history = options.get("history", "flat")
-        read = partial(Items, prompts, system, history, _check_in(opened))
+        read = partial(Items, prompts, system, history, _cancellation_check(opened))
         items = opened.enter_context(
             closing(await to_thread.run_sync(read, abandon_on_cancel=True))
         )
@@ -98,28 +99,28 @@ async def run(
 
 
 run_sync = without_await(run)
-"""As `run`, for callers that cannot await; an event loop may run around it."""
+"""`run` for callers that cannot await, also if an event loop is already running."""
 
 
-def _check_in(opened: ExitStack) -> Callable[[], None]:
-    """For a thread that may be abandoned: a check that raises once the stack was closed.
+def _cancellation_check(opened: ExitStack) -> Callable[[], None]:
+    """Return a check for a thread that may be abandoned, which raises once the stack is closed.
 
-    anyio's own `check_cancelled` does not see the cancellation of an asyncio task.
+    anyio's own `check_cancelled` does not notice that an asyncio task was cancelled.
     """
     closed = Event()
     opened.callback(closed.set)
 
     def check() -> None:
         if closed.is_set():
-            raise RuntimeError("nobody waits for this any more")
+            raise RuntimeError("The run was cancelled")
 
     return check
 
 
 def _resume(items: Items, rows: Rows, retry_errors: bool) -> tuple[int, int]:
-    """Take out the items that have a row; how many of these are replies, and how many errors.
+    """Remove the items that have a row, and return how many of them were answered and failed.
 
-    :raises OutputError: if a row is the reply to something else than its item asks.
+    :raises OutputError: if a row is the reply to a question that its item does not ask.
     """
     if retry_errors:
         rows.drop(lambda row: row["error"] is not None and items.digest(row["id"]) is not None)
@@ -134,8 +135,8 @@ def _resume(items: Items, rows: Rows, retry_errors: bool) -> tuple[int, int]:
             answered += 1
         else:
             raise OutputError(
-                f"In {rows.path}, the row of item {row['id']} is the reply to something else. "
-                "Name another file, or take that row out"
+                f"In {rows.path}, the row of item {row['id']} is the reply to another question. "
+                "Choose another file, or remove that row"
             )
         items.remove(row["id"])
     return answered, failed
@@ -143,18 +144,18 @@ def _resume(items: Items, rows: Rows, retry_errors: bool) -> tuple[int, int]:
 
 @asynccontextmanager
 async def _writing(rows: Rows, bar: Bar) -> AsyncIterator[Callable[[Row], Awaitable[None]]]:
-    """Gives what takes rows, while a task writes all that have come since it last did."""
-    put, waiting = anyio.create_memory_object_stream[Row](MOST_WAITING)
+    """Give a function that takes rows, while a task writes them, as many at a time as are ready."""
+    put, waiting = anyio.create_memory_object_stream[Row](MAX_UNWRITTEN)
 
     async def write() -> None:
-        with anyio.CancelScope(shield=True), waiting:  # what was answered is kept in any case
+        with anyio.CancelScope(shield=True), waiting:  # keep all that was answered
             async for row in waiting:
-                come = [row]
+                ready = [row]
                 with suppress(anyio.WouldBlock, anyio.EndOfStream):
                     while True:
-                        come.append(waiting.receive_nowait())
-                await to_thread.run_sync(rows.append, come)
-                bar.add(come)
+                        ready.append(waiting.receive_nowait())
+                await to_thread.run_sync(rows.append, ready)
+                bar.add(ready)
 
     async with task_group() as writer, put:
         writer.start_soon(write)

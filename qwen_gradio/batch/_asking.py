@@ -1,9 +1,10 @@
-"""Items to rows: each is asked until it has its reply, or an error that is its own."""
+"""Items to rows: each item is asked until it has a reply, or an error of its own."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -17,31 +18,44 @@ from ..errors import (
     SpaceUnavailableError,
 )
 from ..provider import Provider, require_known
-from ._items import Item
+from ._items import Item, Messages
 from ._rows import Row
 
-FIRST_WAIT = 0.5
-LONGEST_WAIT = 60.0
+MIN_RETRY_INTERVAL = 0.5
+MAX_RETRY_INTERVAL = 60.0
 """Seconds before asking again, unless the Space says how many."""
-LONGEST_TOLD_WAIT = 3600.0
-"""Seconds that a Space may ask to be left alone; after that it is tried again."""
+MAX_RETRY_AFTER = 3600.0
+"""Limit in seconds for the pause that a Space asks for."""
 
-OF_THE_SPACE = (AuthenticationError, SpaceInterfaceError, SpaceUnavailableError)
-"""Errors that every item would meet."""
-FIRST_RETRIES = 2
-"""How often a Space that has never answered is tried again: its address may well be wrong."""
+SPACE_ERRORS = (AuthenticationError, SpaceInterfaceError, SpaceUnavailableError)
+"""Errors that concern the Space, so that every item would meet them."""
+MAX_RETRIES_UNANSWERED = 2
+"""How often to retry a Space that has never answered, as its address may be wrong."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The result of asking once.
+
+    :ivar text: the text that arrived: the reply, unless there is an error.
+    :ivar first_fragment_seconds: None if there was no fragment.
+    """
+
+    text: str = ""
+    error: QwenGradioError | None = None
+    began: float = 0.0
+    first_fragment_seconds: float | None = None
+    seconds: float = 0.0
 
 
 class Asker:
-    """Asks items of one Space, several at once, which back off as one.
+    """A pool of workers that ask a Space, and pause together when it accepts no more.
 
-    :param options: what `Provider.create_async_generator` takes, besides model and messages.
-    :param max_retries: how often an item is asked again, if the Space did not take it.
+    :param options: other arguments of `Provider.create_async_generator`.
+    :param max_retries: how often an item is asked again if the Space did not accept it.
     :param concurrency: how many items are asked at once.
-    :ivar on_wait: called with the error and the seconds whenever asking pauses; may be set.
-    :ivar has_answered: whether the Space has replied to anything, or is known to; may be set.
-    :ivar space: the Space, as it was given.
-    :ivar model: the full name of the model.
+    :ivar on_wait: called with the error and the seconds of each pause; may be set.
+    :ivar has_answered: whether the Space has ever replied; may be set.
     :raises QwenGradioError: if these options cannot be used.
     """
 
@@ -57,89 +71,105 @@ class Asker:
             raise ValueError(f"concurrency must be 1 or more, not {concurrency}")
         require_known(provider, options)
         self._provider = provider
-        self.model = provider.get_model(model)
-        # An item that is asked again waits here, with all others, and not in a job by itself.
+        self._model = provider.get_model(model)
+        # Retries happen here, where all items pause together, and not within a stream.
         self._options = {**options, "max_retries": 0}
         self._max_retries = max_retries
         self._concurrency = concurrency
         self.on_wait: Callable[[QwenGradioError, float], object] | None = None
         self._pause = _Pause()
         self.has_answered = False
-        unsent = self._ask(Item(None, [{"role": "user", "content": "?"}], ""))
-        self.space = unsent.space
+        unsent = self._stream([{"role": "user", "content": "?"}])  # raises if options are wrong
+        self._space = unsent.space
 
     async def ask_all(self, items: Iterable[Item], put: Callable[[Row], Awaitable[object]]) -> None:
-        """Ask items, and put the row of each when it is done.
+        """Ask items, and call `put` with the row of each as soon as it is complete.
 
-        :raises QwenGradioError: if the first items meet an error that is not theirs.
+        :raises QwenGradioError: if the Space cannot be asked at all.
         """
-        left = iter(items)
+        remaining = iter(items)
 
         async def work() -> None:
-            for item in left:
-                await put(await self._row(item))
+            for item in remaining:
+                await put(await self._ask(item))
 
         async with task_group() as workers:
             for _ in range(self._concurrency):
                 workers.start_soon(work)
 
-    async def _row(self, item: Item) -> Row:
+    def row(self, item: Item, attempt: Attempt, attempts: int) -> Row:
+        """Return the row of an item after its last attempt."""
+        text, error = attempt.text, attempt.error
+        return Row(
+            id=item.id,
+            reply=text if error is None else None,
+            error=None if error is None else type(error).__name__,
+            why=None if error is None else str(error),
+            partial=None if error is None else text,
+            attempts=attempts,
+            first_fragment_seconds=attempt.first_fragment_seconds,
+            seconds=attempt.seconds,
+            characters=len(text),
+            space=self._space,
+            model=self._model,
+            digest=item.digest,
+        )
+
+    async def _ask(self, item: Item) -> Row:
+        """Ask an item, again if that may help, and return its row."""
         attempts = 0
         while True:
             await self._pause.over()
             attempts += 1
-            began = anyio.current_time()
-            first = None
-            error = None
-            stream = self._ask(item)
-            try:
-                async for _ in stream:
-                    first = first or anyio.current_time()
+            attempt = await self._attempt(item)
+            error = attempt.error
+            if error is None:
                 self.has_answered = True
-                self._pause.end()
-            except QwenGradioError as failed:
-                error = failed
-                if self._may_pass(error) and attempts <= self._most_retries(error):
-                    seconds = self._pause.begin(error, began)
-                    if seconds is not None and self.on_wait is not None:
-                        self.on_wait(error, seconds)
-                    continue
-                if not self.has_answered and isinstance(error, OF_THE_SPACE):
-                    raise
-            text = stream.partial
-            return Row(
-                id=item.id,
-                reply=text if error is None else None,
-                error=None if error is None else type(error).__name__,
-                why=None if error is None else str(error),
-                partial=None if error is None else text,
-                attempts=attempts,
-                first_fragment_seconds=first and round(first - began, 3),
-                seconds=round(anyio.current_time() - began, 3),
-                characters=len(text),
-                space=stream.space,
-                model=self.model,
-                digest=item.digest,
-            )
+                self._pause.reset()
+            elif self._is_worth_a_retry(error) and attempts <= self._max_retries_after(error):
+                self._begin_pause(error, attempt.began)
+                continue
+            elif not self.has_answered and isinstance(error, SPACE_ERRORS):
+                raise error
+            return self.row(item, attempt, attempts)
 
-    def _may_pass(self, error: QwenGradioError) -> bool:
-        """Whether to ask again: as a job would, or because a Space that had answered is gone."""
-        of_reply = isinstance(error, SpaceInterfaceError) and error.of_reply
-        gone = self.has_answered and isinstance(error, OF_THE_SPACE) and not of_reply
-        return (error.transient or gone) and not error.partial
+    async def _attempt(self, item: Item) -> Attempt:
+        """Ask an item once."""
+        began = anyio.current_time()
+        first = error = None
+        stream = self._stream(item.messages)
+        try:
+            async for _ in stream:
+                if first is None:
+                    first = round(anyio.current_time() - began, 3)
+        except QwenGradioError as raised:
+            error = raised
+        seconds = round(anyio.current_time() - began, 3)
+        return Attempt(stream.partial, error, began, first, seconds)
 
-    def _most_retries(self, error: QwenGradioError) -> int:
-        if self.has_answered or not isinstance(error, OF_THE_SPACE):
+    def _begin_pause(self, error: QwenGradioError, asked: float) -> None:
+        seconds = self._pause.begin(error, asked)
+        if seconds is not None and self.on_wait is not None:
+            self.on_wait(error, seconds)
+
+    def _is_worth_a_retry(self, error: QwenGradioError) -> bool:
+        """Return whether the error is transient, or a Space that has answered before is gone."""
+        is_of_reply = isinstance(error, SpaceInterfaceError) and error.of_reply
+        is_gone = self.has_answered and isinstance(error, SPACE_ERRORS) and not is_of_reply
+        return (error.transient or is_gone) and not error.partial
+
+    def _max_retries_after(self, error: QwenGradioError) -> int:
+        if self.has_answered or not isinstance(error, SPACE_ERRORS):
             return self._max_retries
-        return min(self._max_retries, FIRST_RETRIES)
+        return min(self._max_retries, MAX_RETRIES_UNANSWERED)
 
-    def _ask(self, item: Item) -> FragmentStream:
-        return self._provider.create_async_generator(self.model, item.messages, **self._options)
+    def _stream(self, messages: Messages) -> FragmentStream:
+        return self._provider.create_async_generator(self._model, messages, **self._options)
 
 
 class _Pause:
-    """The time for which nobody asks, as the Space takes no more for now. It grows each time that
-    this did not suffice.
+    """A pause of all items while the Space accepts none. Each is longer than the last, until the
+    Space answers again.
     """
 
     def __init__(self) -> None:
@@ -148,23 +178,25 @@ class _Pause:
         self._times = 0
 
     def begin(self, error: QwenGradioError, asked: float) -> float | None:
-        """Pause because of an error, which came of something that was asked at that time. Gives the
-        seconds; or None for what was already under way at the last pause, and tells nothing new.
+        """Begin a pause because of an error, and return its seconds.
+
+        Returns None if the item was asked before the last pause began, which covers its error too.
         """
         if asked < self._began:
             return None
-        seconds = min(FIRST_WAIT * 2.0**self._times, LONGEST_WAIT) * random.uniform(1, 1.5)
-        seconds = max(seconds, min(error.retry_after or 0.0, LONGEST_TOLD_WAIT))
+        seconds = min(MIN_RETRY_INTERVAL * 2.0**self._times, MAX_RETRY_INTERVAL)
+        seconds *= random.uniform(1, 1.5)
+        seconds = max(seconds, min(error.retry_after or 0.0, MAX_RETRY_AFTER))
         self._times = min(self._times + 1, 16)
         self._began = anyio.current_time()
         self._ends = self._began + seconds
         return seconds
 
-    def end(self) -> None:
-        """The Space takes questions again."""
+    def reset(self) -> None:
+        """Let the next pause be short again, as the Space has answered."""
         self._times = 0
 
     async def over(self) -> None:
-        """Wait until the pause is over, however often it is prolonged meanwhile."""
-        while anyio.current_time() < self._ends:  # noqa: ASYNC110  # for a time, not an event
+        """Wait until the pause is over, however often it is extended."""
+        while anyio.current_time() < self._ends:  # noqa: ASYNC110  # waits for a time, not an event
             await anyio.sleep_until(self._ends)

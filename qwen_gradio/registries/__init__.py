@@ -1,1 +1,1 @@
-"""One short file for each registry that people already use; none imports another."""
+"""One short file for each supported registry; none of them imports another."""

@@ -1,7 +1,7 @@
 """g4f: `register()`, then ask its clients for the model `qwen-2-5-max`.
 
-The provider works in g4f as it is, given as a class. This makes its names known as well. For g4f's
-HTTP API, `python -m qwen_gradio.registries.g4f api` is `python -m g4f api` with them.
+g4f also takes the provider as a class, without `register()`, which makes its names known. To serve
+them through g4f's HTTP API, run `python -m qwen_gradio.registries.g4f api` for `python -m g4f api`.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ ERRORS: dict[type[errors.QwenGradioError], type[Exception]] = {
     errors.RateLimitError: g4f.errors.RateLimitError,
     errors.QueueFullError: g4f.errors.RateLimitError,
 }
-"""What g4f has names for, and its HTTP API a status. Others are raised as they are."""
+"""Errors for which g4f has its own, with a status in its HTTP API. Others are raised unchanged."""
 
 
 class Qwen_Qwen_2_5_Max(provider.Qwen_Qwen_2_5_Max):
-    """The provider, with errors and tokens as g4f has them."""
+    """The provider with g4f's errors, and with its way of choosing a token."""
 
     @classmethod
     async def create_async_generator(  # type: ignore[override]
         cls, model: str, messages: Any, *, api_key: Any = None, **kwargs: Any
     ) -> AsyncIterator[str]:
-        # One for g4f itself goes no further; among several, one is for this provider.
+        # A key for g4f itself is not passed on; of several keys, this provider's own is.
         token, _ = AuthManager.resolve_api_key(cls, api_key)
         try:
             stream = super().create_async_generator(model, messages, api_key=token, **kwargs)
@@ -51,13 +51,13 @@ class Qwen_Qwen_2_5_Max(provider.Qwen_Qwen_2_5_Max):
 
 
 def register() -> None:
-    """Make the provider's name and its models' known to g4f. Doing it again changes nothing."""
+    """Register the provider and its models with g4f. A second call changes nothing."""
     name = Qwen_Qwen_2_5_Max.__name__
     if name in ProviderLoader.names:
         return
     ProviderLoader.names.append(name)
     ProviderLoader.loaded[name] = Qwen_Qwen_2_5_Max
-    # How g4f writes a name whose case, "-" and "_" are not to matter.
+    # g4f also looks up names in this form, ignoring case, "-" and "_".
     ProviderLoader.loaded[name.lower().replace("_", "")] = Qwen_Qwen_2_5_Max
     for alias, model in Qwen_Qwen_2_5_Max.model_aliases.items():
         known = models.Model(alias, "Alibaba Cloud", Qwen_Qwen_2_5_Max)
@@ -65,7 +65,7 @@ def register() -> None:
         models._all_models.append(alias)
         model_map.setdefault(alias, {})[name] = model
     models.ModelUtils.refresh()
-    # Not imported for this, as it fetches a list from the network when it is.
+    # The module is not imported only for this, as it then fetches a list from the network.
     if (any_provider := sys.modules.get("g4f.providers.any_provider")) is not None:
         any_provider.AnyModelProviderMixin.models[:] = model_map
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, NoReturn
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -23,16 +24,19 @@ from .._messages import History
 from .._stream import FragmentStream
 from ..provider import Qwen_Qwen_2_5_Max
 from ..sync import Fragments, read
-from ._stops import Cut
+from ._stops import cut, cut_async
 
-PASSED = ("proxy", "timeout", "stream_timeout", "max_retries", "history")
-GIVEN = ("temperature", "max_tokens", "top_p", "inputs")
-"""Passed only if there is something to pass: few Spaces have a use for them."""
-REFUSED = (
+OPTIONS = (
+    *("space", "api_key", "auth", "proxy"),
+    *("timeout", "stream_timeout", "max_retries", "history"),
+)
+INPUTS = ("temperature", "max_tokens", "top_p", "inputs")
+"""Fields that are passed only if they are set, as few Spaces have such inputs."""
+UNSUPPORTED = (
     *("tools", "tool_choice", "functions", "function_call"),
     *("response_format", "logprobs", "top_logprobs", "modalities", "audio"),
 )
-"""What would change the form of the reply, and a text chat cannot give."""
+"""Options that would change the form of the reply in ways that a text chat does not support."""
 
 
 class ChatQwenGradio(BaseChatModel):
@@ -44,33 +48,33 @@ class ChatQwenGradio(BaseChatModel):
         print(chunk.text, end="", flush=True)
     ```
 
-    Fields can also be given for one call, as in `model.invoke(..., timeout=10)`. Replies are whole
-    or streamed text: tools, structured output, images and several choices are refused.
+    Fields can also be given for one call, as in `model.invoke(..., timeout=10)`. Replies are text,
+    complete or streamed: tools, structured output, images and several choices are rejected.
 
-    :raises ValueError: when asked, if something is asked for that a text chat cannot do.
+    :raises ValueError: when asked, if the call needs more than a text chat.
     :raises NotImplementedError: at once, for tools and structured output.
-    :raises QwenGradioError: if the reply cannot be had, or not to its end.
+    :raises QwenGradioError: if there is no reply, or no complete one.
     """
 
     model: str = "qwen-2-5-max"
     space: str | None = Field(default_factory=from_env("QWEN_GRADIO_SPACE", default=None))
-    """The Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`, else the real one."""
+    """The Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`, else Qwen2.5-Max's own."""
     api_key: SecretStr | None = None
-    """Hugging Face token, sent to the Space alone. None is sent unless given here."""
+    """A Hugging Face token, sent only to the Space. Without it, no token is sent."""
     auth: tuple[str, SecretStr] | None = Field(default=None, repr=False)
-    """User and password, for a Gradio app that asks for a login."""
+    """User and password, for a Gradio app with a login."""
     proxy: str | None = Field(default=None, repr=False)
     timeout: float | None = None
-    """Seconds for the whole reply."""
+    """Seconds for the complete reply."""
     stream_timeout: float | None = 120.0
-    """Seconds that may pass without any update."""
+    """Seconds that may pass between two updates."""
     max_retries: int = 2
     history: History = "flat"
     """Whether earlier turns go in the query ("flat") or in the Space's history input ("native")."""
     stop: list[str] | str | None = None
-    """The reply ends before the first of these. A stream stops the Space there."""
+    """Sequences before which the reply ends. A stream also stops the Space there."""
     streaming: bool = False
-    """Whether `invoke` reads the reply as a stream, for callbacks that want each fragment."""
+    """Whether `invoke` streams the reply, so that callbacks receive each fragment."""
     temperature: float | None = None
     max_tokens: int | None = None
     top_p: float | None = None
@@ -85,7 +89,7 @@ class ChatQwenGradio(BaseChatModel):
 
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
-        names = ("model", "space", "history", "stop", *GIVEN)
+        names = ("model", "space", "history", "stop", *INPUTS)
         return {name: getattr(self, name) for name in names}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
@@ -94,12 +98,14 @@ class ChatQwenGradio(BaseChatModel):
         return params
 
     def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> NoReturn:
-        raise NotImplementedError("ChatQwenGradio cannot call tools: a Space's chat is text only")
+        raise NotImplementedError(
+            "ChatQwenGradio does not support tools: a Space's chat is text only"
+        )
 
     def with_structured_output(self, schema: Any, **kwargs: Any) -> NoReturn:
         raise NotImplementedError(
-            "ChatQwenGradio has no structured output: a Space's chat is text only. Ask for JSON in "
-            "the prompt, and read it with an output parser"
+            "ChatQwenGradio does not support structured output: a Space's chat is text only. "
+            "Ask for JSON in the prompt, and parse the reply with an output parser"
         )
 
     def _generate(
@@ -109,8 +115,8 @@ class ChatQwenGradio(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        cut = self._cut(stop)
-        return self._result(read(self._ask(messages, kwargs)), cut, kwargs)
+        stops = self._checked_stops(stop)
+        return self._result(read(self._ask(messages, kwargs)), stops, kwargs)
 
     async def _agenerate(
         self,
@@ -119,8 +125,8 @@ class ChatQwenGradio(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        cut = self._cut(stop)
-        return self._result(await self._ask(messages, kwargs).text(), cut, kwargs)
+        stops = self._checked_stops(stop)
+        return self._result(await self._ask(messages, kwargs).text(), stops, kwargs)
 
     def _stream(
         self,
@@ -129,14 +135,12 @@ class ChatQwenGradio(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        cut = self._cut(stop)
+        stops = self._checked_stops(stop)
         with Fragments(self._ask(messages, kwargs)) as fragments:
-            for fragment in fragments:
-                if text := cut.after(fragment):
+            for text in cut(fragments, stops):
+                if text:
                     yield _chunk(text)
-                if cut.done:
-                    break
-        yield self._last_chunk(cut.rest, kwargs)
+        yield self._last_chunk(kwargs)
 
     async def _astream(
         self,
@@ -145,60 +149,62 @@ class ChatQwenGradio(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        cut = self._cut(stop)
-        async with self._ask(messages, kwargs) as fragments:
-            async for fragment in fragments:
-                if text := cut.after(fragment):
+        stops = self._checked_stops(stop)
+        async with (
+            self._ask(messages, kwargs) as fragments,
+            aclosing(cut_async(fragments, stops)) as texts,
+        ):
+            async for text in texts:
+                if text:
                     yield _chunk(text)
-                if cut.done:
-                    break
-        yield self._last_chunk(cut.rest, kwargs)
+        yield self._last_chunk(kwargs)
 
     def _ask(self, messages: list[BaseMessage], kwargs: dict[str, Any]) -> FragmentStream:
-        refused = [name for name in REFUSED if kwargs.get(name)]
+        unsupported = [name for name in UNSUPPORTED if kwargs.get(name)]
         if kwargs.get("n") not in (None, 1):
-            refused.append("n > 1")
-        if refused:
-            raise ValueError(f"ChatQwenGradio is a text chat, and cannot do {', '.join(refused)}")
-        options = {name: getattr(self, name) for name in ("space", "api_key", "auth", *PASSED)}
-        given = {name: getattr(self, name) for name in GIVEN}
-        options |= {name: value for name, value in given.items() if value is not None}
+            unsupported.append("n > 1")
+        if unsupported:
+            raise ValueError(f"ChatQwenGradio does not support {', '.join(unsupported)}")
+        options = {name: getattr(self, name) for name in OPTIONS}
+        inputs = {name: getattr(self, name) for name in INPUTS}
+        options |= {name: value for name, value in inputs.items() if value is not None}
         options |= kwargs
         model = options.pop("model", self.model)
         options["api_key"] = _revealed(options["api_key"])
         if options["auth"] is not None:
             options["auth"] = tuple(map(_revealed, options["auth"]))
         return Qwen_Qwen_2_5_Max.create_async_generator(
-            model, [_as_openai(message) for message in messages], **options
+            model, [_to_openai(message) for message in messages], **options
         )
 
     def _stops(self, stop: list[str] | None) -> list[str]:
         stops = self.stop if stop is None else stop
         return [stops] if isinstance(stops, str) else list(stops or [])
 
-    def _cut(self, stop: list[str] | None) -> Cut:
+    def _checked_stops(self, stop: list[str] | None) -> list[str]:
         stops = self._stops(stop)
         if not all(isinstance(stop, str) and stop for stop in stops):
             raise ValueError(f"stop: each sequence must be text and not empty, not {stops!r}")
-        return Cut(stops)
+        return stops
 
     def _metadata(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         return {"model_name": kwargs.get("model") or self.model, "model_provider": "qwen_gradio"}
 
-    def _result(self, text: str, cut: Cut, kwargs: dict[str, Any]) -> ChatResult:
-        message = AIMessage(cut.after(text) + cut.rest, response_metadata=self._metadata(kwargs))
+    def _result(self, text: str, stops: list[str], kwargs: dict[str, Any]) -> ChatResult:
+        kept = "".join(cut([text], stops))
+        message = AIMessage(kept, response_metadata=self._metadata(kwargs))
         return ChatResult(generations=[ChatGeneration(message=message)])
 
-    def _last_chunk(self, text: str, kwargs: dict[str, Any]) -> ChatGenerationChunk:
+    def _last_chunk(self, kwargs: dict[str, Any]) -> ChatGenerationChunk:
         metadata = self._metadata(kwargs)
-        return _chunk(text, response_metadata=metadata, chunk_position="last")
+        return _chunk("", response_metadata=metadata, chunk_position="last")
 
 
 def _chunk(text: str, **fields: Any) -> ChatGenerationChunk:
     return ChatGenerationChunk(message=AIMessageChunk(content=text, **fields))
 
 
-def _as_openai(message: BaseMessage) -> dict[str, Any]:
+def _to_openai(message: BaseMessage) -> dict[str, Any]:
     match message:
         case SystemMessage():
             role = "system"
@@ -210,7 +216,7 @@ def _as_openai(message: BaseMessage) -> dict[str, Any]:
             role = message.role
         case _:
             what = "tool calls" if isinstance(message, AIMessage) else type(message).__name__
-            raise ValueError(f"ChatQwenGradio is a text chat, and cannot send {what}")
+            raise ValueError(f"ChatQwenGradio is a text chat and cannot send {what}")
     content: Any = message.content
     if isinstance(content, list):
         content = [{"type": "text", "text": p} if isinstance(p, str) else p for p in content]

@@ -1,12 +1,12 @@
 """LiteLLM: `register()`, then ask for the model `qwen-gradio/qwen-2-5-max`.
 
-Its proxy serves that model by the OpenAI API, with this configuration and a key of your own in
-`LITELLM_MASTER_KEY`:
+LiteLLM's proxy serves that model through OpenAI's API, with this configuration and a key of your
+own in `LITELLM_MASTER_KEY`:
 
     model_list:
       - model_name: qwen-2-5-max
         litellm_params:
-          model: qwen-gradio/qwen-2-5-max  # its api_base would be another Space
+          model: qwen-gradio/qwen-2-5-max  # api_base selects another Space
     litellm_settings:
       custom_provider_map:
         - provider: qwen-gradio
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 import httpx
@@ -31,7 +31,7 @@ from litellm.types.utils import GenericStreamingChunk, ModelResponse, Usage
 from .. import errors
 from ..provider import Provider, Qwen_Qwen_2_5_Max
 from ..sync import Fragments, read
-from ._stops import Cut
+from ._stops import cut, cut_async
 
 PROVIDER = "qwen-gradio"
 
@@ -48,7 +48,7 @@ ERRORS: dict[type[errors.QwenGradioError], Callable[..., Exception]] = {
     errors.StreamTimeoutError: exceptions.Timeout,
 }
 
-HARMLESS: dict[str, tuple[Any, ...]] = {
+UNSUPPORTED: dict[str, tuple[Any, ...]] = {
     "tools": ([],),
     "tool_choice": ("none", "auto"),
     "functions": ([],),
@@ -62,26 +62,27 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
     "audio": (),
     "web_search_options": (),
 }
-"""What a text chat cannot do, and the values that ask for nothing of it."""
+"""Options that a text chat does not support, each with the values that request nothing."""
 
-NOT_FOR_CALLERS = ("space", "auth", "proxy", "on_status")
-"""A proxy's callers can send any parameter: none may lead its token to another Space."""
+FORBIDDEN = ("space", "auth", "proxy", "on_status")
+"""Options that are rejected. A proxy's callers can send any parameter, and none of them may direct
+the proxy's token to another Space."""
 
-USED = ("stream", "stream_options", "stop", "timeout", "stream_timeout")
-"""What is seen to here or by LiteLLM itself; the rest goes on, to be used or logged."""
+HANDLED = ("stream", "stream_options", "stop", "timeout", "stream_timeout")
+"""Options that are handled here or by LiteLLM; all others are passed on, to be used or logged."""
 
 
 def register() -> None:
-    """Make `qwen-gradio/...` models known to LiteLLM. Doing it again changes nothing."""
+    """Register the models `qwen-gradio/...` with LiteLLM. A second call changes nothing."""
     if not any(entry["provider"] == PROVIDER for entry in litellm.custom_provider_map):
-        # A new list, as LiteLLM shares the first one with whoever has imported it.
+        # This must be a new list: other modules may have imported the first one.
         entry: Any = {"provider": PROVIDER, "custom_handler": handler}
         litellm.custom_provider_map = [*litellm.custom_provider_map, entry]
     litellm.utils.custom_llm_setup()  # type: ignore[no-untyped-call]
 
 
 class Handler(CustomLLM):
-    """What LiteLLM calls, each way of asking by a method of its own."""
+    """The provider as LiteLLM calls it: a method for each way of asking."""
 
     def __init__(self, provider: type[Provider] = Qwen_Qwen_2_5_Max) -> None:
         super().__init__()
@@ -89,78 +90,79 @@ class Handler(CustomLLM):
 
     def completion(self, *args: Any, **call: Any) -> ModelResponse:
         reply = Call(self.provider, call)
-        with reply.errors_as_litellm_has_them():
-            return reply.whole(read(reply.stream))
+        with reply.litellm_errors():
+            return reply.response(read(reply.stream))
 
     async def acompletion(self, *args: Any, **call: Any) -> ModelResponse:
         reply = Call(self.provider, call)
-        with reply.errors_as_litellm_has_them():
+        with reply.litellm_errors():
             async with reply.stream:
-                return reply.whole(await reply.stream.text())
+                return reply.response(await reply.stream.text())
 
     def streaming(self, *args: Any, **call: Any) -> Iterator[GenericStreamingChunk]:
         chunks = Call(self.provider, call).chunks()
-        # What fails before the first fragment fails in the call, where LiteLLM can ask another.
+        # An error before the first fragment is raised here, so that LiteLLM can ask another model.
         first = next(chunks)
         return _chain(first, chunks)
 
-    def astreaming(  # type: ignore[override]  # LiteLLM iterates what it returns, and never awaits
+    def astreaming(  # type: ignore[override]  # LiteLLM iterates the result without awaiting it
         self, *args: Any, **call: Any
     ) -> AsyncIterator[GenericStreamingChunk]:
         return Call(self.provider, call).achunks()
 
 
 class Call:
-    """The reply to one call of LiteLLM's, in LiteLLM's forms.
+    """The reply to one call, in LiteLLM's types.
 
-    :raises litellm.BadRequestError: at once, if the call asks for what a text chat cannot do.
+    :raises litellm.BadRequestError: at once, if the call needs more than a text chat.
     """
 
     def __init__(self, provider: type[Provider], call: dict[str, Any]) -> None:
         self.call = call
         self.model: str = call["model"]
         options: dict[str, Any] = call["optional_params"]
-        self.cut = Cut(_stops(options.get("stop")))
+        self.stops = _stops(options.get("stop"))
         self.seconds = _seconds(call.get("timeout"))
         self._deadline = float("inf")
-        streamed = bool(options.get("stream"))
-        with self.errors_as_litellm_has_them():
+        is_streamed = bool(options.get("stream"))
+        with self.litellm_errors():
             self.stream = provider.create_async_generator(
                 self.model,
                 call["messages"],
                 space=call.get("api_base"),
                 api_key=call.get("api_key"),
-                # For LiteLLM, a stream has that long for each fragment and any other reply in all.
-                timeout=None if streamed else self.seconds,
+                # LiteLLM's timeout limits each fragment of a stream, and any other reply in total.
+                timeout=None if is_streamed else self.seconds,
                 stream_timeout=self.seconds,
-                on_status=self._be_on_time,
+                on_status=self._check_deadline,
                 **self._passed_on(options),
             )
 
     def _passed_on(self, options: dict[str, Any]) -> dict[str, Any]:
-        refused = [
+        unsupported = [
             name
-            for name, harmless in HARMLESS.items()
+            for name, harmless in UNSUPPORTED.items()
             if options.get(name) not in (None, False, *harmless)
         ]
         drops = litellm.drop_params or self.call["litellm_params"].get("drop_params")
-        if refused and not drops:
+        if unsupported and not drops:
             raise self._error(
                 exceptions.UnsupportedParamsError,
-                f"{PROVIDER} is a text chat without {', '.join(refused)}. "
-                "To leave them out, set `drop_params=True`",
+                f"{PROVIDER} does not support {', '.join(unsupported)}. "
+                "To leave out unsupported options, set `drop_params=True`",
             )
-        if theirs := [name for name in NOT_FOR_CALLERS if name in options]:
+        if forbidden := [name for name in FORBIDDEN if name in options]:
             raise self._error(
                 exceptions.UnsupportedParamsError,
-                f"{', '.join(theirs)} cannot be set here: the Space is `api_base`, the token "
-                "`api_key`, and the proxy that of the environment",
+                f"{', '.join(forbidden)} cannot be set here: use `api_base` for the Space, "
+                "`api_key` for the token, and the environment for the proxy",
             )
-        return {name: value for name, value in options.items() if name not in (*HARMLESS, *USED)}
+        handled = (*UNSUPPORTED, *HANDLED)
+        return {name: value for name, value in options.items() if name not in handled}
 
-    def whole(self, text: str) -> ModelResponse:
+    def response(self, text: str) -> ModelResponse:
         response: ModelResponse = self.call["model_response"]
-        text = self.cut.after(text) + self.cut.rest
+        text = "".join(cut([text], self.stops))
         response.model = self.model
         response.choices[0].message.content = text
         prompt = litellm.token_counter(model=self.model, messages=self.call["messages"])
@@ -170,39 +172,38 @@ class Call:
         return response
 
     def chunks(self) -> Generator[GenericStreamingChunk, None, None]:
-        with self.errors_as_litellm_has_them():
-            self._wait()
+        with self.litellm_errors():
+            self._restart_deadline()
             with Fragments(self.stream) as fragments:
-                for fragment in fragments:
-                    if text := self.cut.after(fragment):
+                for text in cut(fragments, self.stops):
+                    if text:
                         yield _chunk(text)
-                    if self.cut.done:
-                        break
-                    self._wait()
-            yield _chunk(self.cut.rest, last=True)
+                    self._restart_deadline()
+            yield _chunk("", is_last=True)
 
     async def achunks(self) -> AsyncIterator[GenericStreamingChunk]:
-        with self.errors_as_litellm_has_them():
-            async with self.stream:
-                self._wait()
-                async for fragment in self.stream:
-                    if text := self.cut.after(fragment):
+        with self.litellm_errors():
+            async with self.stream, aclosing(cut_async(self.stream, self.stops)) as texts:
+                self._restart_deadline()
+                async for text in texts:
+                    if text:
                         yield _chunk(text)
-                    if self.cut.done:
-                        break
-                    self._wait()
-            yield _chunk(self.cut.rest, last=True)
+                    self._restart_deadline()
+            yield _chunk("", is_last=True)
 
-    def _wait(self) -> None:
+    def _restart_deadline(self) -> None:
         self._deadline = time.monotonic() + (self.seconds or float("inf"))
 
-    def _be_on_time(self, status: object) -> None:
-        """News of a queue are no fragment, however often they come."""
+    def _check_deadline(self, status: object) -> None:
+        """Raise if no fragment came in time. Status updates do not restart the deadline."""
         if time.monotonic() > self._deadline:
-            raise errors.StreamTimeoutError(f"sent no fragment for {self.seconds} seconds")
+            raise errors.StreamTimeoutError(
+                f"{self.stream.space} sent no fragment for {self.seconds} seconds"
+            )
 
     @contextmanager
-    def errors_as_litellm_has_them(self) -> Iterator[None]:
+    def litellm_errors(self) -> Iterator[None]:
+        """Raise an error of ours as the one that LiteLLM has for it."""
         try:
             yield
         except errors.QwenGradioError as error:
@@ -215,24 +216,24 @@ class Call:
                 status = 429 if kind is exceptions.RateLimitError else 503
                 request = httpx.Request("POST", error.space or "")
                 details["response"] = httpx.Response(status, headers=after, request=request)
-            if kind is exceptions.Timeout and self._asked_by_router():
-                # A router that reads a stream takes 408, the usual one, for the caller's fault, and
-                # asks no other deployment.
+            if kind is exceptions.Timeout and self._is_from_router():
+                # During a stream, a router takes the usual 408 for the caller's fault and does not
+                # fall back to another deployment.
                 details["exception_status_code"] = 504
             raise self._error(kind, str(error), **details) from error
 
-    def _asked_by_router(self) -> bool:
+    def _is_from_router(self) -> bool:
         return "model_group" in (self.call["litellm_params"].get("metadata") or {})
 
     def _error(self, kind: Callable[..., Exception], message: str, **details: Any) -> Exception:
         return kind(message=message, model=self.model, llm_provider=PROVIDER, **details)
 
 
-def _chunk(text: str, last: bool = False) -> GenericStreamingChunk:
+def _chunk(text: str, is_last: bool = False) -> GenericStreamingChunk:
     return GenericStreamingChunk(
         text=text,
-        is_finished=last,
-        finish_reason="stop" if last else "",
+        is_finished=is_last,
+        finish_reason="stop" if is_last else "",
         usage=None,
         index=0,
         tool_use=None,
@@ -255,4 +256,4 @@ def _seconds(timeout: float | httpx.Timeout | None) -> float | None:
 
 
 handler = Handler()
-"""For the configuration of LiteLLM's proxy."""
+"""The handler that the configuration of LiteLLM's proxy names."""

@@ -1,6 +1,6 @@
 """A plugin for llm (https://llm.datasette.io): `llm -m qwen-2-5-max "..."`.
 
-llm loads this file whenever it runs, so what asks a Space is imported only for a prompt.
+llm imports this file on every run, so the code that asks a Space is imported only for a prompt.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MODEL = "qwen-2-5-max"
 KEY = "qwen-gradio"
-"""The name under which `llm keys set` may hold a Hugging Face token. None is needed."""
+"""The name for an optional Hugging Face token in `llm keys set`."""
 
 
 @llm.hookimpl
@@ -33,9 +33,11 @@ class _Shared:
     class Options(llm.Model.Options):
         space: str | None = Field(
             default=None,
-            description='Space to ask, as "owner/name" or URL; else $QWEN_GRADIO_SPACE',
+            description='The Space, as "owner/name" or URL; else $QWEN_GRADIO_SPACE',
         )
-        timeout: float | None = Field(default=None, description="Seconds for the whole reply", gt=0)
+        timeout: float | None = Field(
+            default=None, description="Seconds for the complete reply", gt=0
+        )
 
     def get_key(self, explicit_key: str | None = None) -> str | None:
         return self.key or llm.get_key(explicit_key, KEY)
@@ -93,7 +95,7 @@ def _ask(prompt: llm.Prompt, key: str | None) -> FragmentStream:
 
 def _messages(prompt: llm.Prompt) -> list[dict[str, Any]]:
     messages = [{"role": m.role, "content": _text(m)} for m in prompt.messages]
-    # llm leaves out the system prompt of a later turn, as in `llm -c -s "Be brief." "..."`.
+    # llm omits the system prompt of a later turn, as in `llm -c -s "Be brief." "..."`.
     system = {"role": "system", "content": prompt.system}
     return messages if not prompt.system or system in messages else [*messages, system]
 
@@ -104,7 +106,7 @@ def _text(message: llm.Message) -> str:
     parts = [part for part in message.parts if not isinstance(part, ReasoningPart)]
     texts = [part.text for part in parts if isinstance(part, TextPart)]
     if len(texts) < len(parts) or message.role == "tool":
-        raise llm.ModelError(f"{MODEL} takes only text: no attachments, no tools")
+        raise llm.ModelError(f"{MODEL} takes only text: no attachments and no tools")
     return "".join(texts)
 
 

@@ -1,0 +1,92 @@
+"""Raw items from a file of JSON Lines, CSV or plain text."""
+
+from __future__ import annotations
+
+import csv
+import json
+import reprlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from .._gradio.events import MAX_BYTES
+from ..errors import InvalidItemsError
+
+Reject: TypeAlias = Callable[[int, object], None]
+"""A function that takes the line number of an item that cannot be read, and the reason."""
+
+
+def read_file(path: Path, reject: Reject) -> Iterator[tuple[int, Any]]:
+    """Yield the items of a file as they were written, each with the number of its line.
+
+    :raises InvalidItemsError: if a table has no header that names its columns.
+    """
+    kind = path.suffix.lower()
+    is_table = kind in (".csv", ".tsv")
+    # Bytes that are not UTF-8 are reported later, with their line. The csv module splits lines.
+    newline = "" if is_table else None
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline=newline) as file:
+        if is_table:
+            yield from _read_table(file, "," if kind == ".csv" else "\t", reject)
+            return
+        lines = ((number, line.rstrip("\n")) for number, line in enumerate(file, 1) if line.strip())
+        if kind in (".jsonl", ".ndjson", ".json"):
+            yield from _read_json(lines, reject)
+        else:
+            yield from lines
+
+
+def _read_json(lines: Iterable[tuple[int, str]], reject: Reject) -> Iterator[tuple[int, Any]]:
+    for number, line in lines:
+        try:
+            item = _from_json(line)
+        except ValueError as error:
+            reject(number, error)
+        else:
+            yield number, item
+
+
+def _read_table(
+    file: Iterable[str], delimiter: str, reject: Reject
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    limit = csv.field_size_limit()  # for the process; 128 KiB by default
+    csv.field_size_limit(max(limit, MAX_BYTES))
+    try:
+        reader = csv.DictReader(file, delimiter=delimiter, strict=True)
+        _check_header(reader.fieldnames or [])
+        while True:
+            try:
+                item = _item_of_row(next(reader))
+            except StopIteration:
+                return
+            except (csv.Error, ValueError) as error:
+                reject(reader.reader.line_num, error)
+            else:
+                yield reader.reader.line_num, item
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _check_header(columns: Iterable[str]) -> None:
+    columns = list(columns)
+    if len({*columns}) < len(columns) or not {"prompt", "messages"} & {*columns}:
+        raise InvalidItemsError(
+            "The first line must name the columns: each once, with prompt or messages among them. "
+            f"It has {reprlib.repr(columns)}"
+        )
+
+
+def _item_of_row(row: dict[Any, Any]) -> dict[str, Any]:
+    if None in row:
+        raise ValueError("has more cells than there are columns")
+    item = {column: cell for column, cell in row.items() if cell}
+    if "messages" in item:
+        item["messages"] = _from_json(item["messages"])
+    return item
+
+
+def _from_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is not JSON: {error}") from None
