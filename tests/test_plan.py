@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -447,9 +448,12 @@ def test_a_plan_is_shown_step_by_step() -> None:
 
 SCALARS = st.none() | st.booleans() | st.integers(-2, 30) | st.floats() | st.text()
 WORDS = st.sampled_from(
-    "id type props value targets inputs outputs trigger_after api_name components dependencies "
-    "named_endpoints parameters label protocol sse_v3 textbox chatbot state json button submit "
-    "click load reasoning_tags".split()
+    re.findall(
+        r"\w+",
+        "id type props value targets inputs outputs trigger_after api_name components dependencies "
+        "named_endpoints parameters label protocol sse_v3 textbox chatbot state json button submit "
+        "click load reasoning_tags",
+    )
 )
 JSON = st.recursive(
     SCALARS | WORDS,
