@@ -291,6 +291,7 @@ def _planned(app: Description, chain: Chain, space: str, others: tuple[str, ...]
     entered = _entered(functions)
     loads = _loads(app, functions, entered, chain.query)
     taken = [*entered, *(i for f in (*loads, *functions) for i in f.inputs), chain.reply]
+    written = {i for f in functions for i in f.outputs}
     has_state = any(app[i].is_state for i in entered)
 
     def held(id_: int) -> Held:
@@ -298,7 +299,7 @@ def _planned(app: Description, chain: Chain, space: str, others: tuple[str, ...]
         use: Use = "value"
         if id_ == chain.query:
             use = "query"
-        elif id_ not in entered:
+        elif id_ in written and id_ not in entered:
             use = "earlier step"
         elif id_ == chain.reply and isinstance(component.value, list) and not has_state:
             use = "history"

@@ -99,7 +99,7 @@ class Description:
     """A Space's components and functions.
 
     :ivar functions: in the order of `/config`, by number.
-    :ivar followers: the functions that run at the end of one, by its number.
+    :ivar followers: the functions that run at the end of one that has not failed, by its number.
     """
 
     def __init__(self, config: Any, info: Any) -> None:
@@ -118,7 +118,8 @@ class Description:
         for position, entry in enumerate(get(config, "dependencies", list, [])):
             function = _function(entry, position, endpoints)
             self.functions.setdefault(function.index, function)
-            self.followers.setdefault(function.after, []).append(function)
+            if not get(entry, "trigger_only_on_failure", bool, False):
+                self.followers.setdefault(function.after, []).append(function)
             parameters = get(endpoints.get(function.api_name), "parameters", list, [])
             for id_, parameter in _paired(function.inputs, kinds, parameters):
                 names.setdefault(id_, []).extend(_names(parameter, "parameter_name", "label"))
@@ -164,8 +165,7 @@ def _function(entry: Any, position: int, endpoints: Mapping[str, Any]) -> Functi
         after=get(entry, "trigger_after", int, None),
         inputs=tuple(i for i in get(entry, "inputs", list, []) if isinstance(i, int)),
         outputs=tuple(i for i in get(entry, "outputs", list, []) if isinstance(i, int)),
-        is_called=get(entry, "backend_fn", bool, True)
-        and not get(entry, "trigger_only_on_failure", bool, False),
+        is_called=get(entry, "backend_fn", bool, True),
         is_generator=get(types, "generator", bool, False),
     )
 

@@ -58,7 +58,7 @@ class Reply:
             self._last = text = output
             reasoning = ""
         else:
-            value = written(output)
+            value = written(output) if isinstance(output, dict) else output
             if value is UNCHANGED:
                 return "", ""
             self._last = value
@@ -84,14 +84,8 @@ class Reply:
 
     def _new_turn(self, value: Any) -> list[Any]:
         """Return what the assistant said in its last turn; nothing if it had said that before."""
-        if value is None:
-            return []
-        if isinstance(value, dict) and ("content" in value or "text" in value):
-            return [value]
-        if isinstance(value, str):
-            return [value]
         if not isinstance(value, list):
-            raise ValueError(f"a reply cannot be {type(value).__name__} {reprlib.repr(value)}")
+            return _alone(value)
         start, said = _last_turn(value)
         before = self._said_before
         if before and start == self._start and _read(said[:before]) == self._before:
@@ -100,10 +94,9 @@ class Reply:
         return said
 
     def _grow(self, text: str, reasoning: str) -> tuple[str, str]:
-        new_text = _new(self.text, text)
-        new_reasoning = _new(self.reasoning, reasoning) if reasoning else ""
-        self.text, self.reasoning = text, reasoning
-        return new_text, new_reasoning
+        before, self.text = self.text, text
+        thought, self.reasoning = self.reasoning, reasoning
+        return _new(before, text), _new(thought, reasoning) if reasoning else ""
 
 
 def written(output: Any) -> Any:
@@ -121,6 +114,17 @@ def size_of(value: Any) -> int:
     return size + sum(map(size_of, value)) if isinstance(value, list) else size
 
 
+def _alone(value: Any) -> list[Any]:
+    """Return what the assistant said in an output that is no list."""
+    if value is None:
+        return []
+    if isinstance(value, str) or (
+        isinstance(value, dict) and ("content" in value or "text" in value)
+    ):
+        return [value]
+    raise ValueError(f"a reply cannot be {type(value).__name__} {reprlib.repr(value)}")
+
+
 def _last_turn(value: list[Any]) -> tuple[int, list[Any]]:
     """Find the assistant's last turn in a chatbot's value.
 
@@ -128,9 +132,7 @@ def _last_turn(value: list[Any]) -> tuple[int, list[Any]]:
         all that the assistant said since.
     """
     said: list[Any] = []
-    index = len(value)
-    while index:
-        index -= 1
+    for index in range(len(value) - 1, -1, -1):
         item = value[index]
         if isinstance(item, dict):
             role = item.get("role", "assistant")
@@ -149,14 +151,14 @@ def _last_turn(value: list[Any]) -> tuple[int, list[Any]]:
             raise ValueError(f"a reply cannot be {type(value).__name__} {reprlib.repr(value)}")
     else:
         index = -1
-    said.reverse()
-    return index, said
+    return index, said[::-1]
 
 
 def _read(said: list[Any]) -> tuple[str, str]:
     """Return the text and the reasoning in what the assistant said."""
     if len(said) == 1:
-        return _text_and_reasoning(said[0])
+        only = said[0]
+        return (only, "") if isinstance(only, str) else _text_and_reasoning(only)
     read = [_text_and_reasoning(content) for content in said]
     texts, thoughts = zip(*read, strict=True) if read else ((), ())
     return "\n\n".join(filter(None, texts)), "\n\n".join(filter(None, thoughts))
