@@ -30,12 +30,13 @@ class Request:
 @dataclass(frozen=True)
 class Forward:
     """Pass the request on after `wait` seconds, and back `limit` bytes of the answer, with `pause`
-    seconds after each KB.
+    seconds after each KB, and `gap` seconds after the event that completes a reply.
     """
 
     limit: int | None = None
     pause: float = 0
     wait: float = 0
+    gap: float = 0
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,9 @@ class Front:
         lines = [f"{what} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         try:
             to_upstream.write("\r\n".join([*lines, "", ""]).encode() + body)
+            if told.gap:
+                writer.write(await _up_to_completion(upstream))
+                await asyncio.sleep(told.gap)
             left = told.limit
             while (data := await upstream.read(1000)) and left != 0:
                 data = data[:left]
@@ -186,6 +190,12 @@ class Front:
             to_upstream.close()
             with suppress(OSError):
                 await to_upstream.wait_closed()
+
+
+async def _up_to_completion(stream: asyncio.StreamReader) -> bytes:
+    """An event stream's bytes, to the end of the event that completes the reply."""
+    before = await stream.readuntil(b'"process_completed"')
+    return before + await stream.readuntil(b"\n\n")
 
 
 class SocksFront(Front):

@@ -382,7 +382,10 @@ def test_the_system_prompt_goes_into_its_box() -> None:
     plan = planned(chat)
     assert first_inputs(plan, NATIVE)[0::2] == ["sure?", "Be brief."]
     assert first_inputs(plan)[2] == "Be kind."
-    assert first_inputs(plan, replace(QUESTION, default_system="Be Qwen."))[2] == "Be Qwen."
+    default = replace(QUESTION, default_system="Be Qwen.")
+    assert first_inputs(plan, default)[2] == "Be kind."
+    empty = planned(chat, components={SYSTEM: ("textbox", {"label": "System prompt"})})
+    assert first_inputs(empty, default)[2] == "Be Qwen."
 
 
 SETTINGS = function(

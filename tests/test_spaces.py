@@ -1,0 +1,268 @@
+"""Apps of every shape, on real Gradio servers: each is asked as its own page would ask it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import anyio
+import pytest
+
+from qwen_gradio import GenerationError, Qwen_Qwen_2_5_Max, SpaceInterfaceError
+from qwen_gradio._stream import FragmentStream
+
+from .fronts import Forward, Front, Request
+from .servers import PATIENCE, Zoo
+
+GRADIOS = [
+    ("4.44.1", "pairs"),
+    ("4.44.1", "messages"),
+    ("5.49.1", "pairs"),
+    ("5.49.1", "messages"),
+    ("6", "messages"),
+]
+QUERY = "What is 2+2?"
+ASKED = [["user", QUERY]]
+SYSTEM = {"role": "system", "content": "Be brief."}
+EARLIER = [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"}]
+QUESTION = {"role": "user", "content": QUERY}
+FLAT = f"User: 1+1?\nAssistant: 2\nUser: {QUERY}\nAssistant:"
+
+CHAINS: dict[str, dict[str, Any]] = {
+    **{
+        kind: {"history": ASKED}
+        for kind in (
+            *("bot", "success", "tidy", "javascript", "placeholder"),
+            *("private", "undocumented", "remembered"),
+        )
+    },
+    "load": {"history": ASKED, "settings": {"seed": 7}, "name": "Qwen"},
+    "greeting": {"history": [["assistant", "Welcome!"], *ASKED]},
+    "retrieval": {"history": ASKED, "found": ["Paris is in France."]},
+    "turns": {"history": ASKED, "turn": 1},
+    "stateful": {"message": QUERY, "history": []},
+}
+PAGES: dict[str, dict[str, Any]] = {
+    "respond": {"message": QUERY, "history": []},
+    "remember": {"seen": []},
+    "qwen-2.5": {"query": QUERY, "system": "default", "radio": "72B"},
+    "qwen-2": {"query": QUERY, "system": "default"},
+    "updates": {"message": QUERY, "history": []},
+    "components": {"message": QUERY, "history": []},
+    "chatbot-last": {"message": QUERY, "history": [], "system": "default"},
+    "markdown": {"question": QUERY},
+    "form": {"message": QUERY, "history": [], "settings": {"model": "large", "budget": 8}},
+    "two-chats": {"name": "first", "message": QUERY},
+    "function": {"message": QUERY},
+}
+INTERFACES: dict[str, dict[str, Any]] = {
+    "interface": {"message": QUERY},
+    "history": {"message": QUERY, "history": []},
+    "multimodal": {"message": QUERY},
+    "more": {
+        "message": QUERY,
+        "system": "You are kind.",
+        "tokens": 512,
+        "temperature": 0.7,
+    },
+    "at-once": {"message": QUERY},
+}
+
+
+@pytest.fixture(scope="module", params=GRADIOS, ids=lambda param: f"gradio{param[0]}-{param[1]}")
+def zoo(request: pytest.FixtureRequest) -> Iterator[Zoo]:
+    """Apps of every kind, on each Gradio and with each form of history that it has."""
+    found = Zoo(*request.param)
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def newest() -> Iterator[Zoo]:
+    """Apps of every kind on Gradio 6."""
+    found = Zoo()
+    yield found
+    found.close()
+
+
+def ask(space: str, *messages: dict[str, Any], **options: Any) -> FragmentStream:
+    options = {"max_retries": 0, **options}
+    return Qwen_Qwen_2_5_Max.create_async_generator(
+        None, list(messages) or [QUESTION], space=space, **options
+    )
+
+
+async def given(space: str, *messages: dict[str, Any], **options: Any) -> Any:
+    """What the app's model was given, which is its reply."""
+    return json.loads(await ask(space, *messages, **options).text())
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", [*CHAINS, *PAGES, *INTERFACES])
+async def test_an_app_gives_the_answer_of_its_page(zoo: Zoo, kind: str) -> None:
+    space = await anyio.to_thread.run_sync(zoo.url_of, kind)
+    assert await given(space) == {**CHAINS, **PAGES, **INTERFACES}[kind]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", ["bot", "respond", "interface", "markdown"])
+async def test_a_reply_streams_from_the_step_that_writes_it(zoo: Zoo, kind: str) -> None:
+    space = await anyio.to_thread.run_sync(zoo.url_of, kind)
+    fragments = [fragment async for fragment in ask(space)]
+    assert len(fragments) == 3
+    json.loads("".join(fragments))
+
+
+@pytest.mark.anyio
+async def test_a_later_step_may_go_on_with_the_reply(zoo: Zoo) -> None:
+    space = await anyio.to_thread.run_sync(zoo.url_of, "postscript")
+    assert await ask(space).text() == json.dumps({"history": ASKED}) + " (checked)"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("kind", "turns"),
+    [
+        ("bot", [["user", "1+1?"], ["assistant", "2"], *ASKED]),
+        ("respond", [["user", "1+1?"], ["assistant", "2"]]),
+        ("greeting", [["assistant", "Welcome!"], ["user", "1+1?"], ["assistant", "2"], *ASKED]),
+    ],
+)
+async def test_native_history_goes_into_the_chatbot(zoo: Zoo, kind: str, turns: Any) -> None:
+    space = await anyio.to_thread.run_sync(zoo.url_of, kind)
+    found = await given(space, *EARLIER, QUESTION, history="native")
+    assert found["history"] == turns
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", ["history", "remembered", "turns"])
+async def test_native_history_goes_into_the_query_of_an_app_that_keeps_turns(
+    zoo: Zoo, kind: str
+) -> None:
+    space = await anyio.to_thread.run_sync(zoo.url_of, kind)
+    found = await given(space, *EARLIER, QUESTION, history="native")
+    assert FLAT in (found.get("message"), found["history"][-1][1:] and found["history"][-1][1])
+
+
+@pytest.mark.anyio
+async def test_a_system_prompt_goes_into_its_box_or_the_query(zoo: Zoo) -> None:
+    boxed = await anyio.to_thread.run_sync(zoo.url_of, "more")
+    assert (await given(boxed, SYSTEM, QUESTION))["system"] == "Be brief."
+    without = await anyio.to_thread.run_sync(zoo.url_of, "interface")
+    query = f"System: Be brief.\nUser: {QUERY}\nAssistant:"
+    assert await given(without, SYSTEM, QUESTION) == {"message": query}
+
+
+@pytest.mark.anyio
+async def test_inputs_are_given_by_name_or_label(zoo: Zoo) -> None:
+    space = await anyio.to_thread.run_sync(zoo.url_of, "more")
+    found = await given(space, inputs={"Max new tokens": 7}, temperature=0.2)
+    assert (found["tokens"], found["temperature"]) == (7, 0.2)
+    with pytest.raises(SpaceInterfaceError, match=r"has no input 'colour'; it has .*Temperature"):
+        await given(space, inputs={"colour": "red"})
+
+
+@pytest.mark.anyio
+async def test_fields_of_a_form_are_inputs(newest: Zoo) -> None:
+    space = await anyio.to_thread.run_sync(newest.url_of, "form")
+    found = await given(space, inputs={"model": "small"})
+    assert found["settings"] == {"model": "small", "budget": 8}
+    with pytest.raises(SpaceInterfaceError, match="has no input 'colour'; it has .*budget"):
+        await given(space, inputs={"colour": "red"})
+
+
+@pytest.mark.anyio
+async def test_sessions_do_not_see_each_other(zoo: Zoo) -> None:
+    space = await anyio.to_thread.run_sync(zoo.url_of, "remember")
+    found: list[Any] = []
+
+    async def look() -> None:
+        found.append(await given(space))
+
+    await look()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(look)
+        tasks.start_soon(look)
+    assert found == [{"seen": []}] * 3
+
+
+@pytest.mark.anyio
+async def test_a_step_that_fails_ends_the_reply_with_its_name(zoo: Zoo) -> None:
+    space = await anyio.to_thread.run_sync(zoo.url_of, "fails")
+    with pytest.raises(GenerationError, match=r"/look_up failed: .*the retriever is down"):
+        await ask(space).text()
+
+
+@pytest.mark.anyio
+async def test_a_reply_without_an_answer_is_an_error(zoo: Zoo) -> None:
+    space = await anyio.to_thread.run_sync(zoo.url_of, "silent")
+    with pytest.raises(SpaceInterfaceError, match=r"replied to /user with .*What is 2\+2\?"):
+        await ask(space).text()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", ["image", "classifier"])
+async def test_an_app_without_a_chat_is_rejected_with_what_it_has(zoo: Zoo, kind: str) -> None:
+    space = await anyio.to_thread.run_sync(zoo.url_of, kind)
+    with pytest.raises(SpaceInterfaceError, match=r"no chat that can be used\. Found: /\w+\("):
+        await ask(space).text()
+
+
+@pytest.mark.anyio
+async def test_one_of_several_chats_is_chosen_by_name(newest: Zoo) -> None:
+    space = await anyio.to_thread.run_sync(newest.url_of, "two-texts")
+    with pytest.raises(SpaceInterfaceError, match="api_name: /summarize, /translate"):
+        await ask(space).text()
+    assert (await given(space, api_name="/translate"))["name"] == "translate"
+    with pytest.raises(SpaceInterfaceError, match="no chat '/sing'.*/summarize.*/translate"):
+        await ask(space, api_name="/sing").text()
+    chats = await anyio.to_thread.run_sync(newest.url_of, "two-chats")
+    assert (await given(chats, api_name="second"))["name"] == "second"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("kind", "reply", "reasoning"),
+    [
+        ("message", json.dumps({"message": QUERY}), ""),
+        ("list", "First.\n\n" + json.dumps({"message": QUERY}), ""),
+        ("changing", json.dumps({"message": QUERY}), ""),
+        ("thoughts", json.dumps({"message": QUERY}), "Let me think."),
+    ],
+)
+async def test_every_form_of_a_chat_interfaces_reply_is_read(
+    newest: Zoo, kind: str, reply: str, reasoning: str
+) -> None:
+    space = await anyio.to_thread.run_sync(newest.url_of, kind)
+    thoughts: list[str] = []
+    stream = ask(space, on_reasoning=thoughts.append)
+    assert "".join([fragment async for fragment in stream]) == reply
+    assert "".join(thoughts) == stream.reasoning == reasoning
+
+
+@pytest.mark.anyio
+async def test_the_next_step_waits_for_the_end_of_the_last_ones_events(newest: Zoo) -> None:
+    """Gradio forgets a session whose event stream is closed between completion and end."""
+    space = await anyio.to_thread.run_sync(newest.url_of, "turns")
+
+    def behave(request: Request) -> Forward:
+        return Forward(gap=0.5 if request.path.endswith("/queue/data") else 0)
+
+    with Front(behave, space) as front, anyio.fail_after(PATIENCE):
+        assert await given(front.url) == CHAINS["turns"]
+        assert [request.path for request in front.requests].count("/gradio_api/queue/data") == 2
+
+
+@pytest.mark.anyio
+async def test_the_next_step_does_not_wait_long_for_that_end(
+    newest: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qwen_gradio._gradio.reply.DRAIN_TIMEOUT", 0.2)
+    space = await anyio.to_thread.run_sync(newest.url_of, "bot")
+
+    def behave(request: Request) -> Forward:
+        return Forward(gap=4 * PATIENCE if request.path.endswith("/queue/data") else 0)
+
+    with Front(behave, space) as front, anyio.fail_after(PATIENCE):
+        assert await given(front.url) == CHAINS["bot"]
