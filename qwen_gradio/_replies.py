@@ -58,8 +58,8 @@ class Reply:
             self._last = text = output
             reasoning = ""
         else:
-            value = written(output) if isinstance(output, dict) else output
-            if value is UNCHANGED:
+            value = output
+            if isinstance(output, dict) and (value := written(output)) is UNCHANGED:
                 return "", ""
             self._last = value
             text, reasoning = _read(self._new_turn(value))
@@ -95,8 +95,11 @@ class Reply:
 
     def _grow(self, text: str, reasoning: str) -> tuple[str, str]:
         before, self.text = self.text, text
+        if not reasoning:
+            self.reasoning = ""
+            return _new(before, text), ""
         thought, self.reasoning = self.reasoning, reasoning
-        return _new(before, text), _new(thought, reasoning) if reasoning else ""
+        return _new(before, text), _new(thought, reasoning)
 
 
 def written(output: Any) -> Any:
@@ -143,15 +146,16 @@ def _last_turn(value: list[Any]) -> tuple[int, list[Any]]:
         elif isinstance(item, str):
             said.append(item)
         elif isinstance(item, list) and len(item) == 2:
-            if item[1] is not None:
-                said.append(item[1])
-            if item[0] is not None:
+            user, assistant = item
+            if assistant is not None:
+                said.append(assistant)
+            if user is not None:
                 break
         else:
             raise ValueError(f"a reply cannot be {type(value).__name__} {reprlib.repr(value)}")
     else:
         index = -1
-    return index, said[::-1]
+    return index, said[::-1] if len(said) > 1 else said
 
 
 def _read(said: list[Any]) -> tuple[str, str]:
