@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from qwen_gradio import Qwen_Qwen_2_5_Max
-from qwen_gradio._stream import FragmentStream
+from qwen_gradio import FragmentStream, Qwen_Qwen_2_5_Max
+
+from .servers import ScriptedSpace
 
 
-def ask(space: str, *messages: dict[str, Any], **options: Any) -> FragmentStream:
-    """Ask the Space at a URL, as a registry does."""
+def ask(space: str | ScriptedSpace, *messages: dict[str, Any], **options: Any) -> FragmentStream:
+    """Ask a Space as a registry does, and once unless `max_retries` says otherwise."""
+    url = space if isinstance(space, str) else space.url
+    options = {"max_retries": 0, **options}
     return Qwen_Qwen_2_5_Max.create_async_generator(
-        "qwen-2-5-max", list(messages), space=space, **options
+        "qwen-2-5-max", list(messages), space=url, **options
     )

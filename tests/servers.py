@@ -186,6 +186,9 @@ class ScriptedSpace(SpaceProgram):
     """`spaces/scripted.py`, and where it is."""
 
     def __init__(self, gradio: str = "6", form: str = "messages", *options: str) -> None:
+        if "--port" not in options:
+            # One that no other Space had a moment ago, as its description is cached.
+            options += ("--port", str(free_port()))
         super().__init__("scripted.py", gradio, form, *options)
         self.url: str = self.wait_for("listening")["url"]
 

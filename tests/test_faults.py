@@ -38,8 +38,8 @@ from qwen_gradio import (
     StreamStatus,
     StreamTimeoutError,
 )
-from qwen_gradio._stream import FragmentStream
 
+from .asking import ask
 from .fronts import Behaviour, Endless, Forward, Front, Request, SocksFront, answer
 from .servers import NOBODY, PATIENCE, ScriptedSpace, free_port, script, tag_of
 
@@ -47,11 +47,6 @@ pytestmark = pytest.mark.anyio
 
 JOIN, EVENTS, CANCEL = "/gradio_api/queue/join", "/gradio_api/queue/data", "/gradio_api/cancel"
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-
-
-def ask(space: str, *messages: dict[str, Any], **options: Any) -> FragmentStream:
-    options = {"max_retries": 0, **options}
-    return Qwen_Qwen_2_5_Max.create_async_generator(None, list(messages), space=space, **options)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Every recorded app is asked by the functions that its page calls. No server is needed for that."""
+"""Every recorded app is asked by the functions that its page calls; no server is needed."""
 
 from __future__ import annotations
 

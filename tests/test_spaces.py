@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import anyio
 import pytest
 
-from qwen_gradio import GenerationError, Qwen_Qwen_2_5_Max, SpaceInterfaceError
-from qwen_gradio._stream import FragmentStream
+from qwen_gradio import (
+    GenerationError,
+    SpaceInterfaceError,
+    StreamStatus,
+    StreamTimeoutError,
+)
 
-from .fronts import Forward, Front, Request
+from .asking import ask
+from .fronts import Forward, Front, Request, answer
 from .servers import PATIENCE, Zoo
 
 GRADIOS = [
@@ -22,6 +28,7 @@ GRADIOS = [
     ("5.49.1", "messages"),
     ("6", "messages"),
 ]
+JOIN, EVENTS = "/gradio_api/queue/join", "/gradio_api/queue/data"
 QUERY = "What is 2+2?"
 ASKED = [["user", QUERY]]
 SYSTEM = {"role": "system", "content": "Be brief."}
@@ -86,16 +93,9 @@ def newest() -> Iterator[Zoo]:
     found.close()
 
 
-def ask(space: str, *messages: dict[str, Any], **options: Any) -> FragmentStream:
-    options = {"max_retries": 0, **options}
-    return Qwen_Qwen_2_5_Max.create_async_generator(
-        None, list(messages) or [QUESTION], space=space, **options
-    )
-
-
 async def given(space: str, *messages: dict[str, Any], **options: Any) -> Any:
     """What the app's model was given, which is its reply."""
-    return json.loads(await ask(space, *messages, **options).text())
+    return json.loads(await ask(space, *(messages or [QUESTION]), **options).text())
 
 
 @pytest.mark.anyio
@@ -109,7 +109,7 @@ async def test_an_app_gives_the_answer_of_its_page(zoo: Zoo, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["bot", "respond", "interface", "markdown"])
 async def test_a_reply_streams_from_the_step_that_writes_it(zoo: Zoo, kind: str) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, kind)
-    fragments = [fragment async for fragment in ask(space)]
+    fragments = [fragment async for fragment in ask(space, QUESTION)]
     assert len(fragments) == 3
     json.loads("".join(fragments))
 
@@ -117,7 +117,7 @@ async def test_a_reply_streams_from_the_step_that_writes_it(zoo: Zoo, kind: str)
 @pytest.mark.anyio
 async def test_a_later_step_may_go_on_with_the_reply(zoo: Zoo) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, "postscript")
-    assert await ask(space).text() == json.dumps({"history": ASKED}) + " (checked)"
+    assert await ask(space, QUESTION).text() == json.dumps({"history": ASKED}) + " (checked)"
 
 
 @pytest.mark.anyio
@@ -142,7 +142,7 @@ async def test_native_history_goes_into_the_query_of_an_app_that_keeps_turns(
 ) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, kind)
     found = await given(space, *EARLIER, QUESTION, history="native")
-    assert FLAT in (found.get("message"), found["history"][-1][1:] and found["history"][-1][1])
+    assert FLAT in [found.get("message"), *(text for _, text in found["history"])]
 
 
 @pytest.mark.anyio
@@ -159,7 +159,7 @@ async def test_inputs_are_given_by_name_or_label(zoo: Zoo) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, "more")
     found = await given(space, inputs={"Max new tokens": 7}, temperature=0.2)
     assert (found["tokens"], found["temperature"]) == (7, 0.2)
-    with pytest.raises(SpaceInterfaceError, match=r"has no input 'colour'; it has .*Temperature"):
+    with pytest.raises(SpaceInterfaceError, match=r"has no input 'colour'; it has .*temperature"):
         await given(space, inputs={"colour": "red"})
 
 
@@ -168,7 +168,7 @@ async def test_fields_of_a_form_are_inputs(newest: Zoo) -> None:
     space = await anyio.to_thread.run_sync(newest.url_of, "form")
     found = await given(space, inputs={"model": "small"})
     assert found["settings"] == {"model": "small", "budget": 8}
-    with pytest.raises(SpaceInterfaceError, match="has no input 'colour'; it has .*budget"):
+    with pytest.raises(SpaceInterfaceError, match=r"has no input 'colour'; it has .*budget"):
         await given(space, inputs={"colour": "red"})
 
 
@@ -191,14 +191,14 @@ async def test_sessions_do_not_see_each_other(zoo: Zoo) -> None:
 async def test_a_step_that_fails_ends_the_reply_with_its_name(zoo: Zoo) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, "fails")
     with pytest.raises(GenerationError, match=r"/look_up failed: .*the retriever is down"):
-        await ask(space).text()
+        await ask(space, QUESTION).text()
 
 
 @pytest.mark.anyio
 async def test_a_reply_without_an_answer_is_an_error(zoo: Zoo) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, "silent")
     with pytest.raises(SpaceInterfaceError, match=r"replied to /user with .*What is 2\+2\?"):
-        await ask(space).text()
+        await ask(space, QUESTION).text()
 
 
 @pytest.mark.anyio
@@ -206,17 +206,17 @@ async def test_a_reply_without_an_answer_is_an_error(zoo: Zoo) -> None:
 async def test_an_app_without_a_chat_is_rejected_with_what_it_has(zoo: Zoo, kind: str) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, kind)
     with pytest.raises(SpaceInterfaceError, match=r"no chat that can be used\. Found: /\w+\("):
-        await ask(space).text()
+        await ask(space, QUESTION).text()
 
 
 @pytest.mark.anyio
 async def test_one_of_several_chats_is_chosen_by_name(newest: Zoo) -> None:
     space = await anyio.to_thread.run_sync(newest.url_of, "two-texts")
     with pytest.raises(SpaceInterfaceError, match="api_name: /summarize, /translate"):
-        await ask(space).text()
+        await ask(space, QUESTION).text()
     assert (await given(space, api_name="/translate"))["name"] == "translate"
-    with pytest.raises(SpaceInterfaceError, match="no chat '/sing'.*/summarize.*/translate"):
-        await ask(space, api_name="/sing").text()
+    with pytest.raises(SpaceInterfaceError, match=r"no chat '/sing'.*/summarize.*/translate"):
+        await ask(space, QUESTION, api_name="/sing").text()
     chats = await anyio.to_thread.run_sync(newest.url_of, "two-chats")
     assert (await given(chats, api_name="second"))["name"] == "second"
 
@@ -236,7 +236,7 @@ async def test_every_form_of_a_chat_interfaces_reply_is_read(
 ) -> None:
     space = await anyio.to_thread.run_sync(newest.url_of, kind)
     thoughts: list[str] = []
-    stream = ask(space, on_reasoning=thoughts.append)
+    stream = ask(space, QUESTION, on_reasoning=thoughts.append)
     assert "".join([fragment async for fragment in stream]) == reply
     assert "".join(thoughts) == stream.reasoning == reasoning
 
@@ -247,11 +247,11 @@ async def test_the_next_step_waits_for_the_end_of_the_last_ones_events(newest: Z
     space = await anyio.to_thread.run_sync(newest.url_of, "turns")
 
     def behave(request: Request) -> Forward:
-        return Forward(gap=0.5 if request.path.endswith("/queue/data") else 0)
+        return Forward(gap=0.5 if request.path == EVENTS else 0)
 
     with Front(behave, space) as front, anyio.fail_after(PATIENCE):
         assert await given(front.url) == CHAINS["turns"]
-        assert [request.path for request in front.requests].count("/gradio_api/queue/data") == 2
+        assert [request.path for request in front.requests].count(EVENTS) == 2
 
 
 @pytest.mark.anyio
@@ -262,7 +262,46 @@ async def test_the_next_step_does_not_wait_long_for_that_end(
     space = await anyio.to_thread.run_sync(newest.url_of, "bot")
 
     def behave(request: Request) -> Forward:
-        return Forward(gap=4 * PATIENCE if request.path.endswith("/queue/data") else 0)
+        return Forward(gap=4 * PATIENCE if request.path == EVENTS else 0)
 
     with Front(behave, space) as front, anyio.fail_after(PATIENCE):
         assert await given(front.url) == CHAINS["bot"]
+
+
+@pytest.mark.anyio
+async def test_a_full_queue_between_steps_is_retried_in_the_same_session(newest: Zoo) -> None:
+    space = await anyio.to_thread.run_sync(newest.url_of, "turns")
+
+    def behave(request: Request) -> bytes | Forward:
+        is_second_join = request.path == JOIN and request.seen == 1
+        return answer("503 Full", Retry_After="0.1") if is_second_join else Forward()
+
+    reported: list[StreamStatus] = []
+    with Front(behave, space) as front:
+        stream = ask(front.url, QUESTION, max_retries=2, on_status=reported.append)
+        assert json.loads(await stream.text()) == CHAINS["turns"]  # and so not asked twice
+        assert [request.path for request in front.requests].count(JOIN) == 3
+    assert [status.eta for status in reported if status.state == "retrying"] == [0.1]
+
+
+@pytest.mark.anyio
+async def test_leaving_a_chain_stops_the_step_that_runs(newest: Zoo) -> None:
+    space = await anyio.to_thread.run_sync(newest.url_of, "endless")
+    with Front(lambda request: Forward(), space) as front:
+        async with ask(front.url, QUESTION) as stream:
+            async for fragment in stream:
+                assert fragment == "."
+                break
+        for thread in threading.enumerate():
+            if thread.name == "qwen_gradio":
+                await anyio.to_thread.run_sync(thread.join, PATIENCE)
+    paths = [request.path for request in front.requests]
+    assert paths[-5:] == [JOIN, EVENTS, JOIN, EVENTS, "/gradio_api/cancel"]
+
+
+@pytest.mark.anyio
+async def test_a_time_out_ends_a_chain_with_the_partial_text(newest: Zoo) -> None:
+    space = await anyio.to_thread.run_sync(newest.url_of, "endless")
+    with pytest.raises(StreamTimeoutError, match=r"timeout=1\.5 seconds") as caught:
+        await ask(space, QUESTION, timeout=1.5).text()
+    assert set(caught.value.partial) <= {"."}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import anyio
 import pytest
@@ -17,17 +16,11 @@ from qwen_gradio import (
     StreamStatus,
     StreamTimeoutError,
 )
-from qwen_gradio._stream import FragmentStream
 
+from .asking import ask
 from .servers import NOBODY, PATIENCE, ScriptedSpace, script, stopped
 
 pytestmark = pytest.mark.anyio
-
-
-def ask(space: ScriptedSpace, *messages: dict[str, Any], **options: Any) -> FragmentStream:
-    return Qwen_Qwen_2_5_Max.create_async_generator(
-        "qwen-2-5-max", list(messages), space=space.url, **options
-    )
 
 
 async def test_both_ways_of_calling_work_to_the_letter(scripted: ScriptedSpace) -> None:

@@ -17,17 +17,12 @@ from qwen_gradio import (
     Chat,
     GenerationError,
     InvalidMessagesError,
-    Qwen_Qwen_2_5_Max,
     StreamInterruptedError,
 )
-from qwen_gradio._stream import FragmentStream
 from qwen_gradio.sync import Fragments, read
 
+from .asking import ask
 from .servers import PATIENCE, ScriptedSpace, query, script, tag_of
-
-
-def asked(space: ScriptedSpace, question: dict[str, str]) -> FragmentStream:
-    return Qwen_Qwen_2_5_Max.create_async_generator(None, [question], space=space.url)
 
 
 def loops() -> list[threading.Thread]:
@@ -41,7 +36,7 @@ def program(code: str, question: str, space: ScriptedSpace) -> subprocess.Comple
 
 def test_fragments_come_while_the_space_still_works(scripted: ScriptedSpace) -> None:
     question = script(say=["a", "b"], every=0.2, finish="hang")
-    fragments = Fragments(asked(scripted, question))
+    fragments = Fragments(ask(scripted, question))
     assert [next(fragments), next(fragments)] == ["a", "b"]
     assert len(loops()) == 1
     fragments.close()
@@ -51,7 +46,7 @@ def test_fragments_come_while_the_space_still_works(scripted: ScriptedSpace) -> 
 
 def test_leaving_the_loop_stops_the_space(scripted: ScriptedSpace) -> None:
     question = script(say=["x"], finish="hang")
-    for _ in Fragments(asked(scripted, question)):
+    for _ in Fragments(ask(scripted, question)):
         break
     scripted.wait_for("stopped", tag_of(question))
     assert loops() == []
@@ -59,20 +54,20 @@ def test_leaving_the_loop_stops_the_space(scripted: ScriptedSpace) -> None:
 
 def test_the_complete_text_leaves_out_what_was_taken_back(scripted: ScriptedSpace) -> None:
     question = script(text=["Thinking...", "The answer"], every=0.1)
-    assert read(asked(scripted, question)) == "The answer"
+    assert read(ask(scripted, question)) == "The answer"
     assert loops() == []
 
 
 @pytest.mark.anyio
 async def test_an_event_loop_may_run_around_it(scripted: ScriptedSpace) -> None:
     await anyio.lowlevel.checkpoint()
-    assert "".join(Fragments(asked(scripted, script(say=["a", "b"], every=0.1)))) == "ab"
-    assert read(asked(scripted, script(say=["c"]))) == "c"
+    assert "".join(Fragments(ask(scripted, script(say=["a", "b"], every=0.1)))) == "ab"
+    assert read(ask(scripted, script(say=["c"]))) == "c"
     assert loops() == []
 
 
 def test_errors_come_with_what_had_arrived(scripted: ScriptedSpace) -> None:
-    fragments = Fragments(asked(scripted, script(say=["so far"], every=0.1, finish="fail")))
+    fragments = Fragments(ask(scripted, script(say=["so far"], every=0.1, finish="fail")))
     assert next(fragments) == "so far"
     with pytest.raises(GenerationError, match="out of words") as caught:
         next(fragments)
@@ -169,7 +164,7 @@ def test_the_end_of_a_with_block_stops_the_space(scripted: ScriptedSpace) -> Non
 def test_another_thread_may_close_what_one_waits_for(scripted: ScriptedSpace) -> None:
     question = script(say=["x"], finish="hang")
     begun, told = threading.Event(), threading.Event()
-    fragments = Fragments(asked(scripted, question))
+    fragments = Fragments(ask(scripted, question))
 
     def read() -> None:
         assert next(fragments) == "x"

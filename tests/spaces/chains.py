@@ -3,6 +3,9 @@
 The reply is what the model was given, as JSON; where it is more than that, the kind says so.
 """
 
+import itertools
+import time
+
 import gradio as gr
 from parts import (
     MAJOR,
@@ -156,6 +159,20 @@ def retrieval(look_up):
     asking = box.submit(user, [box, chatbot], [box, chatbot], queue=False)
     looking = asking.then(look_up, chatbot, found, api_name="look_up")
     looking.then(bot, [chatbot, found], chatbot)
+
+
+@blocks("endless", calls=[0, 1])
+def a_bot_that_does_not_end(app):
+    """The reply is dots, one more in each output, until it is stopped."""
+
+    def bot(history):
+        for count in itertools.count(1):
+            yield answered(history, "." * count)
+            time.sleep(0.05)
+
+    chatbot, box = chat(), gr.Textbox()
+    asking = box.submit(user, [box, chatbot], [box, chatbot], queue=False)
+    asking.then(bot, chatbot, chatbot)
 
 
 @blocks("turns", calls=[0, 1])

@@ -1,6 +1,7 @@
 """Serve apps by kind, when the tests ask for one."""
 
 import json
+import socket
 import sys
 import urllib.request
 
@@ -14,9 +15,20 @@ def tell(**what):
     sys.stdout.flush()
 
 
+def free_port():
+    """A port that no other app had a moment ago: the first free one would be the last app's."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 def launch(app):
     _, url, _ = app.launch(
-        server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, show_error=True
+        server_name="127.0.0.1",
+        server_port=free_port(),
+        prevent_thread_lock=True,
+        quiet=True,
+        show_error=True,
     )
     return url.rstrip("/")
 
