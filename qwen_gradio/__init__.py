@@ -5,6 +5,7 @@ The names here are imported when first used, and gradio_client when something is
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,9 @@ __all__ = sorted(_MODULE_OF)  # noqa: PLE0605
 def __getattr__(name: str) -> Any:
     if name in ("batch", "notebook"):
         return import_module(f"{__name__}.{name}")
+    if name == "StatusUpdate":  # gradio_client has a class of that name
+        warnings.warn("StatusUpdate is now StreamStatus", DeprecationWarning, stacklevel=2)
+        name = "StreamStatus"
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

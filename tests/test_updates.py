@@ -8,6 +8,7 @@ from threading import Thread
 import anyio
 import pytest
 
+import qwen_gradio
 from qwen_gradio._updates import Progress, StreamStatus, Update, UpdateQueue
 
 pytestmark = pytest.mark.anyio
@@ -97,3 +98,8 @@ def test_updates_go_to_whichever_loop_waits(anyio_backend: str) -> None:
 )
 def test_a_status_update_reads_as_a_line(status: StreamStatus, line: str) -> None:
     assert str(status) == line
+
+
+def test_the_former_name_of_a_status_warns_and_works() -> None:
+    with pytest.warns(DeprecationWarning, match="now StreamStatus"):
+        assert qwen_gradio.StatusUpdate is StreamStatus
