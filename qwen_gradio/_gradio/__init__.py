@@ -22,16 +22,17 @@ stream of fragments needs is different in these points, and in no others:
 | and queues updates for asyncio     | on as they arrive                | an event loop           |
 | `process_input_files` and          | leave the data as it is          | a Space's default could |
 | `process_predictions` move files   |                                  | name a file of yours    |
-| a `Client` per session reads the   | `ReplyClient` copies the one     | 20 microseconds, and no |
+| a `Client` per session reads the   | `ReplyClient` copies the one     | 10 microseconds, and no |
 | Space and makes all its endpoints  | `SpaceClient`                    | request                 |
 | `send_data` raises what httpx does | the same, with our errors        | was the question taken? |
-| `_get_config` starts a heartbeat   | the same, without one            | one question a session  |
+| `_get_config` starts a heartbeat   | the same, without one            | a session is one reply  |
 | `_telemetry_thread`                | does nothing                     | no request              |
 
 Ours alone are the connection, the reader of the event stream (`events`), the lookup of a name on
 the hub (`hub`) and the errors (`faults`). The files build on one another in this order: `seam`,
-`events`, `faults`, `connection`, `hub`, `space`, `reply`. All names of gradio_client's that they
-rely on are listed and checked in `tests/test_gradio_client.py`, where a new version fails first.
+`events`, `faults`, `connection`, `hub`, `space`, `outputs`, `reply`. All names of gradio_client's
+that they rely on are listed and checked in `tests/test_gradio_client.py`, where a new version fails
+first.
 
 Upstream has the same wish, to pass an httpx client in:
 https://github.com/gradio-app/gradio/issues/7890, https://github.com/gradio-app/gradio/pull/7960

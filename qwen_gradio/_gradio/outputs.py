@@ -1,0 +1,123 @@
+"""gradio_client's updates to ours: what its jobs report, as new text, reasoning and statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from gradio_client import utils
+
+from .._plan import Plan, Step, Values
+from .._replies import Reply, size_of
+from .._updates import Progress, Reasoning, StreamStatus, Update
+from ..errors import SpaceInterfaceError
+from .events import MAX_BYTES
+
+
+class OutputSink:
+    """Stands in for gradio_client's queue of updates: reads each, and reports what is new.
+
+    :ivar reply: the reply so far.
+    """
+
+    def __init__(self, plan: Plan, values: Values, report: Callable[[Update], None]) -> None:
+        self.reply = Reply()
+        self._plan = plan
+        self._values = values
+        self._report = report
+        self._step = plan.steps[0]
+        self._sizes: list[int] = []
+        self._size_carried = 0
+        self._is_reply_begun = False
+
+    def begin(self, step: Step) -> list[Any]:
+        """Expect the outputs of a step, and return what it is called with."""
+        self._step = step
+        self._sizes = []
+        if len(self._plan.steps) > 1:
+            self._size_carried = size_of(self._values.held)
+        if step.reply is not None and not self._is_reply_begun:
+            self._is_reply_begun = True
+            self.reply = self._plan.new_reply(self._values)
+        return self._values.taken_by(step)
+
+    def end(self) -> None:
+        """Report what was held back of the reply.
+
+        :raises SpaceInterfaceError: if there was no reply.
+        """
+        with self._as_interface_error():
+            self._report_new(*self.reply.end())
+
+    def put_nowait(self, update: Any) -> None:
+        """Take an update of gradio_client's."""
+        if isinstance(update, utils.StatusUpdate):
+            if (status := _status(update)) is not None:
+                self._report(status)
+            return
+        if update.final:  # then it is the message as it was received
+            outputs = update.outputs.get("data")
+        else:
+            outputs = update.outputs
+            self._limit(outputs)
+        if not update.success or outputs is None:
+            return
+        with self._as_interface_error():
+            if self._step.carried:
+                self._values.write(self._step, outputs)
+            if self._step.reply is not None:
+                self._report_new(*self.reply.feed(outputs[self._step.reply]))
+
+    def _report_new(self, text: str, reasoning: str) -> None:
+        if reasoning:
+            self._report(Reasoning(reasoning))
+        if text:
+            self._report(text)
+
+    def _limit(self, outputs: Sequence[Any]) -> None:
+        # gradio_client adds each diff to what it has, also of outputs that later diffs leave out.
+        self._sizes[: len(outputs)] = map(size_of, outputs)
+        if sum(self._sizes) + self._size_carried > MAX_BYTES:
+            raise self._error(f"more than {MAX_BYTES} bytes")
+
+    @contextmanager
+    def _as_interface_error(self) -> Iterator[None]:
+        try:
+            yield
+        except (LookupError, TypeError, ValueError) as error:
+            raise self._error(f"something that is not a chat's reply: {error}") from error
+
+    def _error(self, what: str) -> SpaceInterfaceError:
+        error = SpaceInterfaceError(f"{self._plan.space} replied to {self._step.name} with {what}")
+        error.of_reply = True
+        return error
+
+
+def _status(update: utils.StatusUpdate) -> StreamStatus | None:
+    """gradio_client's status in our words, or None for those with no news."""
+    match update.code:
+        case utils.Status.IN_QUEUE:
+            rank = _number(update.rank)
+            position = None if rank is None else int(rank) + 1
+            return StreamStatus("queued", position, _number(update.queue_size), _number(update.eta))
+        case utils.Status.PROCESSING:
+            return StreamStatus("processing", eta=_number(update.eta))
+        case utils.Status.PROGRESS:
+            steps = update.progress_data or []
+            return StreamStatus(
+                "progress",
+                progress=tuple(
+                    Progress(step.index, step.length, step.unit, _number(step.progress), step.desc)
+                    for step in steps
+                ),
+            )
+        case utils.Status.LOG if update.log:
+            log, level = map(str, update.log)
+            return StreamStatus("log", log=log, level=level)
+    return None
+
+
+def _number(value: Any) -> Any:
+    """A number that a Space gave, or None if it gave something else."""
+    return value if isinstance(value, (int, float)) else None
