@@ -141,7 +141,12 @@ def test_the_sister_providers_ask_their_spaces(gradio: str, form: str) -> None:
 
 def test_the_providers_are_known_by_name() -> None:
     providers = qwen_gradio.providers()
-    assert list(providers) == ["Qwen_Qwen_2_5_Max", "Qwen_Qwen_2_5", "Qwen_Qwen_2_72B"]
+    assert list(providers) == [
+        "Qwen_Qwen_2_5_Max",
+        "Qwen_Qwen_3",
+        "Qwen_Qwen_2_5",
+        "Qwen_Qwen_2_72B",
+    ]
     assert Qwen_Qwen_2_5.get_model("qwen-2.5") == "qwen-qwen2-5"
     assert Qwen_Qwen_2_5.url == "https://qwen-qwen2-5.hf.space"
     assert "qwen-2.5-0.5b" in Qwen_Qwen_2_5.models
