@@ -150,6 +150,18 @@ async def test_a_streams_chunks_make_the_complete_reply(thinking: ZooSpace) -> N
     assert json.loads(message.content) == {"message": "hi"}
 
 
+async def test_reasoning_counts_in_the_usage_of_both_forms(thinking: ZooSpace) -> None:
+    usage = (await aask(thinking, HI)).usage
+    chunks = await aask(thinking, HI, stream=True, stream_options={"include_usage": True})
+    streamed = [chunk.usage async for chunk in chunks if getattr(chunk, "usage", None)]
+    for each in (usage, streamed[-1]):
+        assert each.completion_tokens == usage.completion_tokens
+        assert each.completion_tokens_details.reasoning_tokens == litellm.token_counter(
+            model="qwen-2-5-max", text="Let me think.", count_response_tokens=True
+        )
+        assert each.total_tokens == each.prompt_tokens + each.completion_tokens
+
+
 def test_an_unknown_api_name_is_an_error(thinking: ZooSpace) -> None:
     with pytest.raises(litellm.NotFoundError, match="nowhere"):
         ask(thinking, HI, api_name="nowhere")

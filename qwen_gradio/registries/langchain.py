@@ -60,7 +60,7 @@ class ChatQwenGradio(BaseChatModel):
 
     model: str = "qwen-2-5-max"
     space: str | None = Field(default_factory=from_env("QWEN_GRADIO_SPACE", default=None))
-    """The Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`, else Qwen2.5-Max's own."""
+    """The Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`, else the model's own."""
     api_key: SecretStr | None = None
     """A Hugging Face token, sent only to the Space. Without it, no token is sent."""
     auth: tuple[str, SecretStr] | None = Field(default=None, repr=False)

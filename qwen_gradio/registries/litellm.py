@@ -182,10 +182,18 @@ class Call:
         if reasoning:
             response.choices[0].message.reasoning_content = reasoning
         prompt = litellm.token_counter(model=self.model, messages=self.call["messages"])
-        reply = litellm.token_counter(model=self.model, text=text, count_response_tokens=True)
-        usage = Usage(prompt_tokens=prompt, completion_tokens=reply, total_tokens=prompt + reply)
+        thought, said = map(self._tokens, (reasoning, text))
+        usage = Usage(
+            prompt_tokens=prompt,
+            completion_tokens=thought + said,
+            total_tokens=prompt + thought + said,
+            reasoning_tokens=thought or None,
+        )
         response.usage = usage  # type: ignore[attr-defined]
         return response
+
+    def _tokens(self, text: str) -> int:
+        return litellm.token_counter(model=self.model, text=text, count_response_tokens=True)
 
     def chunks(self) -> Generator[Chunk, None, None]:
         with self.litellm_errors():
