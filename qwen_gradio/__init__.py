@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .provider import Qwen_Qwen_2_5 as Qwen_Qwen_2_5
     from .provider import Qwen_Qwen_2_5_Max as Qwen_Qwen_2_5_Max
     from .provider import Qwen_Qwen_2_72B as Qwen_Qwen_2_72B
+    from .provider import Qwen_Qwen_3 as Qwen_Qwen_3
     from .provider import providers as providers
     from .sync import Fragments as Fragments
     from .sync import ask as ask
@@ -45,6 +46,7 @@ _HOME = {
         "Qwen_Qwen_2_5",
         "Qwen_Qwen_2_5_Max",
         "Qwen_Qwen_2_72B",
+        "Qwen_Qwen_3",
         "providers",
     ],
     "_stream": ["FragmentStream"],

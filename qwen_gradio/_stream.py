@@ -11,7 +11,7 @@ from typing import Any, Literal
 import anyio
 from anyio.lowlevel import checkpoint
 
-from ._updates import Reasoning, StreamStatus, Update
+from ._updates import End, Reasoning, StreamStatus, Update
 from ._worker import Worker
 from .errors import QwenGradioError, StreamInterruptedError, StreamTimeoutError
 
@@ -64,37 +64,49 @@ class FragmentStream(AsyncIterator[str]):
         :raises StopAsyncIteration: if the reply is complete.
         :raises QwenGradioError: if the reply fails, or the stream was closed before its end.
         """
-        with self._guard:
-            return await self._next_fragment()
+        while isinstance(piece := await self.next_piece(), Reasoning):
+            pass
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
 
-    async def _next_fragment(self) -> str:
-        while self._state != "complete":
-            self._raise_if_closed()
-            try:
-                update = await self._next_update()
-                self._raise_if_closed()  # by another task or thread, while this one waited
-                if isinstance(update, str):
-                    return update
-                if isinstance(update, StreamStatus):
-                    if self.on_status is not None:
-                        self.on_status(update)
-                elif isinstance(update, Reasoning):
-                    if self.on_reasoning is not None:
-                        self.on_reasoning(update.text)
-                elif update.error is not None:
-                    raise update.error
-                else:
-                    self._state = "complete"
-                    if self.on_complete is not None:
-                        self.on_complete(self.partial)
-            except QwenGradioError as error:
-                self.close()
-                self._describe(error)
-                raise
-            except BaseException:
-                self.close()
-                raise
-        raise StopAsyncIteration
+    async def next_piece(self) -> str | Reasoning | None:
+        """Return what arrives next, a fragment or reasoning; None once the reply is complete.
+
+        :raises QwenGradioError: if the reply fails, or the stream was closed before its end.
+        """
+        with self._guard:
+            while self._state != "complete":
+                self._raise_if_closed()
+                try:
+                    update = await self._next_update()
+                    self._raise_if_closed()  # by another task or thread, while this one waited
+                    if isinstance(update, str):
+                        return update
+                    if isinstance(update, Reasoning):
+                        if self.on_reasoning is not None:
+                            self.on_reasoning(update.text)
+                        return update
+                    self._take(update)
+                except QwenGradioError as error:
+                    self.close()
+                    self._describe(error)
+                    raise
+                except BaseException:
+                    self.close()
+                    raise
+        return None
+
+    def _take(self, update: StreamStatus | End) -> None:
+        if isinstance(update, StreamStatus):
+            if self.on_status is not None:
+                self.on_status(update)
+        elif update.error is not None:
+            raise update.error
+        else:
+            self._state = "complete"
+            if self.on_complete is not None:
+                self.on_complete(self.partial)
 
     @property
     def space(self) -> str:

@@ -51,8 +51,9 @@ class Shown(str):
 def show(stream: FragmentStream | Fragments) -> Any:
     """Show a reply in the cell's output as it is written, and return its text.
 
-    Until it begins, the position in the queue and the remaining time are shown. Interrupting the
-    cell stops the Space. On a terminal, IPython writes only the text.
+    Until it begins, the position in the queue and the remaining time are shown, then the last line
+    of what the model thinks before it answers; all of that is folded above the reply. Interrupting
+    the cell stops the Space. On a terminal, IPython writes only the reply.
 
     :param stream: the stream of a provider, a `Chat` or `qwen_gradio.stream`.
     :return: the text. Await it in a cell with `await` and in an `async def`: `await show(stream)`.
@@ -99,7 +100,7 @@ async def _draw(stream: FragmentStream) -> None:
     try:
         async with task_group() as drawing:
             drawing.start_soon(view.redraw)
-            async for _ in stream:
+            while await stream.next_piece() is not None:
                 view.changed.set()
             drawing.cancel_scope.cancel()
     finally:
@@ -130,10 +131,23 @@ class _View:
         self._handle.update(self._bundle(), raw=True)
 
     def _bundle(self) -> dict[str, str]:
-        text = self._stream.partial
-        if not text:
+        text, reasoning = self._stream.partial, self._stream.reasoning
+        if not text and not reasoning:
             return {"text/plain": self.status}
-        return {"text/plain": text, "text/markdown": text, "text/html": _markdown().render(text)}
+        if not text:
+            line = reasoning.strip().rpartition("\n")[2]
+            return {"text/plain": line, "text/html": _folded(line, reasoning)}
+        html = _markdown().render(text)
+        if reasoning:
+            html = _folded("Reasoning", reasoning) + html
+        return {"text/plain": text, "text/markdown": text, "text/html": html}
+
+
+def _folded(summary: str, reasoning: str) -> str:
+    return (
+        f"<details><summary>{escape(summary)}</summary>"
+        f'<div style="white-space: pre-wrap">{escape(reasoning)}</div></details>\n'
+    )
 
 
 @cache

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -25,7 +26,6 @@ JOIN = "/gradio_api/queue/join?"
 REQUEST_TIMEOUT = 120.0
 MAX_TIMEOUT = 86400.0
 """Seconds that a socket can wait on every system; some accept no more than 24 days."""
-SAMPLING = ("temperature", "max_tokens", "top_p")
 NOT_TEXT = ("media", "images", "image", "audio", "tools", "functions")
 """What registries pass along, and would change the reply: rejected, unless it is empty."""
 
@@ -50,6 +50,8 @@ class Provider:
     default_system: ClassVar[str] = "You are a helpful assistant."
     model_inputs: ClassVar[dict[str, dict[str, Any]]] = {}
     """Values of the inputs that choose a model, on Spaces that serve several."""
+    optional_inputs: ClassVar[tuple[str, ...]] = ("temperature", "max_tokens", "top_p")
+    """Options that are given to a Space that has such inputs."""
 
     working: ClassVar[bool] = True
     supports_stream: ClassVar[bool] = True
@@ -106,8 +108,9 @@ class Provider:
         :param api_name: the name or number of the Space's endpoint, where several could be meant.
         :param on_reasoning: called in the event loop with each piece of what the model thinks
             before it answers, which is not part of the reply.
-        :param kwargs: what registries pass along. `temperature`, `max_tokens` and `top_p` are given
-            to a Space that has such inputs; everything else is only logged.
+        :param kwargs: what registries pass along. `temperature`, `max_tokens`, `top_p` and what
+            else is in `optional_inputs` are given to a Space that has such inputs; everything else
+            is only logged.
         :raises InvalidMessagesError: at once, if the messages or `inputs` cannot be sent.
         :raises ModelNotFoundError: at once, if there is no such model.
         :raises SpaceUnavailableError: at once, if `space` is not the address of a Space.
@@ -142,15 +145,15 @@ class Provider:
         name = cls.get_model(model)
         if not_text := [key for key in NOT_TEXT if kwargs.get(key)]:
             raise InvalidMessagesError(f"Only text can be sent, not {', '.join(not_text)}")
-        sampling = {key: kwargs[key] for key in SAMPLING if kwargs.get(key) is not None}
-        _require_json({**sampling, **inputs})
-        if unused := sorted(kwargs.keys() - sampling.keys()):
+        options = {key: kwargs[key] for key in cls.optional_inputs if kwargs.get(key) is not None}
+        _require_json({**options, **inputs})
+        if unused := sorted(kwargs.keys() - options.keys()):
             logger.debug("%s has no use for %s", cls.__name__, ", ".join(unused))
         return replace(
             prompt_from(messages, history),
             default_system=cls.default_system,
             inputs=inputs,
-            options={**sampling, **cls.model_inputs.get(name, {})},
+            options={**options, **cls.model_inputs.get(name, {})},
         )
 
     @classmethod
@@ -258,15 +261,56 @@ class Qwen_Qwen_2_72B(Provider):
     models: ClassVar = list(model_aliases)
 
 
+class Qwen_Qwen_3(Provider):
+    """Qwen3 in its open sizes, as the Space Qwen/Qwen3-Demo serves them.
+
+    `thinking_budget` limits the reasoning: 1 to 38 thousand tokens, 38 unless it is given. Models
+    think unless a message ends with `/no_think`, which Qwen3 itself follows. The page's button
+    cannot be set from here: its state is a `gr.State`, which Gradio keeps for each session and
+    takes from no caller.
+    """
+
+    label = "Qwen Qwen-3"
+    url = "https://qwen-qwen3-demo.hf.space"
+    api_endpoint = url + JOIN
+    default_model = "qwen3-235b-a22b"
+    model_inputs: ClassVar = {
+        f"qwen3-{size}": {"model": f"qwen3-{size}"}
+        for size in ("235b-a22b", "32b", "30b-a3b", "14b", "8b", "4b", "1.7b", "0.6b")
+    }
+    optional_inputs: ClassVar = (*Provider.optional_inputs, "thinking_budget")
+    model_aliases: ClassVar = {
+        "qwen-3": default_model,
+        **{f"qwen-3-{name.split('-')[1]}": name for name in model_inputs},
+    }
+    models: ClassVar = list(model_inputs)
+
+
 def require_known(provider: type[Provider], options: Iterable[str]) -> None:
     """Reject options that a provider would only log: registries pass such along, users mistype.
 
     :raises TypeError: naming them.
     """
-    if unknown := set(options).difference(provider.get_parameters(), SAMPLING):
+    if unknown := set(options).difference(provider.get_parameters(), provider.optional_inputs):
         raise TypeError(f"Unknown option: {', '.join(sorted(unknown))}")
 
 
 def providers() -> dict[str, type[Provider]]:
     """Return all providers, by name."""
-    return {cls.__name__: cls for cls in (Qwen_Qwen_2_5_Max, Qwen_Qwen_2_5, Qwen_Qwen_2_72B)}
+    return {
+        cls.__name__: cls
+        for cls in (Qwen_Qwen_2_5_Max, Qwen_Qwen_3, Qwen_Qwen_2_5, Qwen_Qwen_2_72B)
+    }
+
+
+def provider_of(model: str | None) -> type[Provider]:
+    """Return the provider of a model; the first one where none is named.
+
+    :raises ModelNotFoundError: if there is none; lists the models there are.
+    """
+    for provider in providers().values():
+        with suppress(ModelNotFoundError):
+            provider.get_model(model)
+            return provider
+    known = [name for provider in providers().values() for name in provider.models]
+    raise ModelNotFoundError(f"There is no model {model!r}; there are {', '.join(known)}")

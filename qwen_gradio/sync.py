@@ -15,6 +15,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from ._messages import as_question
 from ._stream import FragmentStream
+from ._updates import Reasoning
 from .provider import Provider, Qwen_Qwen_2_5_Max, require_known
 
 P = ParamSpec("P")
@@ -81,18 +82,18 @@ class Fragments(Iterator[str]):
 
     def __init__(self, stream: FragmentStream) -> None:
         self.stream = stream
-        self._steps = _steps(stream)
+        self._pieces = pieces(stream)
 
     def __next__(self) -> str:
         """Return the next fragment.
 
         :raises QwenGradioError: if the reply fails, or was closed before its end.
         """
-        fragment = next(self._steps, None)
-        if fragment is None:
-            self.stream._raise_if_closed()
-            raise StopIteration
-        return fragment
+        for piece in self._pieces:
+            if isinstance(piece, str):
+                return piece
+        self.stream._raise_if_closed()
+        raise StopIteration
 
     def close(self) -> None:
         """Stop the reply, if it is not complete. Does not wait until the Space has stopped.
@@ -101,7 +102,7 @@ class Fragments(Iterator[str]):
         """
         self.stream.close()
         with suppress(ValueError):  # another thread is in there, and leaves by itself
-            self._steps.close()
+            self._pieces.close()
 
     def __enter__(self) -> Fragments:
         return self
@@ -137,10 +138,11 @@ def without_await(function: Callable[P, Awaitable[T]]) -> Callable[P, T]:
     return call
 
 
-def _steps(stream: FragmentStream) -> Generator[str, None, None]:
-    async def following() -> str | None:
-        return await anext(stream, None)
+def pieces(stream: FragmentStream) -> Generator[str | Reasoning, None, None]:
+    """Yield fragments and reasoning in the order in which they arrive.
 
+    :raises QwenGradioError: if the reply fails.
+    """
     with ExitStack() as opened:
         portal = opened.enter_context(start_blocking_portal(name=LOOP))
         _portals.add(portal)
@@ -148,8 +150,8 @@ def _steps(stream: FragmentStream) -> Generator[str, None, None]:
         # An iterator that is still held when the interpreter exits would wait for a dead thread.
         atexit.register(opened.close)
         opened.callback(atexit.unregister, opened.close)
-        while (fragment := portal.call(following)) is not None:
-            yield fragment
+        while (piece := portal.call(stream.next_piece)) is not None:
+            yield piece
 
 
 def _disown() -> None:

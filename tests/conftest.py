@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .servers import GRADIOS, ScriptedSpace
+from .servers import GRADIOS, ScriptedSpace, ZooSpace
 
 # Ray reads this when it is imported. Else each of its workers would be started by `uv run`, in an
 # environment of its own, where the tests are.
@@ -28,6 +28,14 @@ def no_space_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def scripted() -> Iterator[ScriptedSpace]:
     """A scripted Space on the newest Gradio."""
     space = ScriptedSpace()
+    yield space
+    space.close()
+
+
+@pytest.fixture(scope="session")
+def thinking() -> Iterator[ZooSpace]:
+    """A Space whose model thinks "Let me", then " think.", and then answers."""
+    space = ZooSpace("6", "messages", "thoughts")
     yield space
     space.close()
 

@@ -23,6 +23,7 @@ from qwen_gradio import (
     ModelNotFoundError,
     OutputError,
     Qwen_Qwen_2_5_Max,
+    SpaceInterfaceError,
     SpaceUnavailableError,
 )
 from qwen_gradio.batch import Outcome, run, run_sync
@@ -430,6 +431,16 @@ async def test_items_survive_a_space_that_is_gone_for_a_while(
         prompts = [f"number {number}" for number in range(20)]
         assert await run(prompts, out, space=front.url) == Outcome(20, 20, 0)
         assert joins(front) < 80  # retries are not as frequent as the network allows
+
+
+@pytest.mark.anyio
+async def test_api_name_chooses_the_endpoint_for_all_items(
+    scripted: ScriptedSpace, out: Path
+) -> None:
+    options: Any = {"space": scripted.url, "api_name": "model_chat"}
+    assert await run(["a", "b"], out, **options) == Outcome(2, 2, 0)
+    with pytest.raises(SpaceInterfaceError, match="nowhere"):
+        await run(["a", "b", "c"], out, **{**options, "api_name": "nowhere"})
 
 
 @pytest.mark.anyio

@@ -30,6 +30,7 @@ from ray.exceptions import RayError
 from qwen_gradio import (
     InvalidMessagesError,
     ModelNotFoundError,
+    SpaceInterfaceError,
     SpaceUnavailableError,
     StreamInterruptedError,
     StreamStatus,
@@ -281,6 +282,13 @@ def test_a_space_that_has_gone_is_reported_in_the_rows(scripted: ScriptedSpace) 
         gone = ask(pa.table({"prompt": ["a", "b"]}))
     assert gone.schema == SCHEMA
     assert gone["error"].to_pylist() == ["SpaceUnavailableError"] * 2
+
+
+def test_api_name_chooses_the_endpoint(cluster: None, scripted: ScriptedSpace) -> None:
+    ask = QwenBatch(space=scripted.url, api_name="model_chat")
+    assert ask(pa.table({"prompt": ["a"]}))["reply"].to_pylist() == ["a"]
+    with pytest.raises(SpaceInterfaceError, match="nowhere"):
+        QwenBatch(space=scripted.url, api_name="nowhere")(pa.table({"prompt": ["a"]}))
 
 
 @pytest.mark.anyio

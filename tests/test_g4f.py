@@ -16,7 +16,9 @@ from g4f import debug, models
 from g4f.client import AsyncClient, Client
 from g4f.cookies import set_cookies_dir
 from g4f.Provider import ProviderUtils, RetryProvider
+from g4f.providers.response import Reasoning
 
+import qwen_gradio
 from qwen_gradio import Qwen_Qwen_2_5_Max, errors
 from qwen_gradio.registries import g4f as registry
 
@@ -28,7 +30,7 @@ from .chat_api import (
     texts,
     whole,
 )
-from .servers import NOBODY, ScriptedSpace, script, stopped, tag_of, uvicorn_at
+from .servers import NOBODY, ScriptedSpace, ZooSpace, script, stopped, tag_of, uvicorn_at
 
 pytestmark = pytest.mark.anyio
 
@@ -179,6 +181,35 @@ def test_timeouts_apply_to_the_blocking_client(scripted: ScriptedSpace, provider
         scripted.wait_for("stopped", tag_of(question))
 
 
+HI = {"role": "user", "content": "hi"}
+
+
+async def test_reasoning_comes_as_g4fs_before_the_text(thinking: ZooSpace) -> None:
+    pieces = [
+        piece
+        async for piece in registry.Qwen_Qwen_3.create_async_generator(
+            "qwen-3-8b", [HI], space=thinking.url, api_name="reply"
+        )
+    ]
+    assert [str(piece) for piece in pieces[:2]] == ["Let me", " think."]
+    assert [isinstance(piece, Reasoning) for piece in pieces] == [True] * 2 + [False] * (
+        len(pieces) - 2
+    )
+    assert json.loads("".join(map(str, pieces[2:]))) == {"message": "hi"}
+
+
+async def test_the_clients_have_the_reasoning(thinking: ZooSpace) -> None:
+    client = Client(provider=registry.Qwen_Qwen_3)
+    message = client.chat.completions.create([HI], "", space=thinking.url).choices[0].message
+    assert message.reasoning == "Let me think."
+    assert json.loads(message.content) == {"message": "hi"}
+    chunks = AsyncClient(provider=registry.Qwen_Qwen_3).chat.completions.create(
+        [HI], "qwen-3-32b", space=thinking.url, stream=True
+    )
+    deltas = [chunk.choices[0].delta async for chunk in chunks]
+    assert [getattr(delta, "reasoning", None) for delta in deltas[:2]] == ["Let me", " think."]
+
+
 def test_images_are_rejected(provider: Any) -> None:
     expected = errors.InvalidMessagesError if provider is not NAME else g4f.errors.BadRequestError
     with pytest.raises(expected, match="Only text can be sent, not media"):
@@ -209,6 +240,21 @@ def test_registered_names_resolve_wherever_g4f_looks(
         reply = Client().chat.completions.create([script(say=["by model"])], model)
         assert whole(reply) == "by model"
         assert g4f.ChatCompletion.create(model, [script(say=["old way"])]) == "old way"
+
+
+def test_every_provider_is_registered_with_its_models(
+    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = models.__models__["qwen-3-32b"]
+    registry.register()
+    monkeypatch.setenv("QWEN_GRADIO_SPACE", scripted.url)
+    for name, ours in qwen_gradio.providers().items():
+        assert issubclass(ProviderUtils.convert[name], ours)
+        reply = Client(provider=name).chat.completions.create([script(say=["x"])], ours.models[-1])
+        assert whole(reply) == "x"
+    reply = Client().chat.completions.create([script(say=["by model"])], "qwen-2.5-72b")
+    assert whole(reply) == "by model"
+    assert models.__models__["qwen-3-32b"] == before
 
 
 async def test_a_retry_provider_finds_it_by_name(

@@ -28,12 +28,17 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
-from qwen_gradio import GenerationError, ModelNotFoundError, StreamTimeoutError
+from qwen_gradio import (
+    GenerationError,
+    ModelNotFoundError,
+    SpaceInterfaceError,
+    StreamTimeoutError,
+)
 from qwen_gradio.registries._stops import cut
 from qwen_gradio.registries.langchain import ChatQwenGradio
 
 from . import servers
-from .servers import NOBODY, ScriptedSpace, script, tag_of
+from .servers import NOBODY, ScriptedSpace, ZooSpace, script, tag_of
 
 pytestmark = pytest.mark.anyio
 
@@ -228,6 +233,31 @@ def test_stop_sequences_are_found_however_a_text_is_divided_into_fragments(
     assert "".join(cut(fragments, stops)) == expected
     assert text.startswith(expected)
     assert (expected == text) == (not any(stop in text for stop in stops))
+
+
+async def test_reasoning_is_a_content_block_before_the_text(thinking: ZooSpace) -> None:
+    model = ChatQwenGradio(model="qwen-3-8b", space=thinking.url, api_name="reply")
+    for reply in (model.invoke("hi"), await model.ainvoke("hi")):
+        thought, text = reply.content_blocks
+        assert thought == {"type": "reasoning", "reasoning": "Let me think."}
+        assert json.loads(reply.text) == {"message": "hi"}
+        assert text["type"] == "text"
+
+
+async def test_reasoning_is_streamed_before_the_text(thinking: ZooSpace) -> None:
+    model = ChatQwenGradio(space=thinking.url)
+    for chunks in (list(model.stream("hi")), [chunk async for chunk in model.astream("hi")]):
+        thoughts = [chunk.content_blocks for chunk in chunks[:2]]
+        assert thoughts == [
+            [{"type": "reasoning", "reasoning": "Let me"}],
+            [{"type": "reasoning", "reasoning": " think."}],
+        ]
+        assert json.loads("".join(chunk.text for chunk in chunks[2:])) == {"message": "hi"}
+
+
+def test_api_name_chooses_the_endpoint(thinking: ZooSpace) -> None:
+    with pytest.raises(SpaceInterfaceError, match="nowhere"):
+        ChatQwenGradio(space=thinking.url, api_name="nowhere").invoke("hi")
 
 
 UNSUPPORTED: dict[str, dict[str, Any]] = {

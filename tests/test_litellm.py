@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import logging
 import os
 import secrets
@@ -27,7 +28,7 @@ from .chat_api import (
     texts,
     whole,
 )
-from .servers import NOBODY, ScriptedSpace, script, stopped, tag_of, uvicorn_at
+from .servers import NOBODY, ScriptedSpace, ZooSpace, script, stopped, tag_of, uvicorn_at
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # otherwise the import fetches prices
 
@@ -66,13 +67,13 @@ def silent_space() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def ask(space: ScriptedSpace, *messages: dict[str, Any], **options: Any) -> Any:
+def ask(space: ScriptedSpace | ZooSpace, *messages: dict[str, Any], **options: Any) -> Any:
     return litellm.completion(
         **{"model": MODEL, "messages": list(messages), "api_base": space.url, **options}
     )
 
 
-async def aask(space: ScriptedSpace, *messages: dict[str, Any], **options: Any) -> Any:
+async def aask(space: ScriptedSpace | ZooSpace, *messages: dict[str, Any], **options: Any) -> Any:
     return await litellm.acompletion(
         **{"model": MODEL, "messages": list(messages), "api_base": space.url, **options}
     )
@@ -118,6 +119,52 @@ async def test_a_complete_reply_is_the_final_text(scripted: ScriptedSpace) -> No
     question = script(text=["Thinking...", "The answer is 4"], every=0.1)
     response = await aask(scripted, question)
     assert whole(response) == "The answer is 4"
+
+
+HI = {"role": "user", "content": "hi"}
+
+
+async def test_complete_replies_have_the_reasoning(thinking: ZooSpace) -> None:
+    options = {"model": "qwen-gradio/qwen-3-8b", "api_name": "reply"}
+    for response in (ask(thinking, HI, **options), await aask(thinking, HI, **options)):
+        assert response.choices[0].message.reasoning_content == "Let me think."
+        assert json.loads(whole(response)) == {"message": "hi"}
+
+
+async def test_reasoning_is_streamed_before_the_text(thinking: ZooSpace) -> None:
+    chunks = [chunk async for chunk in await aask(thinking, HI, stream=True)]
+    for each in (list(ask(thinking, HI, stream=True)), chunks):
+        deltas = [chunk.choices[0].delta for chunk in each]
+        thoughts = [getattr(delta, "reasoning_content", None) for delta in deltas]
+        assert thoughts == ["Let me", " think.", *[None] * (len(deltas) - 2)]
+        assert deltas[0].role == "assistant"
+        assert json.loads("".join(texts(each))) == {"message": "hi"}
+        assert len({chunk.id for chunk in each}) == 1
+        assert each[-1].choices[0].finish_reason == "stop"
+
+
+async def test_a_streams_chunks_make_the_complete_reply(thinking: ZooSpace) -> None:
+    chunks = list(ask(thinking, HI, stream=True))
+    message = litellm.stream_chunk_builder(chunks).choices[0].message  # type: ignore[union-attr]
+    assert message.reasoning_content == "Let me think."
+    assert json.loads(message.content) == {"message": "hi"}
+
+
+async def test_reasoning_counts_in_the_usage_of_both_forms(thinking: ZooSpace) -> None:
+    usage = (await aask(thinking, HI)).usage
+    chunks = await aask(thinking, HI, stream=True, stream_options={"include_usage": True})
+    streamed = [chunk.usage async for chunk in chunks if getattr(chunk, "usage", None)]
+    for each in (usage, streamed[-1]):
+        assert each.completion_tokens == usage.completion_tokens
+        assert each.completion_tokens_details.reasoning_tokens == litellm.token_counter(
+            model="qwen-2-5-max", text="Let me think.", count_response_tokens=True
+        )
+        assert each.total_tokens == each.prompt_tokens + each.completion_tokens
+
+
+def test_an_unknown_api_name_is_an_error(thinking: ZooSpace) -> None:
+    with pytest.raises(litellm.NotFoundError, match="nowhere"):
+        ask(thinking, HI, api_name="nowhere")
 
 
 async def test_without_api_base_the_space_comes_from_the_environment(
@@ -307,6 +354,8 @@ async def test_a_long_stream_may_take_longer_than_timeout(scripted: ScriptedSpac
         {"modalities": ["text", "audio"]},
         {"space": NOBODY},
         {"proxy": NOBODY},
+        {"oauth_token": "hf_x"},
+        {"on_reasoning": print},
     ],
     ids=lambda option: next(iter(option)),
 )

@@ -13,9 +13,9 @@ import pytest
 from jupyter_client.manager import KernelManager
 
 import qwen_gradio
-from qwen_gradio.notebook import show
+from qwen_gradio.notebook import _View, show
 
-from .servers import PATIENCE, ScriptedSpace, script, tag_of
+from .servers import PATIENCE, ScriptedSpace, ZooSpace, script, tag_of
 
 SETUP = """
 from qwen_gradio import Chat, Qwen_Qwen_2_5_Max, batch, stream
@@ -131,6 +131,38 @@ def test_on_a_terminal_the_text_is_written_once(scripted: ScriptedSpace, way: st
     command = [sys.executable, "-m", "IPython", "--simple-prompt", "--quick", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE)
     assert (done.stdout, done.stderr) == ("# ab\n'# ab'\n", "")
+
+
+def test_on_a_terminal_reasoning_is_not_written(thinking: ZooSpace) -> None:
+    code = f"SPACE = {thinking.url!r}{SETUP}reply = await show(ask('hi'))"
+    command = [sys.executable, "-m", "IPython", "--simple-prompt", "--quick", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE)
+    assert (done.stdout, done.stderr) == ('{"message": "hi"}\n', "")
+
+
+def test_reasoning_is_folded_above_the_reply(kernel: Kernel, thinking: ZooSpace) -> None:
+    last = kernel.data(f"show(stream('hi', space={thinking.url!r}))")[-1]
+    assert last["text/plain"] == last["text/markdown"] == '{"message": "hi"}'
+    folded, html = last["text/html"].split("</details>")
+    assert folded.startswith("<details><summary>Reasoning</summary>")
+    assert "Let me think." in folded
+    assert html == "\n<p>{&quot;message&quot;: &quot;hi&quot;}</p>\n"
+
+
+class Thinking:
+    """A stream of which only reasoning has arrived."""
+
+    partial = ""
+    reasoning = "First.\n<b>Then & now\n"
+
+
+def test_reasoning_that_arrives_is_shown_as_one_escaped_line() -> None:
+    view: Any = _View.__new__(_View)
+    view._stream = Thinking()
+    shown = view._bundle()
+    assert shown["text/plain"] == "<b>Then & now"
+    assert shown["text/html"].startswith("<details><summary>&lt;b&gt;Then &amp; now</summary>")
+    assert "First.\n&lt;b&gt;Then &amp; now\n</div>" in shown["text/html"]
 
 
 def test_a_stream_for_scripts_can_be_shown(kernel: Kernel) -> None:

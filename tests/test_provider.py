@@ -180,6 +180,20 @@ def test_importing_a_provider_loads_nothing_slow() -> None:
     assert slow & set(done.stdout.split()) == set()
 
 
+def test_the_providers_are_known_by_name() -> None:
+    providers = qwen_gradio.providers()
+    assert list(providers) == [
+        "Qwen_Qwen_2_5_Max",
+        "Qwen_Qwen_3",
+        "Qwen_Qwen_2_5",
+        "Qwen_Qwen_2_72B",
+    ]
+    for name, provider in providers.items():
+        assert provider is getattr(qwen_gradio, name)
+        assert provider.url.startswith("https://qwen-qwen")
+        assert all(provider.get_model(model) for model in provider.models)
+
+
 def test_every_public_name_can_be_imported() -> None:
     for name in qwen_gradio.__all__:
         assert getattr(qwen_gradio, name).__name__ == name

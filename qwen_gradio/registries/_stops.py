@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+
+from .._stream import FragmentStream
+from .._updates import Reasoning
 
 
-def cut(fragments: Iterable[str], stops: Sequence[str]) -> Iterator[str]:
+def cut(pieces: Iterable[str | Reasoning], stops: Sequence[str]) -> Iterator[str | Reasoning]:
     """Yield a text up to its first stop sequence, wherever the fragments divide that.
 
     For each fragment, yields the text that is certain by then, perhaps none; then what remains.
+    Reasoning is yielded as it is.
 
     :param stops: the sequences, none of them empty.
     """
     search = _Search(stops)
-    for fragment in fragments:
-        yield search.feed(fragment)
+    for piece in pieces:
+        yield piece if isinstance(piece, Reasoning) else search.feed(piece)
         if search.is_over:
             return
     yield search.held
 
 
 async def cut_async(
-    fragments: AsyncIterable[str], stops: Sequence[str]
-) -> AsyncGenerator[str, None]:
-    """Do the same as `cut`, for an async iterable."""
+    stream: FragmentStream, stops: Sequence[str]
+) -> AsyncGenerator[str | Reasoning, None]:
+    """Do the same as `cut`, for a stream."""
     search = _Search(stops)
-    async for fragment in fragments:
-        yield search.feed(fragment)
+    while (piece := await stream.next_piece()) is not None:
+        yield piece if isinstance(piece, Reasoning) else search.feed(piece)
         if search.is_over:
             return
     yield search.held
+
+
+def cut_text(text: str, stops: Sequence[str]) -> str:
+    """Return a complete text up to its first stop sequence."""
+    search = _Search(stops)
+    return search.feed(text) + search.held
 
 
 class _Search:

@@ -1,6 +1,7 @@
 """g4f: `register()`, then ask its clients for the model `qwen-2-5-max`.
 
-g4f also takes the provider as a class, without `register()`, which makes its names known. To serve
+g4f also takes a provider as a class, without `register()`, which makes its names known. A model
+that g4f serves already, such as `qwen-3-32b`, is asked here if the provider is named, too. To serve
 them through g4f's HTTP API, run `python -m qwen_gradio.registries.g4f api` for `python -m g4f api`.
 """
 
@@ -14,6 +15,7 @@ import g4f.errors
 from g4f import models
 from g4f.Provider import ProviderLoader
 from g4f.providers.any_model_map import model_map
+from g4f.providers.response import Reasoning
 from g4f.tools.auth import AuthManager
 
 from .. import errors, provider
@@ -28,46 +30,66 @@ ERRORS: dict[type[errors.QwenGradioError], type[Exception]] = {
 """Errors for which g4f has its own, with a status in its HTTP API. Others are raised unchanged."""
 
 
-class Qwen_Qwen_2_5_Max(provider.Qwen_Qwen_2_5_Max):
-    """The provider with g4f's errors, and with its way of choosing a token."""
+class Registered(provider.Provider):
+    """A provider with g4f's errors, its form of reasoning, and its way of choosing a token."""
 
     @classmethod
     async def create_async_generator(  # type: ignore[override]
         cls, model: str, messages: Any, *, api_key: Any = None, **kwargs: Any
-    ) -> AsyncIterator[str]:
+    ) -> AsyncIterator[str | Reasoning]:
         # A key for g4f itself is not passed on; of several keys, this provider's own is.
         token, _ = AuthManager.resolve_api_key(cls, api_key)
         try:
             stream = super().create_async_generator(model, messages, api_key=token, **kwargs)
             async with stream:
-                async for fragment in stream:
-                    yield fragment
+                while (piece := await stream.next_piece()) is not None:
+                    yield piece if isinstance(piece, str) else Reasoning(piece.text)
         except tuple(ERRORS) as error:
             raise ERRORS[type(error)](str(error)) from error
 
     @classmethod
     def get_parameters(cls, as_json: bool = False) -> dict[str, Any]:
-        return provider.Qwen_Qwen_2_5_Max.get_parameters(as_json)
+        return provider.providers()[cls.__name__].get_parameters(as_json)
+
+
+class Qwen_Qwen_2_5_Max(Registered, provider.Qwen_Qwen_2_5_Max):
+    """Qwen2.5-Max."""
+
+
+class Qwen_Qwen_3(Registered, provider.Qwen_Qwen_3):
+    """Qwen3."""
+
+
+class Qwen_Qwen_2_5(Registered, provider.Qwen_Qwen_2_5):
+    """Qwen2.5."""
+
+
+class Qwen_Qwen_2_72B(Registered, provider.Qwen_Qwen_2_72B):
+    """Qwen2-72B."""
 
 
 def register() -> None:
-    """Register the provider and its models with g4f. A second call changes nothing."""
-    name = Qwen_Qwen_2_5_Max.__name__
-    if name in ProviderLoader.names:
-        return
-    ProviderLoader.names.append(name)
-    ProviderLoader.loaded[name] = Qwen_Qwen_2_5_Max
-    # g4f also looks up names in this form, ignoring case, "-" and "_".
-    ProviderLoader.loaded[name.lower().replace("_", "")] = Qwen_Qwen_2_5_Max
-    for alias, model in Qwen_Qwen_2_5_Max.model_aliases.items():
-        known = models.Model(alias, "Alibaba Cloud", Qwen_Qwen_2_5_Max)
-        models.__models__[alias] = (known, [Qwen_Qwen_2_5_Max])
-        models._all_models.append(alias)
-        model_map.setdefault(alias, {})[name] = model
+    """Register the providers and their models with g4f. A second call changes nothing."""
+    for cls in Registered.__subclasses__():
+        if cls.__name__ not in ProviderLoader.names:
+            _register(cls)
     models.ModelUtils.refresh()
     # The module is not imported only for this, as it then fetches a list from the network.
     if (any_provider := sys.modules.get("g4f.providers.any_provider")) is not None:
         any_provider.AnyModelProviderMixin.models[:] = model_map
+
+
+def _register(cls: type[provider.Provider]) -> None:
+    name = cls.__name__
+    ProviderLoader.names.append(name)
+    ProviderLoader.loaded[name] = cls
+    # g4f also looks up names in this form, ignoring case, "-" and "_".
+    ProviderLoader.loaded[name.lower().replace("_", "")] = cls
+    for model in dict.fromkeys([*cls.models, *cls.model_aliases]):
+        model_map.setdefault(model, {})[name] = cls.get_model(model)
+        if model not in models.__models__:
+            models.__models__[model] = (models.Model(model, "Alibaba Cloud", cls), [cls])
+            models._all_models.append(model)
 
 
 if __name__ == "__main__":

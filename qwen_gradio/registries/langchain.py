@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from typing import Any, NoReturn
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -22,13 +22,14 @@ from pydantic import ConfigDict, Field, SecretStr
 
 from .._messages import History
 from .._stream import FragmentStream
-from ..provider import Qwen_Qwen_2_5_Max
-from ..sync import Fragments, read
-from ._stops import cut, cut_async
+from .._updates import Reasoning
+from ..provider import provider_of
+from ..sync import pieces, read
+from ._stops import cut, cut_async, cut_text
 
 OPTIONS = (
     *("space", "api_key", "auth", "proxy"),
-    *("timeout", "stream_timeout", "max_retries", "history"),
+    *("timeout", "stream_timeout", "max_retries", "history", "api_name"),
 )
 INPUTS = ("temperature", "max_tokens", "top_p", "inputs")
 """Fields that are passed only if they are set, as few Spaces have such inputs."""
@@ -49,7 +50,8 @@ class ChatQwenGradio(BaseChatModel):
     ```
 
     Fields can also be given for one call, as in `model.invoke(..., timeout=10)`. Replies are text,
-    complete or streamed: tools, structured output, images and several choices are rejected.
+    complete or streamed: tools, structured output, images and several choices are rejected. What
+    the model thinks before it answers is among a message's `content_blocks`, as "reasoning".
 
     :raises ValueError: when asked, if the call needs more than a text chat.
     :raises NotImplementedError: at once, for tools and structured output.
@@ -58,7 +60,7 @@ class ChatQwenGradio(BaseChatModel):
 
     model: str = "qwen-2-5-max"
     space: str | None = Field(default_factory=from_env("QWEN_GRADIO_SPACE", default=None))
-    """The Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`, else Qwen2.5-Max's own."""
+    """The Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`, else the model's own."""
     api_key: SecretStr | None = None
     """A Hugging Face token, sent only to the Space. Without it, no token is sent."""
     auth: tuple[str, SecretStr] | None = Field(default=None, repr=False)
@@ -80,6 +82,8 @@ class ChatQwenGradio(BaseChatModel):
     top_p: float | None = None
     inputs: dict[str, Any] | None = None
     """Values for other inputs of the Space, by name."""
+    api_name: str | int | None = None
+    """The name or number of the Space's endpoint, where several could be meant."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -89,7 +93,7 @@ class ChatQwenGradio(BaseChatModel):
 
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
-        names = ("model", "space", "history", "stop", *INPUTS)
+        names = ("model", "space", "api_name", "history", "stop", *INPUTS)
         return {name: getattr(self, name) for name in names}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
@@ -116,7 +120,8 @@ class ChatQwenGradio(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         stops = self._checked_stops(stop)
-        return self._result(read(self._ask(messages, kwargs)), stops, kwargs)
+        stream = self._ask(messages, kwargs)
+        return self._result(read(stream), stream.reasoning, stops, kwargs)
 
     async def _agenerate(
         self,
@@ -126,7 +131,8 @@ class ChatQwenGradio(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         stops = self._checked_stops(stop)
-        return self._result(await self._ask(messages, kwargs).text(), stops, kwargs)
+        stream = self._ask(messages, kwargs)
+        return self._result(await stream.text(), stream.reasoning, stops, kwargs)
 
     def _stream(
         self,
@@ -136,10 +142,10 @@ class ChatQwenGradio(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         stops = self._checked_stops(stop)
-        with Fragments(self._ask(messages, kwargs)) as fragments:
-            for text in cut(fragments, stops):
-                if text:
-                    yield _chunk(text)
+        with closing(pieces(self._ask(messages, kwargs))) as arriving:
+            for piece in cut(arriving, stops):
+                if piece:
+                    yield _chunk(piece)
         yield self._last_chunk(kwargs)
 
     async def _astream(
@@ -151,12 +157,12 @@ class ChatQwenGradio(BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         stops = self._checked_stops(stop)
         async with (
-            self._ask(messages, kwargs) as fragments,
-            aclosing(cut_async(fragments, stops)) as texts,
+            self._ask(messages, kwargs) as stream,
+            aclosing(cut_async(stream, stops)) as arriving,
         ):
-            async for text in texts:
-                if text:
-                    yield _chunk(text)
+            async for piece in arriving:
+                if piece:
+                    yield _chunk(piece)
         yield self._last_chunk(kwargs)
 
     def _ask(self, messages: list[BaseMessage], kwargs: dict[str, Any]) -> FragmentStream:
@@ -173,7 +179,7 @@ class ChatQwenGradio(BaseChatModel):
         options["api_key"] = _revealed(options["api_key"])
         if options["auth"] is not None:
             options["auth"] = tuple(map(_revealed, options["auth"]))
-        return Qwen_Qwen_2_5_Max.create_async_generator(
+        return provider_of(model).create_async_generator(
             model, [_to_openai(message) for message in messages], **options
         )
 
@@ -190,9 +196,14 @@ class ChatQwenGradio(BaseChatModel):
     def _metadata(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         return {"model_name": kwargs.get("model") or self.model, "model_provider": "qwen_gradio"}
 
-    def _result(self, text: str, stops: list[str], kwargs: dict[str, Any]) -> ChatResult:
-        kept = "".join(cut([text], stops))
-        message = AIMessage(kept, response_metadata=self._metadata(kwargs))
+    def _result(
+        self, text: str, reasoning: str, stops: list[str], kwargs: dict[str, Any]
+    ) -> ChatResult:
+        message = AIMessage(
+            cut_text(text, stops),
+            additional_kwargs=_thought(reasoning) if reasoning else {},
+            response_metadata=self._metadata(kwargs),
+        )
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     def _last_chunk(self, kwargs: dict[str, Any]) -> ChatGenerationChunk:
@@ -200,8 +211,17 @@ class ChatQwenGradio(BaseChatModel):
         return _chunk("", response_metadata=metadata, chunk_position="last")
 
 
-def _chunk(text: str, **fields: Any) -> ChatGenerationChunk:
-    return ChatGenerationChunk(message=AIMessageChunk(content=text, **fields))
+def _chunk(piece: str | Reasoning, **fields: Any) -> ChatGenerationChunk:
+    if isinstance(piece, Reasoning):
+        message = AIMessageChunk(content="", additional_kwargs=_thought(piece.text))
+    else:
+        message = AIMessageChunk(content=piece, **fields)
+    return ChatGenerationChunk(message=message)
+
+
+def _thought(text: str) -> dict[str, str]:
+    """Where LangChain finds the reasoning of a message, and makes a content block of it."""
+    return {"reasoning_content": text}
 
 
 def _to_openai(message: BaseMessage) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""LiteLLM: `register()`, then ask for the model `qwen-gradio/qwen-2-5-max`.
+"""LiteLLM: `register()`, then ask for the model `qwen-gradio/qwen-2-5-max` or another provider's.
 
 LiteLLM's proxy serves that model through OpenAI's API, with this configuration and a key of your
 own in `LITELLM_MASTER_KEY`:
@@ -19,21 +19,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import aclosing, contextmanager
-from typing import Any
+from contextlib import aclosing, closing, contextmanager
+from typing import Any, TypeAlias
+from uuid import uuid4
 
 import httpx
 import litellm
 from litellm import exceptions
 from litellm.llms.custom_llm import CustomLLM
-from litellm.types.utils import GenericStreamingChunk, ModelResponse, Usage
+from litellm.types.utils import (
+    Delta,
+    GenericStreamingChunk,
+    ModelResponse,
+    ModelResponseStream,
+    StreamingChoices,
+    Usage,
+)
 
 from .. import errors
-from ..provider import Provider, Qwen_Qwen_2_5_Max
-from ..sync import Fragments, read
-from ._stops import cut, cut_async
+from .._updates import Reasoning
+from ..provider import provider_of
+from ..sync import pieces, read
+from ._stops import cut, cut_async, cut_text
 
 PROVIDER = "qwen-gradio"
+Chunk: TypeAlias = GenericStreamingChunk | ModelResponseStream
 
 ERRORS: dict[type[errors.QwenGradioError], Callable[..., Exception]] = {
     errors.InvalidMessagesError: exceptions.BadRequestError,
@@ -64,9 +74,12 @@ UNSUPPORTED: dict[str, tuple[Any, ...]] = {
 }
 """Options that a text chat does not support, each with the values that request nothing."""
 
-FORBIDDEN = ("space", "auth", "proxy", "on_status")
+NOT_FOR_CALLERS = (
+    *("space", "auth", "proxy", "headers", "oauth_token", "ssl_verify"),
+    *("on_status", "on_reasoning"),
+)
 """Options that are rejected. A proxy's callers can send any parameter, and none of them may direct
-the proxy's token to another Space."""
+the proxy's token to another Space, or choose how it is reached."""
 
 HANDLED = ("stream", "stream_options", "stop", "timeout", "stream_timeout")
 """Options that are handled here or by LiteLLM; all others are passed on, to be used or logged."""
@@ -84,31 +97,31 @@ def register() -> None:
 class Handler(CustomLLM):
     """The provider as LiteLLM calls it: a method for each way of asking."""
 
-    def __init__(self, provider: type[Provider] = Qwen_Qwen_2_5_Max) -> None:
-        super().__init__()
-        self.provider = provider
-
     def completion(self, *args: Any, **call: Any) -> ModelResponse:
-        reply = Call(self.provider, call)
+        reply = Call(call)
         with reply.litellm_errors():
-            return reply.response(read(reply.stream))
+            text = read(reply.stream)
+            return reply.response(text, reply.stream.reasoning)
 
     async def acompletion(self, *args: Any, **call: Any) -> ModelResponse:
-        reply = Call(self.provider, call)
+        reply = Call(call)
         with reply.litellm_errors():
             async with reply.stream:
-                return reply.response(await reply.stream.text())
+                text = await reply.stream.text()
+                return reply.response(text, reply.stream.reasoning)
 
-    def streaming(self, *args: Any, **call: Any) -> Iterator[GenericStreamingChunk]:
-        chunks = Call(self.provider, call).chunks()
+    def streaming(  # type: ignore[override]  # LiteLLM also takes chunks in OpenAI's format
+        self, *args: Any, **call: Any
+    ) -> Iterator[Chunk]:
+        chunks = Call(call).chunks()
         # An error before the first fragment is raised here, so that LiteLLM can ask another model.
         first = next(chunks)
         return _chain(first, chunks)
 
     def astreaming(  # type: ignore[override]  # LiteLLM iterates the result without awaiting it
         self, *args: Any, **call: Any
-    ) -> AsyncIterator[GenericStreamingChunk]:
-        return Call(self.provider, call).achunks()
+    ) -> AsyncIterator[Chunk]:
+        return Call(call).achunks()
 
 
 class Call:
@@ -117,16 +130,17 @@ class Call:
     :raises litellm.BadRequestError: at once, if the call needs more than a text chat.
     """
 
-    def __init__(self, provider: type[Provider], call: dict[str, Any]) -> None:
+    def __init__(self, call: dict[str, Any]) -> None:
         self.call = call
         self.model: str = call["model"]
+        self.id = f"chatcmpl-{uuid4()}"
         options: dict[str, Any] = call["optional_params"]
         self.stops = _stops(options.get("stop"))
         self.seconds = _seconds(call.get("timeout"))
         self._deadline = float("inf")
         is_streamed = bool(options.get("stream"))
         with self.litellm_errors():
-            self.stream = provider.create_async_generator(
+            self.stream = provider_of(self.model).create_async_generator(
                 self.model,
                 call["messages"],
                 space=call.get("api_base"),
@@ -151,7 +165,7 @@ class Call:
                 f"{PROVIDER} does not support {', '.join(unsupported)}. "
                 "To leave out unsupported options, set `drop_params=True`",
             )
-        if forbidden := [name for name in FORBIDDEN if name in options]:
+        if forbidden := [name for name in NOT_FOR_CALLERS if name in options]:
             raise self._error(
                 exceptions.UnsupportedParamsError,
                 f"{', '.join(forbidden)} cannot be set here: use `api_base` for the Space, "
@@ -160,36 +174,61 @@ class Call:
         handled = (*UNSUPPORTED, *HANDLED)
         return {name: value for name, value in options.items() if name not in handled}
 
-    def response(self, text: str) -> ModelResponse:
+    def response(self, text: str, reasoning: str) -> ModelResponse:
         response: ModelResponse = self.call["model_response"]
-        text = "".join(cut([text], self.stops))
+        text = cut_text(text, self.stops)
         response.model = self.model
         response.choices[0].message.content = text
+        if reasoning:
+            response.choices[0].message.reasoning_content = reasoning
         prompt = litellm.token_counter(model=self.model, messages=self.call["messages"])
-        reply = litellm.token_counter(model=self.model, text=text, count_response_tokens=True)
-        usage = Usage(prompt_tokens=prompt, completion_tokens=reply, total_tokens=prompt + reply)
+        thought, said = map(self._tokens, (reasoning, text))
+        usage = Usage(
+            prompt_tokens=prompt,
+            completion_tokens=thought + said,
+            total_tokens=prompt + thought + said,
+            reasoning_tokens=thought or None,
+        )
         response.usage = usage  # type: ignore[attr-defined]
         return response
 
-    def chunks(self) -> Generator[GenericStreamingChunk, None, None]:
+    def _tokens(self, text: str) -> int:
+        return litellm.token_counter(model=self.model, text=text, count_response_tokens=True)
+
+    def chunks(self) -> Generator[Chunk, None, None]:
         with self.litellm_errors():
             self._restart_deadline()
-            with Fragments(self.stream) as fragments:
-                for text in cut(fragments, self.stops):
-                    if text:
-                        yield _chunk(text)
+            with closing(pieces(self.stream)) as arriving:
+                for piece in cut(arriving, self.stops):
+                    if piece:
+                        yield self._chunk(piece)
                     self._restart_deadline()
-            yield _chunk("", is_last=True)
+            yield self._chunk("", is_last=True)
 
-    async def achunks(self) -> AsyncIterator[GenericStreamingChunk]:
+    async def achunks(self) -> AsyncIterator[Chunk]:
         with self.litellm_errors():
-            async with self.stream, aclosing(cut_async(self.stream, self.stops)) as texts:
+            async with self.stream, aclosing(cut_async(self.stream, self.stops)) as arriving:
                 self._restart_deadline()
-                async for text in texts:
-                    if text:
-                        yield _chunk(text)
+                async for piece in arriving:
+                    if piece:
+                        yield self._chunk(piece)
                     self._restart_deadline()
-            yield _chunk("", is_last=True)
+            yield self._chunk("", is_last=True)
+
+    def _chunk(self, piece: str | Reasoning, is_last: bool = False) -> Chunk:
+        if isinstance(piece, Reasoning):
+            # Of its own form of chunk, LiteLLM passes on the text only.
+            delta = Delta(role="assistant", content=None, reasoning_content=piece.text)
+            choice = StreamingChoices(delta=delta)
+            return ModelResponseStream(id=self.id, model=self.model, choices=[choice])
+        return GenericStreamingChunk(
+            text=piece,
+            is_finished=is_last,
+            finish_reason="stop" if is_last else "",
+            usage=None,
+            index=0,
+            tool_use=None,
+        )
 
     def _restart_deadline(self) -> None:
         self._deadline = time.monotonic() + (self.seconds or float("inf"))
@@ -229,20 +268,7 @@ class Call:
         return kind(message=message, model=self.model, llm_provider=PROVIDER, **details)
 
 
-def _chunk(text: str, is_last: bool = False) -> GenericStreamingChunk:
-    return GenericStreamingChunk(
-        text=text,
-        is_finished=is_last,
-        finish_reason="stop" if is_last else "",
-        usage=None,
-        index=0,
-        tool_use=None,
-    )
-
-
-def _chain(
-    first: GenericStreamingChunk, chunks: Generator[GenericStreamingChunk, None, None]
-) -> Iterator[GenericStreamingChunk]:
+def _chain(first: Chunk, chunks: Generator[Chunk, None, None]) -> Iterator[Chunk]:
     yield first
     yield from chunks
 

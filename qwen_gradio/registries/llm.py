@@ -1,34 +1,43 @@
 """A plugin for llm (https://llm.datasette.io): `llm -m qwen-2-5-max "..."`.
 
-llm imports this file on every run, so the code that asks a Space is imported only for a prompt.
+llm imports this file on every run, so the code that reads replies is imported only for a prompt.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import llm
+from llm.parts import ReasoningPart, StreamEvent, TextPart
 from pydantic import Field
 
-if TYPE_CHECKING:
-    from .._stream import FragmentStream
+from .._stream import FragmentStream
+from .._updates import Reasoning
+from ..errors import QwenGradioError
+from ..provider import provider_of, providers
 
-MODEL = "qwen-2-5-max"
 KEY = "qwen-gradio"
 """The name for an optional Hugging Face token in `llm keys set`."""
 
 
 @llm.hookimpl
 def register_models(register: Callable[..., None]) -> None:
-    register(Qwen(), AsyncQwen(), aliases=["qwen-2.5-max"])
+    for provider in providers().values():
+        names: dict[str, list[str]] = {}
+        for name in dict.fromkeys([*provider.models, *provider.model_aliases]):
+            names.setdefault(provider.get_model(name), []).append(name)
+        for model, *aliases in names.values():
+            register(Qwen(model), AsyncQwen(model), aliases=aliases)
 
 
 class _Shared:
-    model_id = MODEL
     can_stream = True
     key: str | None = None
+
+    def __init__(self, model_id: str = "qwen-2-5-max") -> None:
+        self.model_id = model_id
 
     class Options(llm.Model.Options):
         space: str | None = Field(
@@ -37,6 +46,10 @@ class _Shared:
         )
         timeout: float | None = Field(
             default=None, description="Seconds for the complete reply", gt=0
+        )
+        api_name: str | None = Field(
+            default=None,
+            description="The Space's endpoint, where several could be meant",
         )
 
     def get_key(self, explicit_key: str | None = None) -> str | None:
@@ -53,15 +66,16 @@ class Qwen(_Shared, llm.KeyModel):
         response: llm.Response,
         conversation: llm.Conversation | None,
         key: str | None,
-    ) -> Iterator[str]:
-        from ..sync import Fragments, read
+    ) -> Iterator[str | StreamEvent]:
+        from ..sync import pieces, read
 
         with _errors():
-            reply = _ask(prompt, key)
+            reply = _ask(self.model_id, prompt, key)
             if stream:
-                yield from Fragments(reply)
+                yield from map(_event, pieces(reply))
             else:
-                yield read(reply)
+                text = read(reply)
+                yield from _complete(reply.reasoning, text)
 
 
 class AsyncQwen(_Shared, llm.AsyncKeyModel):
@@ -74,23 +88,33 @@ class AsyncQwen(_Shared, llm.AsyncKeyModel):
         response: llm.AsyncResponse,
         conversation: llm.AsyncConversation | None,
         key: str | None,
-    ) -> AsyncGenerator[str, None]:
+    ) -> AsyncGenerator[str | StreamEvent, None]:
         with _errors():
-            async with _ask(prompt, key) as reply:
+            async with _ask(self.model_id, prompt, key) as reply:
                 if stream:
-                    async for fragment in reply:
-                        yield fragment
+                    while (piece := await reply.next_piece()) is not None:
+                        yield _event(piece)
                 else:
-                    yield await reply.text()
+                    text = await reply.text()
+                    for event in _complete(reply.reasoning, text):
+                        yield event
 
 
-def _ask(prompt: llm.Prompt, key: str | None) -> FragmentStream:
-    from ..provider import Qwen_Qwen_2_5_Max
-
+def _ask(model: str, prompt: llm.Prompt, key: str | None) -> FragmentStream:
     options = prompt.options.model_dump()
-    return Qwen_Qwen_2_5_Max.create_async_generator(
-        MODEL, _messages(prompt), api_key=key, **options
+    return provider_of(model).create_async_generator(
+        model, _messages(prompt), api_key=key, **options
     )
+
+
+def _complete(reasoning: str, text: str) -> Iterator[str | StreamEvent]:
+    if reasoning:
+        yield StreamEvent("reasoning", reasoning)
+    yield text
+
+
+def _event(piece: str | Reasoning) -> str | StreamEvent:
+    return piece if isinstance(piece, str) else StreamEvent("reasoning", piece.text)
 
 
 def _messages(prompt: llm.Prompt) -> list[dict[str, Any]]:
@@ -101,19 +125,15 @@ def _messages(prompt: llm.Prompt) -> list[dict[str, Any]]:
 
 
 def _text(message: llm.Message) -> str:
-    from llm.parts import ReasoningPart, TextPart
-
     parts = [part for part in message.parts if not isinstance(part, ReasoningPart)]
     texts = [part.text for part in parts if isinstance(part, TextPart)]
     if len(texts) < len(parts) or message.role == "tool":
-        raise llm.ModelError(f"{MODEL} takes only text: no attachments and no tools")
+        raise llm.ModelError("A Space's chat takes only text: no attachments and no tools")
     return "".join(texts)
 
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    from ..errors import QwenGradioError
-
     try:
         yield
     except QwenGradioError as error:
