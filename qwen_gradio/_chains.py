@@ -64,11 +64,12 @@ def plan_of(config: Any, info: Any, space: str, api_name: str | int | None = Non
     """
     require_protocol(config, space)
     app = Description(config, info)
-    chains = _chains(app)
+    candidates = sorted(_candidates(app), key=lambda chain: chain.rank)
+    chains = _distinct(candidates)
     if api_name is None:
         usable = [chain for chain in chains if chain.start != OTHERWISE]
     else:
-        usable = _called(chains, api_name)
+        usable = _called(candidates, api_name)
     if not usable:
         what = "no chat that can be used" if api_name is None else f"no chat {api_name!r:.100}"
         raise SpaceInterfaceError(f"{space} offers {what}. Found: {_found(app, chains)}")
@@ -95,10 +96,10 @@ def require_protocol(config: Any, space: str) -> None:
         )
 
 
-def _chains(app: Description) -> list[Chain]:
-    """All chains that have a question and a reply, each once, the surest first."""
+def _distinct(chains: Sequence[Chain]) -> list[Chain]:
+    """The chains without those that only another event triggers."""
     found: dict[Any, Chain] = {}
-    for chain in sorted(_candidates(app), key=lambda chain: chain.rank):
+    for chain in chains:
         # Gradio numbers the names of a function that several events trigger: /chat_1.
         key = tuple((_base(f.api_name), f.inputs, f.outputs) for f in chain.functions)
         found.setdefault(key, chain)
@@ -117,6 +118,7 @@ def _called(chains: Sequence[Chain], api_name: str | int) -> list[Chain]:
 
 
 def _candidates(app: Description) -> Iterator[Chain]:
+    """All chains that have a question and a reply."""
     triggered: dict[Any, list[Function]] = {}
     for function in app.functions.values():
         if function.after is None:

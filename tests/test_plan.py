@@ -204,6 +204,13 @@ def test_a_chat_interface_is_asked_by_its_own_endpoint() -> None:
     assert plan.reasoning_tags == (("<think>", "</think>"),)
 
 
+def test_a_function_can_be_chosen_by_the_name_of_each_trigger() -> None:
+    chat = function("chat", SUBMIT, [BOX, CHATBOT], [BOX, CHATBOT])
+    again = function("chat_1", CLICK, [BOX, CHATBOT], [BOX, CHATBOT])
+    for number, api_name in enumerate(["/chat", "chat_1"]):
+        assert calls(planned(chat, again, api_name=api_name)) == [number]
+
+
 def test_one_function_on_several_triggers_is_one_chat() -> None:
     twice = [
         function("f", SUBMIT, [BOX, SLIDER], [OUT]),
