@@ -37,9 +37,9 @@ from qwen_gradio import (
 from qwen_gradio.batch import run_sync
 from qwen_gradio.batch.ray import SCHEMA, QwenBatch
 
+from .batches import joins, rows
 from .fronts import Forward, Front, Request, answer
 from .servers import NOBODY, ScriptedSpace, query
-from .test_batch import joins, rows
 
 # Ray warns about its own defaults.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")

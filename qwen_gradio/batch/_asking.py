@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import anyio
@@ -93,6 +94,7 @@ class Asker:
         self._options = {**options, "max_retries": 0}
         self._max_retries = max_retries
         self._give_up_after = float("inf") if give_up_after is None else give_up_after
+        self._concurrency = concurrency
         self.pace = Pace(concurrency)
         self.on_wait: Callable[[QwenGradioError, float], object] | None = None
         self.has_answered = False
@@ -114,6 +116,8 @@ class Asker:
             nonlocal running
             attempt = await self._attempt(question)
             if self._is_worth_a_retry(question, attempt):
+                if len(again) < self._concurrency:  # others first: it may be the only one rejected
+                    again.extend(islice(remaining, 1))
                 again.append(question)
                 self._slow_down(attempt, running - 1)
             else:
