@@ -7,17 +7,20 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
-from qwen_gradio import (
-    OutputError,
-)
+from qwen_gradio import OutputError, Qwen_Qwen_2_72B, SpaceUnavailableError
 from qwen_gradio.batch import Outcome, run_sync
+from qwen_gradio.batch._lock import lock
+from qwen_gradio.batch._rows import Rows
 
-from .batches import rows
+from .batches import joins, rows
+from .fronts import Forward, Front, answer
 from .servers import NOBODY, ScriptedSpace, query, script, tag_of
 
 
@@ -198,7 +201,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "sampling": {"temperature": 0},
     "inputs": {"inputs": {"system": "Be brief."}},
     "history": {"history": "native"},
-    "endpoint": {"api_name": "/model_chat_1"},
+    "endpoint": {"api_name": "/model_chat"},
     "system prompt": {"system": "Be brief."},
     "provider": {"provider": Qwen_Qwen_2_72B},
     "Space": {},
