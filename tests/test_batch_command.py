@@ -180,4 +180,5 @@ def test_a_terminal_shows_the_progress(scripted: ScriptedSpace, prompts: Path, o
         assert process.wait(PATIENCE) == 0
     os.close(ours)
     assert "item/s" in shown
+    assert "8 at once" in shown
     assert "0 failed" in shown

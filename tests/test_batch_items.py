@@ -20,6 +20,11 @@ FILES = {
     '{"messages": [{"role": "user", "content": "1+3?"}]}',
     "a.csv": "\ufeffid,prompt,system,messages,note\n1,1+1?,,,x\ntwo,1+2?,Be brief.,,\n"
     '4,,,"[{""role"": ""user"", ""content"": ""1+3?""}]",\n',
+    "a.json": '\ufeff\n[\n{"prompt": "1+1?"},\n'
+    '{"id": "two", "prompt": "1+2?", "system": "Be brief."},\n'
+    '{"id": 4, "messages": [{"role": "user", "content": "1+3?"}]}\n]\n',
+    "b.json": '{"prompt": "1+1?"}\n{"id": "two", "prompt": "1+2?", "system": "Be brief."}\n\n'
+    '{"messages": [{"role": "user", "content": "1+3?"}]}',
     "a.tsv": "id\tprompt\tsystem\n1\t1+1?\t\ntwo\t1+2?\tBe brief.\n4\t1+3?",
 }
 
@@ -80,6 +85,21 @@ def test_an_invalid_line_is_reported_with_its_number(
     written = line if isinstance(line, bytes) else line.encode()
     path.write_bytes(b'{"prompt": "x"}\n\n' + written + b'\n{"prompt": "y"}\n')
     with pytest.raises(InvalidItemsError, match=rf"1 item cannot.*\n3: .*{complaint}"):
+        Items(path, None, {})
+
+
+@pytest.mark.parametrize(
+    ("array", "complaint"),
+    [
+        ('["x", 7]', r"\n2: must be a prompt or an object"),
+        ('["x",\n"y"', "array is not JSON"),
+        ('["\ud800", "x"]', r"\n1: .*not Unicode"),
+    ],
+)
+def test_an_invalid_array_is_reported(tmp_path: Path, array: str, complaint: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(array, encoding="utf-8", errors="surrogatepass")
+    with pytest.raises(InvalidItemsError, match=complaint):
         Items(path, None, {})
 
 

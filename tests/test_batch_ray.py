@@ -283,6 +283,19 @@ def test_a_space_that_has_gone_is_reported_in_the_rows(scripted: ScriptedSpace) 
     assert gone["error"].to_pylist() == ["SpaceUnavailableError"] * 2
 
 
+def test_once_a_space_no_longer_answers_the_rest_gets_rows_with_the_error(
+    scripted: ScriptedSpace,
+) -> None:
+    with Front(lambda request: Forward(), scripted.url) as front:
+        ask = QwenBatch(space=front.url, concurrency=2, give_up_after=0.1)
+        assert ask(pa.table({"prompt": ["a"]}))["reply"].to_pylist() == ["a"]
+        front.behave = lambda request: answer("503 Full")
+        for _ in range(2):
+            gone = ask(pa.table({"prompt": [*"abcdefgh"]}))
+            assert gone["error"].to_pylist() == ["SpaceUnavailableError"] * 8
+        assert joins(front) < 10
+
+
 @pytest.mark.anyio
 async def test_it_can_be_called_inside_an_event_loop(scripted: ScriptedSpace) -> None:
     replies = QwenBatch(space=scripted.url)(pa.table({"prompt": ["a"]}))
