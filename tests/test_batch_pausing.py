@@ -134,6 +134,18 @@ def test_items_that_had_received_nothing_are_asked_again_when_the_space_restarts
     assert max(row["attempts"] for row in rows(out)) > 1
 
 
+def test_a_space_that_restarts_before_its_first_reply_is_asked_again(
+    scripted: ScriptedSpace, out: Path
+) -> None:
+    def behave(request: Request) -> bytes | Forward:
+        if request.path.endswith("/queue/data"):
+            return Forward(limit=None if request.seen else 0)
+        return answer("404 Not Found") if request.path == JOIN and request.seen == 1 else Forward()
+
+    with Front(behave, scripted.url) as front:
+        assert run_sync(["a", "b"], out, space=front.url, concurrency=1) == Outcome(2, 2, 0)
+
+
 def test_an_item_whose_request_is_always_lost_fails(scripted: ScriptedSpace, out: Path) -> None:
     def behave(request: Request) -> Forward:
         return Forward(limit=0 if request.path.endswith("/queue/data") else None)

@@ -14,6 +14,7 @@ from .._stream import FragmentStream
 from .._tasks import task_group
 from ..errors import (
     AuthenticationError,
+    GenerationError,
     QueueFullError,
     QwenGradioError,
     RateLimitError,
@@ -70,7 +71,7 @@ class Asker:
     :param concurrency: how many items are asked at once, at most.
     :ivar pace: how many are asked at once now.
     :ivar on_wait: called with the error and the seconds of each pause; may be set.
-    :ivar has_answered: whether the Space has ever replied; may be set.
+    :ivar has_accepted: whether the Space has ever accepted an item; may be set.
     :raises QwenGradioError: if these options cannot be used.
     """
 
@@ -97,7 +98,7 @@ class Asker:
         self._concurrency = concurrency
         self.pace = Pace(concurrency)
         self.on_wait: Callable[[QwenGradioError, float], object] | None = None
-        self.has_answered = False
+        self.has_accepted = False
         self._answers = 0
         unsent = self._stream([{"role": "user", "content": "?"}])  # raises if options are wrong
         self.space = unsent.space
@@ -178,9 +179,11 @@ class Asker:
     def _is_worth_a_retry(self, question: _Question, attempt: Attempt) -> bool:
         """Return whether to ask an item again, and count that unless the Space is at fault.
 
-        :raises QwenGradioError: if the Space has never answered, and no item can be asked.
+        :raises QwenGradioError: if no item can be asked, and none ever could.
         """
         error = attempt.error
+        if error is None or isinstance(error, (GenerationError, StreamInterruptedError)):
+            self.has_accepted = True
         if error is None or attempt.text:
             return False
         if isinstance(error, (QueueFullError, RateLimitError)):
@@ -188,7 +191,7 @@ class Asker:
         is_of_space = isinstance(error, SPACE_ERRORS) and not (
             isinstance(error, SpaceInterfaceError) and error.of_reply
         )
-        if is_of_space and not self.has_answered:
+        if is_of_space and not self.has_accepted:
             if not error.transient:
                 raise error
             return True
@@ -225,9 +228,7 @@ class Asker:
 
         :raises SpaceUnavailableError: if the Space has not answered for too long.
         """
-        if attempt.error is None:
-            self.has_answered = True
-            self._answers += 1
+        self._answers += attempt.error is None
         if isinstance(attempt.error, StreamTimeoutError) and not attempt.text:
             self.pace.missed()
             self._give_up_if_silent(attempt.error)
@@ -238,7 +239,7 @@ class Asker:
         seconds = self.pace.silence(anyio.current_time())
         if not seconds:
             return
-        if not self.has_answered and isinstance(error, SPACE_ERRORS):
+        if not self.has_accepted and isinstance(error, SPACE_ERRORS):
             raise error
         if seconds >= self._give_up_after:
             raise SpaceUnavailableError(

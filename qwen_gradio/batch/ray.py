@@ -52,7 +52,7 @@ class QwenBatch:
 
     An item that fails, or that cannot be asked, becomes a row with its error, and the rest of the
     job continues. The job fails if an argument is wrong, or if a new actor cannot ask the Space at
-    all: on an error that concerns the Space, before the actor's first reply. After that, and on an
+    all: on an error that concerns the Space, before it accepts the actor's first item. After that, and on an
     actor that Ray has restarted, such errors are in the rows as well.
 
     When an actor dies, Ray restarts it, and the actor repeats all of its current block. Small
@@ -83,7 +83,7 @@ class QwenBatch:
         self._system = system
         self._options = options
         self._asker = Asker(provider, model, options, max_retries, give_up_after, concurrency)
-        self._asker.has_answered = _was_restarted()
+        self._asker.has_accepted = _was_restarted()
 
     def __call__(self, batch: Any) -> Any:
         """Ask all items of a batch, and wait for their rows.
@@ -110,7 +110,7 @@ class QwenBatch:
         try:
             without_await(self._asker.ask_all)(items, put)
         except QwenGradioError as error:
-            if not self._asker.has_answered:
+            if not self._asker.has_accepted:
                 raise
             for item in items:
                 rows.setdefault(item.id, self._asker.row(item, Attempt(error=error), attempts=0))
