@@ -52,8 +52,8 @@ class QwenBatch:
 
     An item that fails, or that cannot be asked, becomes a row with its error, and the rest of the
     job continues. The job fails if an argument is wrong, or if a new actor cannot ask the Space at
-    all: on an error that concerns the Space, before it accepts the actor's first item. After that, and on an
-    actor that Ray has restarted, such errors are in the rows as well.
+    all: on an error that concerns the Space, before it accepts the actor's first item. After that,
+    and on an actor that Ray has restarted, such errors are in the rows as well.
 
     When an actor dies, Ray restarts it, and the actor repeats all of its current block. Small
     blocks (`dataset.repartition(target_num_rows_per_block=64)`) keep that short.
