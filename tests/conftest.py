@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,12 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(autouse=True)
 def no_space_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("QWEN_GRADIO_SPACE", raising=False)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """The output file of a batch."""
+    return tmp_path / "replies.jsonl"
 
 
 @pytest.fixture(scope="session")

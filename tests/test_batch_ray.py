@@ -38,9 +38,9 @@ from qwen_gradio import (
 from qwen_gradio.batch import run_sync
 from qwen_gradio.batch.ray import SCHEMA, QwenBatch
 
+from .batches import joins, rows
 from .fronts import Forward, Front, Request, answer
 from .servers import NOBODY, ScriptedSpace, query
-from .test_batch import joins, rows
 
 # Ray warns about its own defaults.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
@@ -289,6 +289,19 @@ def test_api_name_chooses_the_endpoint(cluster: None, scripted: ScriptedSpace) -
     assert ask(pa.table({"prompt": ["a"]}))["reply"].to_pylist() == ["a"]
     with pytest.raises(SpaceInterfaceError, match="nowhere"):
         QwenBatch(space=scripted.url, api_name="nowhere")(pa.table({"prompt": ["a"]}))
+
+
+def test_once_a_space_no_longer_answers_the_rest_gets_rows_with_the_error(
+    scripted: ScriptedSpace,
+) -> None:
+    with Front(lambda request: Forward(), scripted.url) as front:
+        ask = QwenBatch(space=front.url, concurrency=2, give_up_after=0.1)
+        assert ask(pa.table({"prompt": ["a"]}))["reply"].to_pylist() == ["a"]
+        front.behave = lambda request: answer("503 Full")
+        for _ in range(2):
+            gone = ask(pa.table({"prompt": [*"abcdefgh"]}))
+            assert gone["error"].to_pylist() == ["SpaceUnavailableError"] * 8
+        assert joins(front) < 10
 
 
 @pytest.mark.anyio

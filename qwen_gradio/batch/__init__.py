@@ -20,7 +20,7 @@ from ..sync import without_await
 from ._asking import Asker
 from ._bar import Bar
 from ._items import Items, Prompts
-from ._rows import Row, Rows
+from ._rows import Row, Rows, output_path
 
 __all__ = ["Outcome", "Row", "run", "run_sync"]
 
@@ -46,7 +46,9 @@ async def run(
     model: str | None = None,
     provider: type[Provider] = Qwen_Qwen_2_5_Max,
     retry_errors: bool = False,
+    keep: bool | None = None,
     max_retries: int = 8,
+    give_up_after: float | None = 300.0,
     progress: bool = True,
     **options: Any,
 ) -> Outcome:
@@ -55,43 +57,55 @@ async def run(
     If a run is stopped or killed, the same call resumes it. Each row is written, and on disk, as
     soon as its reply is complete; rows are in the order in which the replies came.
 
-    When the Space is full, limits the rate or cannot be reached, all items pause together, longer
-    each time, before they are asked again.
+    When the Space is full or limits the rate, fewer items are asked at once, until it accepts them
+    all. When it cannot be reached, all pause, longer each time.
 
-    :param prompts: a file, or the prompts themselves. A file is JSON Lines (`.jsonl`, `.ndjson`,
-        `.json`), CSV (`.csv`, `.tsv`) or else text with one prompt per line. An item is a text, or
-        has `prompt` or `messages`, and may have `system` and `id`. The default id is the number of
-        its line.
+    :param prompts: a file, or the prompts themselves. A file is JSON Lines or an array (`.jsonl`,
+        `.ndjson`, `.json`), CSV (`.csv`, `.tsv`) or else text with one prompt per line. An item is
+        a text, or has `prompt` or `messages`, and may have `system` and `id`. The default id is the
+        number of its line, or in an array its position.
     :param out: the output file: a `Row` per line, as JSON.
-    :param concurrency: how many items are asked at once.
+    :param concurrency: how many items are asked at once, at most.
     :param system: the system prompt of items without one.
-    :param retry_errors: whether to remove the rows of failed items, and ask these again.
-    :param max_retries: how often an item is asked again if the Space did not accept it.
+    :param retry_errors: whether to ask failed items again. A row stays until there is a new one.
+    :param keep: what to do with replies in `out` to other messages, or from another Space, model,
+        `inputs` or sampling: True keeps them, False asks again, and None raises an error.
+    :param max_retries: how often an item is asked again if its request was lost, or rejected while
+        others are answered. Those that a full queue or a rate limit rejects are always asked again.
+    :param give_up_after: seconds without any answer after which the run ends; None sets no limit.
     :param progress: whether to show a progress bar, on a terminal or in a notebook.
     :param options: other arguments of `Provider.create_async_generator`: space, api_key, timeout,
         ...
     :raises InvalidItemsError: if items cannot be asked, with their numbers; before any is asked.
-    :raises OutputError: if another run is writing to `out`, or it holds anything but rows, or the
-        reply to another question than an item's.
+    :raises OutputError: if another run is writing to `out`, if it holds anything but rows, or if it
+        has other replies and `keep` is None.
+    :raises SpaceUnavailableError: if nothing was answered for `give_up_after`.
     :raises QwenGradioError: if the Space cannot be asked at all. An error that concerns one item is
         in its row instead.
     """
-    out = Path(out)
-    if isinstance(prompts, (str, Path)) and out.exists() and out.samefile(prompts):
+    rows = Rows(output_path(Path(out)))
+    if isinstance(prompts, (str, Path)) and rows.path.exists() and rows.path.samefile(prompts):
         raise OutputError(f"{out} cannot be both the input and the output")
-    asker = Asker(provider, model, options, max_retries, concurrency)
+    asker = Asker(provider, model, options, max_retries, give_up_after, concurrency)
     with ExitStack() as opened:
         opened.enter_context(stoppable())
-        history = options.get("history", "flat")
-        read = partial(Items, prompts, system, history, _cancellation_check(opened))
+        read = partial(Items, prompts, system, options, _cancellation_check(opened))
         items = opened.enter_context(
             closing(await to_thread.run_sync(read, abandon_on_cancel=True))
         )
         total = len(items)
-        rows = Rows(out)
         await to_thread.run_sync(opened.enter_context, rows)
-        answered, failed = await to_thread.run_sync(_resume, items, rows, retry_errors)
-        bar = opened.enter_context(Bar(total, answered, failed, progress))
+
+        def may_be_replaced(row: dict[str, Any]) -> bool:
+            is_failed = row["error"] is not None
+            return is_failed or (keep is False and items.digest(row["id"]) is not None)
+
+        await to_thread.run_sync(rows.drop_replaced, may_be_replaced)
+        resume = partial(_resume, items, rows, asker, retry_errors, keep)
+        answered, failed = await to_thread.run_sync(resume)
+        if retry_errors or keep is False:
+            opened.callback(rows.drop_replaced, may_be_replaced)
+        bar = opened.enter_context(Bar(total, answered, failed, asker.pace, progress))
         asker.on_wait = bar.wait
         async with _writing(rows, bar) as put:
             await asker.ask_all(items, put)
@@ -117,29 +131,41 @@ def _cancellation_check(opened: ExitStack) -> Callable[[], None]:
     return check
 
 
-def _resume(items: Items, rows: Rows, retry_errors: bool) -> tuple[int, int]:
-    """Remove the items that have a row, and return how many of them were answered and failed.
+def _resume(
+    items: Items, rows: Rows, asker: Asker, retry_errors: bool, keep: bool | None
+) -> tuple[int, int]:
+    """Remove the items that keep their row, and return how many of them were answered and failed.
 
-    :raises OutputError: if a row is the reply to a question that its item does not ask.
+    :raises OutputError: if a row is another reply than a new one would be, and `keep` is None.
     """
-    if retry_errors:
-        rows.drop(lambda row: row["error"] is not None and items.digest(row["id"]) is not None)
     answered = failed = 0
     for row in rows:
         digest = items.digest(row["id"])
         if digest is None:
             continue
-        if row["error"] is not None:
-            failed += 1
-        elif row.get("digest", digest) == digest:
-            answered += 1
-        else:
-            raise OutputError(
-                f"In {rows.path}, the row of item {row['id']} is the reply to another question. "
-                "Choose another file, or remove that row"
-            )
+        is_failed = row["error"] is not None
+        asked = {"digest": digest, "space": asker.space, "model": asker.model}
+        others = [name for name, value in asked.items() if row.get(name, value) != value]
+        if (is_failed and retry_errors) or (others and keep is False):
+            continue
+        if others and not is_failed and keep is None:
+            raise OutputError(_difference(rows.path, row, others))
+        answered += not is_failed
+        failed += is_failed
         items.remove(row["id"])
     return answered, failed
+
+
+def _difference(path: Path, row: dict[str, Any], others: list[str]) -> str:
+    """Return a message about a row whose `others` are not those of this run."""
+    of = [
+        "to another question, or with other settings" if name == "digest" else f"of {row[name]}"
+        for name in others
+    ]
+    return (
+        f"In {path}, the row of item {row['id']} is a reply {' and '.join(of)}. Choose another "
+        "file, keep such rows with keep=True (--keep), or ask again with keep=False (--ask-again)"
+    )
 
 
 @asynccontextmanager

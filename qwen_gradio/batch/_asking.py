@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import anyio
@@ -13,24 +14,22 @@ from .._stream import FragmentStream
 from .._tasks import task_group
 from ..errors import (
     AuthenticationError,
+    GenerationError,
+    QueueFullError,
     QwenGradioError,
+    RateLimitError,
     SpaceInterfaceError,
     SpaceUnavailableError,
+    StreamInterruptedError,
+    StreamTimeoutError,
 )
 from ..provider import Provider, require_known
 from ._items import Item, Messages
+from ._pace import Pace
 from ._rows import Row
-
-MIN_RETRY_INTERVAL = 0.5
-MAX_RETRY_INTERVAL = 60.0
-"""Seconds before asking again, unless the Space says how many."""
-MAX_RETRY_AFTER = 3600.0
-"""Limit in seconds for the pause that a Space asks for."""
 
 SPACE_ERRORS = (AuthenticationError, SpaceInterfaceError, SpaceUnavailableError)
 """Errors that concern the Space, so that every item would meet them."""
-MAX_RETRIES_UNANSWERED = 2
-"""How often to retry a Space that has never answered, as its address may be wrong."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +47,31 @@ class Attempt:
     seconds: float = 0.0
 
 
+@dataclass
+class _Question:
+    """An item that is being asked.
+
+    :ivar attempts: how often it was asked.
+    :ivar retries: how often it was asked again because of what may be its own fault.
+    :ivar answers: how many replies the Space had given when it was last asked.
+    """
+
+    item: Item
+    attempts: int = 0
+    retries: int = 0
+    answers: int = -1
+
+
 class Asker:
-    """A pool of workers that ask a Space, and pause together when it accepts no more.
+    """Asks a Space as many items at once as it accepts, and those again that it does not.
 
     :param options: other arguments of `Provider.create_async_generator`.
-    :param max_retries: how often an item is asked again if the Space did not accept it.
-    :param concurrency: how many items are asked at once.
+    :param max_retries: how often an item is asked again after errors that may be its own fault.
+    :param give_up_after: seconds without an answer; None sets no limit.
+    :param concurrency: how many items are asked at once, at most.
+    :ivar pace: how many are asked at once now.
     :ivar on_wait: called with the error and the seconds of each pause; may be set.
-    :ivar has_answered: whether the Space has ever replied; may be set.
+    :ivar has_accepted: whether the Space has ever accepted an item; may be set.
     :raises QwenGradioError: if these options cannot be used.
     """
 
@@ -65,37 +81,66 @@ class Asker:
         model: str | None,
         options: dict[str, Any],
         max_retries: int,
+        give_up_after: float | None,
         concurrency: int,
     ) -> None:
-        if concurrency < 1:
-            raise ValueError(f"concurrency must be 1 or more, not {concurrency}")
+        _require_number("concurrency", concurrency, 1, int)
+        _require_number("max_retries", max_retries, 0)
+        if give_up_after is not None:
+            _require_number("give_up_after", give_up_after, 0)
         require_known(provider, options)
         self._provider = provider
-        self._model = provider.get_model(model)
-        # Retries happen here, where all items pause together, and not within a stream.
+        self.model = provider.get_model(model)
+        # Retries happen here, where all items share one pace, and not within a stream.
         self._options = {**options, "max_retries": 0}
         self._max_retries = max_retries
+        self._give_up_after = float("inf") if give_up_after is None else give_up_after
         self._concurrency = concurrency
+        self.pace = Pace(concurrency)
         self.on_wait: Callable[[QwenGradioError, float], object] | None = None
-        self._pause = _Pause()
-        self.has_answered = False
+        self.has_accepted = False
+        self._answers = 0
         unsent = self._stream([{"role": "user", "content": "?"}])  # raises if options are wrong
-        self._space = unsent.space
+        self.space = unsent.space
 
     async def ask_all(self, items: Iterable[Item], put: Callable[[Row], Awaitable[object]]) -> None:
         """Ask items, and call `put` with the row of each as soon as it is complete.
 
-        :raises QwenGradioError: if the Space cannot be asked at all.
+        :raises QwenGradioError: if the Space cannot be asked at all, or no longer answers.
         """
-        remaining = iter(items)
+        remaining = map(_Question, items)
+        again: deque[_Question] = deque()
+        running = 0
+        ended = anyio.Event()
 
-        async def work() -> None:
-            for item in remaining:
-                await put(await self._ask(item))
+        async def ask(question: _Question) -> None:
+            nonlocal running
+            attempt = await self._attempt(question)
+            if self._is_worth_a_retry(question, attempt):
+                if len(again) < self._concurrency:  # others first: it may be the only one rejected
+                    again.extend(islice(remaining, 1))
+                again.append(question)
+                self._slow_down(attempt, running - 1)
+            else:
+                await put(self.row(question.item, attempt, question.attempts))
+                self._note_end(attempt)
+            running -= 1
+            ended.set()
 
-        async with task_group() as workers:
-            for _ in range(self._concurrency):
-                workers.start_soon(work)
+        async with task_group() as tasks:
+            while True:
+                await anyio.sleep_until(self.pace.resumes_at)
+                question = None
+                if running < self.pace.limit:
+                    question = again.popleft() if again else next(remaining, None)
+                if question is not None:
+                    running += 1
+                    tasks.start_soon(ask, question)
+                elif running:
+                    await ended.wait()
+                    ended = anyio.Event()
+                else:
+                    return
 
     def row(self, item: Item, attempt: Attempt, attempts: int) -> Row:
         """Return the row of an item after its last attempt."""
@@ -110,34 +155,18 @@ class Asker:
             first_fragment_seconds=attempt.first_fragment_seconds,
             seconds=attempt.seconds,
             characters=len(text),
-            space=self._space,
-            model=self._model,
+            space=self.space,
+            model=self.model,
             digest=item.digest,
         )
 
-    async def _ask(self, item: Item) -> Row:
-        """Ask an item, again if that may help, and return its row."""
-        attempts = 0
-        while True:
-            await self._pause.over()
-            attempts += 1
-            attempt = await self._attempt(item)
-            error = attempt.error
-            if error is None:
-                self.has_answered = True
-                self._pause.reset()
-            elif self._is_worth_a_retry(error) and attempts <= self._max_retries_after(error):
-                self._begin_pause(error, attempt.began)
-                continue
-            elif not self.has_answered and isinstance(error, SPACE_ERRORS):
-                raise error
-            return self.row(item, attempt, attempts)
-
-    async def _attempt(self, item: Item) -> Attempt:
+    async def _attempt(self, question: _Question) -> Attempt:
         """Ask an item once."""
+        question.attempts += 1
         began = anyio.current_time()
+        self.pace.start(began)
         first = error = None
-        stream = self._stream(item.messages)
+        stream = self._stream(question.item.messages)
         try:
             async for _ in stream:
                 if first is None:
@@ -147,56 +176,83 @@ class Asker:
         seconds = round(anyio.current_time() - began, 3)
         return Attempt(stream.partial, error, began, first, seconds)
 
-    def _begin_pause(self, error: QwenGradioError, asked: float) -> None:
-        seconds = self._pause.begin(error, asked)
-        if seconds is not None and self.on_wait is not None:
+    def _is_worth_a_retry(self, question: _Question, attempt: Attempt) -> bool:
+        """Return whether to ask an item again, and count that unless the Space is at fault.
+
+        :raises QwenGradioError: if no item can be asked, and none ever could.
+        """
+        error = attempt.error
+        if error is None or isinstance(error, (GenerationError, StreamInterruptedError)):
+            self.has_accepted = True
+        if error is None or attempt.text:
+            return False
+        if isinstance(error, (QueueFullError, RateLimitError)):
+            return True
+        is_of_space = isinstance(error, SPACE_ERRORS) and not (
+            isinstance(error, SpaceInterfaceError) and error.of_reply
+        )
+        if is_of_space and not self.has_accepted:
+            if not error.transient:
+                raise error
+            return True
+        if is_of_space:
+            # While others are answered, the Space is there, and rejects this item.
+            question.retries += self._answers > question.answers
+            question.answers = self._answers
+        elif error.transient or isinstance(error, StreamInterruptedError):
+            question.retries += 1
+        else:
+            return False
+        return question.retries <= self._max_retries
+
+    def _slow_down(self, attempt: Attempt, running: int) -> None:
+        """Ask fewer items at once, or none for a while, after the Space did not accept one.
+
+        :raises SpaceUnavailableError: if the Space has not answered for too long.
+        """
+        error = attempt.error
+        assert error is not None
+        now = anyio.current_time()
+        if running and isinstance(error, QueueFullError) and not error.retry_after:
+            self.pace.full(attempt.began, now, running)  # an item that ends makes room
+            return
+        seconds = self.pace.pause(attempt.began, now, error.retry_after or 0.0)
+        if seconds is None:
+            return
+        self._give_up_if_silent(error)
+        if self.on_wait is not None:
             self.on_wait(error, seconds)
 
-    def _is_worth_a_retry(self, error: QwenGradioError) -> bool:
-        """Return whether the error is transient, or a Space that has answered before is gone."""
-        is_of_reply = isinstance(error, SpaceInterfaceError) and error.of_reply
-        is_gone = self.has_answered and isinstance(error, SPACE_ERRORS) and not is_of_reply
-        return (error.transient or is_gone) and not error.partial
+    def _note_end(self, attempt: Attempt) -> None:
+        """Learn from an item that has its row.
 
-    def _max_retries_after(self, error: QwenGradioError) -> int:
-        if self.has_answered or not isinstance(error, SPACE_ERRORS):
-            return self._max_retries
-        return min(self._max_retries, MAX_RETRIES_UNANSWERED)
+        :raises SpaceUnavailableError: if the Space has not answered for too long.
+        """
+        self._answers += attempt.error is None
+        if isinstance(attempt.error, StreamTimeoutError) and not attempt.text:
+            self.pace.missed()
+            self._give_up_if_silent(attempt.error)
+        else:
+            self.pace.answered(attempt.began, anyio.current_time())
+
+    def _give_up_if_silent(self, error: QwenGradioError) -> None:
+        seconds = self.pace.silence(anyio.current_time())
+        if not seconds:
+            return
+        if not self.has_accepted and isinstance(error, SPACE_ERRORS):
+            raise error
+        if seconds >= self._give_up_after:
+            raise SpaceUnavailableError(
+                f"{self.space} has answered nothing for {seconds:.0f} seconds, so the batch "
+                f"stopped. Run it again to resume. The last error: {error}"
+            ) from error
 
     def _stream(self, messages: Messages) -> FragmentStream:
-        return self._provider.create_async_generator(self._model, messages, **self._options)
+        return self._provider.create_async_generator(self.model, messages, **self._options)
 
 
-class _Pause:
-    """A pause of all items while the Space accepts none. Each is longer than the last, until the
-    Space answers again.
-    """
-
-    def __init__(self) -> None:
-        self._began = float("-inf")
-        self._ends = float("-inf")
-        self._times = 0
-
-    def begin(self, error: QwenGradioError, asked: float) -> float | None:
-        """Begin a pause because of an error, and return its seconds.
-
-        Returns None if the item was asked before the last pause began, which covers its error too.
-        """
-        if asked < self._began:
-            return None
-        seconds = min(MIN_RETRY_INTERVAL * 2.0**self._times, MAX_RETRY_INTERVAL)
-        seconds *= random.uniform(1, 1.5)
-        seconds = max(seconds, min(error.retry_after or 0.0, MAX_RETRY_AFTER))
-        self._times = min(self._times + 1, 16)
-        self._began = anyio.current_time()
-        self._ends = self._began + seconds
-        return seconds
-
-    def reset(self) -> None:
-        """Let the next pause be short again, as the Space has answered."""
-        self._times = 0
-
-    async def over(self) -> None:
-        """Wait until the pause is over, however often it is extended."""
-        while anyio.current_time() < self._ends:  # noqa: ASYNC110  # waits for a time, not an event
-            await anyio.sleep_until(self._ends)
+def _require_number(name: str, value: float, least: int, kind: type = float) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, kind)):
+        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
+    if not value >= least:  # nan is not, either
+        raise ValueError(f"{name} must be {least} or more, not {value}")

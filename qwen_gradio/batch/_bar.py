@@ -9,18 +9,21 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from ..errors import QwenGradioError
+from ._pace import Pace
 from ._rows import Row
 
 
 class Bar:
     """A progress bar on a terminal or in a notebook, during a `with` block.
 
+    :param pace: how many items are asked at once, which the bar shows.
     :param is_shown: whether to show the bar; it counts in any case.
     """
 
-    def __init__(self, total: int, answered: int, failed: int, is_shown: bool) -> None:
+    def __init__(self, total: int, answered: int, failed: int, pace: Pace, is_shown: bool) -> None:
         self.answered = answered
         self.failed = failed
+        self._pace = pace
         self._bar: Any = tqdm(
             total=total,
             initial=answered + failed,
@@ -29,7 +32,7 @@ class Bar:
             # None disables it without a terminal. Without standard error, tqdm would hang.
             disable=None if is_shown and sys.stderr is not None else True,
         )
-        self._show_failed()
+        self._show_state()
 
     def add(self, rows: Iterable[Row]) -> None:
         """Count rows that were written."""
@@ -39,7 +42,7 @@ class Bar:
             else:
                 self.failed += 1
             self._bar.update()
-        self._show_failed()
+        self._show_state()
 
     def wait(self, error: QwenGradioError, seconds: float) -> None:
         """Show why asking pauses."""
@@ -54,5 +57,6 @@ class Bar:
             self._bar.set_postfix_str("stopped; run it again to continue")
         self._bar.close()
 
-    def _show_failed(self) -> None:
-        self._bar.set_postfix_str(f"{self.failed} failed", refresh=False)
+    def _show_state(self) -> None:
+        state = f"{self._pace.limit} at once, {self.failed} failed"
+        self._bar.set_postfix_str(state, refresh=False)

@@ -1,4 +1,4 @@
-"""Raw items from a file of JSON Lines, CSV or plain text."""
+"""Raw items from a file of JSON, CSV or plain text."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import json
 import reprlib
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,7 +20,8 @@ Reject: TypeAlias = Callable[[int, object], None]
 def read_file(path: Path, reject: Reject) -> Iterator[tuple[int, Any]]:
     """Yield the items of a file as they were written, each with the number of its line.
 
-    :raises InvalidItemsError: if a table has no header that names its columns.
+    :raises InvalidItemsError: if a table has no header that names its columns, or an array is not
+        JSON.
     """
     kind = path.suffix.lower()
     is_table = kind in (".csv", ".tsv")
@@ -36,14 +38,26 @@ def read_file(path: Path, reject: Reject) -> Iterator[tuple[int, Any]]:
             yield from lines
 
 
-def _read_json(lines: Iterable[tuple[int, str]], reject: Reject) -> Iterator[tuple[int, Any]]:
-    for number, line in lines:
+def _read_json(lines: Iterator[tuple[int, str]], reject: Reject) -> Iterator[tuple[int, Any]]:
+    """Yield the items of JSON Lines, or of an array, which are numbered from 1."""
+    first = list(islice(lines, 1))
+    if first and first[0][1].lstrip().startswith("["):  # no item is an array
+        yield from enumerate(_from_array(chain(first, lines)), 1)
+        return
+    for number, line in chain(first, lines):
         try:
             item = _from_json(line)
         except ValueError as error:
             reject(number, error)
         else:
             yield number, item
+
+
+def _from_array(lines: Iterable[tuple[int, str]]) -> list[Any]:
+    try:
+        return list(_from_json("\n".join(line for _, line in lines)))
+    except ValueError as error:
+        raise InvalidItemsError(f"The array {error}") from None
 
 
 def _read_table(

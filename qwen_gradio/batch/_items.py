@@ -15,12 +15,18 @@ from typing import Any, TypeAlias
 
 from .._messages import History, as_question, prompt_from
 from ..errors import InvalidItemsError, OutputError
+from ..provider import SAMPLING
 from ._files import Reject, read_file
 
 Prompts: TypeAlias = "str | Path | Iterable[str | Mapping[str, Any]]"
 """The path of a JSON Lines, CSV or text file, or the prompts themselves."""
 
 Messages: TypeAlias = list[Mapping[str, Any]]
+
+SETTINGS = (*SAMPLING, "inputs", "api_name", "history")
+"""Options that change the reply to the same messages."""
+DEFAULTS: tuple[Any, ...] = (None, {}, "flat")
+"""Their default values."""
 
 MAX_REPORTED = 20
 """How many invalid items an error lists."""
@@ -31,7 +37,7 @@ class Item:
     """One question of a batch.
 
     :ivar id: the id that was given, else the number; None where items have no numbers.
-    :ivar digest: 16 hex digits that identify the messages.
+    :ivar digest: 16 hex digits that identify the messages, and settings other than the defaults.
     """
 
     id: str | int | None
@@ -46,6 +52,7 @@ class Items:
     are, and their source may be one that can be read only once.
 
     :param system: the system prompt of items without one.
+    :param options: other arguments of `Provider.create_async_generator`.
     :param check: called before each item; may raise to abort the reading.
     :raises InvalidItemsError: if items cannot be asked, with their numbers.
     """
@@ -54,7 +61,7 @@ class Items:
         self,
         prompts: Prompts,
         system: str | None,
-        history: History,
+        options: Mapping[str, Any],
         check: Callable[[], object] = lambda: None,
     ) -> None:
         if isinstance(prompts, (Mapping, AsyncIterable)) or hasattr(prompts, "columns"):
@@ -68,7 +75,7 @@ class Items:
             self._database.execute(
                 "CREATE TABLE items (number INTEGER PRIMARY KEY, id UNIQUE, digest, item)"
             )
-            self._read(prompts, system, history, check)
+            self._read(prompts, system, options, check)
         except sqlite3.OperationalError as error:
             self.close()
             raise OutputError(f"The items cannot be stored in {gettempdir()}: {error}") from error
@@ -100,7 +107,7 @@ class Items:
         self,
         prompts: Prompts,
         system: str | None,
-        history: History,
+        options: Mapping[str, Any],
         check: Callable[[], object],
     ) -> None:
         rejected = _Rejected()
@@ -112,7 +119,7 @@ class Items:
         for number, raw in _numbered(prompts, reject):
             check()
             try:
-                self._store(item_from(raw, number, system, history), number)
+                self._store(item_from(raw, number, system, options), number)
             except ValueError as error:
                 rejected.add(number, error)
         rejected.raise_if_any()
@@ -157,19 +164,19 @@ def _numbered(prompts: Prompts, reject: Reject) -> Iterator[tuple[int, Any]]:
     return enumerate(prompts, 1)
 
 
-def item_from(
-    raw: Any, number: int | None, system: str | None = None, history: History = "flat"
-) -> Item:
+def item_from(raw: Any, number: int | None, system: str | None, options: Mapping[str, Any]) -> Item:
     """Return the item that was written as a prompt, or as a mapping with `prompt` or `messages`,
     and perhaps `id` and `system`.
 
     :param number: the id, if the item has none of its own.
     :param system: the system prompt, if the item has none of its own.
+    :param options: other arguments of `Provider.create_async_generator`.
     :raises ValueError: if the item cannot be asked.
     """
     fields = _fields(raw)
-    messages = _messages(fields, system, history)
-    return Item(_id(fields.get("id"), number), messages, _digest(messages))
+    messages = _messages(fields, system, options.get("history", "flat"))
+    settings = {name: options[name] for name in SETTINGS if options.get(name) not in DEFAULTS}
+    return Item(_id(fields.get("id"), number), messages, _digest(messages, settings))
 
 
 def _fields(raw: Any) -> dict[str, Any]:
@@ -226,9 +233,10 @@ def is_missing(value: Any) -> bool:
     return value is None or is_nan or type(value).__name__ == "NAType"
 
 
-def _digest(messages: Messages) -> str:
+def _digest(messages: Messages, settings: dict[str, Any]) -> str:
+    asked = [messages, settings] if settings else messages  # rows of before 0.2 are of messages
     try:
-        written = json.dumps(messages, sort_keys=True, ensure_ascii=False).encode()
+        written = json.dumps(asked, sort_keys=True, ensure_ascii=False, default=dict).encode()
     except TypeError as error:
         raise ValueError(f"messages: {error}") from None
     return sha256(written).hexdigest()[:16]

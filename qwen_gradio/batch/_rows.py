@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, TypedDict
-
-from filelock import FileLock, Timeout
+from typing import Any, BinaryIO, TypedDict
 
 from ..errors import OutputError
+from ._lock import lock
 
 
 class Row(TypedDict):
@@ -43,44 +43,51 @@ ROW_START = b'{"id": '
 """The start of every line, by which an incomplete row is recognised."""
 
 
+def output_path(out: Path) -> Path:
+    """Return the file that an output names, through all links to it.
+
+    :raises OutputError: if rows cannot be written there.
+    """
+    if out.suffix.lower() in (".csv", ".tsv"):
+        raise OutputError(f"Rows are JSON Lines, not a table: name {out.with_suffix('.jsonl')}")
+    try:
+        path = out.resolve()
+    except RuntimeError:  # up to Python 3.12, for a link that leads back to itself
+        path = out
+    if path.is_symlink():
+        raise OutputError(f"{out} is a link that leads back to itself")
+    if out.exists() and not out.is_file():
+        raise OutputError(f"{out} is not a file")
+    if not path.parent.is_dir():
+        raise OutputError(f"There is no directory {path.parent}")
+    return path
+
+
 class Rows:
     """The output file of a run, locked against other runs during a `with` block.
 
+    :param path: what `output_path` returned.
     :raises OutputError: if another run has locked it, or if it holds anything but rows.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path = path.resolve()  # a file has one lock, and a link to it is kept
-        lock = path.with_name(f".{path.name}.lock")
-        self._lock = FileLock(lock, blocking=False, thread_local=False)
+        self.path = path
 
     def __enter__(self) -> Rows:
-        if not self.path.parent.is_dir():
-            raise OutputError(f"There is no directory {self.path.parent}")
-        if self.path.exists() and not self.path.is_file():
-            raise OutputError(f"{self.path} is not a file")
-        try:
-            self._lock.acquire()
-        except Timeout:
-            raise OutputError(f"Another run is writing to {self.path}") from None
+        self._file = self._open()
         try:
             self._repair()
-            self._open()
         except BaseException:
-            self._lock.release()
+            self._file.close()
             raise
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        try:
-            self._file.close()  # writes again what did not fit on a full disk
-        finally:
-            self._lock.release()
+        self._file.close()  # writes again what did not fit on a full disk
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield the rows in the file."""
-        with self.path.open("rb") as file:
-            yield from map(json.loads, file)
+        yield from map(json.loads, self._lines())
 
     def append(self, rows: Iterable[Row]) -> None:
         """Write rows to the file, and return when they are on disk."""
@@ -88,36 +95,87 @@ class Rows:
         self._file.flush()
         os.fsync(self._file.fileno())
 
-    def drop(self, unwanted: Callable[[dict[str, Any]], bool]) -> None:
+    def drop_replaced(self, may_be_replaced: Callable[[dict[str, Any]], bool]) -> None:
+        """Remove rows that may be replaced, and for whose items there is a later row."""
+        self._file.flush()  # what did not fit on a full disk
+        replaceable: dict[str, int] = {}
+        replaced: set[int] = set()
+        for number, row in enumerate(self):
+            item = str(row["id"])
+            if item in replaceable:
+                replaced.add(replaceable.pop(item))
+            if may_be_replaced(row):
+                replaceable[item] = number
+        if replaced:
+            self._drop(replaced)
+
+    def _drop(self, numbers: set[int]) -> None:
         """Remove rows atomically: if the process is killed, the file has all of them or none."""
         fresh = self.path.with_name(f".{self.path.name}.new")
-        with self.path.open("rb") as lines, fresh.open("wb") as file:
+        with fresh.open("wb") as copy:
             shutil.copymode(self.path, fresh)
-            file.writelines(line for line in lines if not unwanted(json.loads(line)))
-            file.flush()
-            os.fsync(file.fileno())
-        self._file.close()
+            copy.writelines(
+                line for number, line in enumerate(self._lines()) if number not in numbers
+            )
+            copy.flush()
+            os.fsync(copy.fileno())
+        if sys.platform == "win32" or self.path.stat().st_nlink > 1:
+            # An open file cannot be replaced there, nor one of several links. This is not atomic.
+            shutil.copyfile(fresh, self.path)
+            fresh.unlink()
+            return
+        file = fresh.open("ab")
+        lock(file)  # before its place is taken, so that no other run can
         fresh.replace(self.path)
-        self._open()
+        self._file.close()
+        self._file = file
+        _sync(self.path.parent)
 
-    def _open(self) -> None:
-        self._file = self.path.open("ab")
-        # The directory is synced as well: without its entry, a file on disk is still lost.
-        with suppress(OSError), ExitStack() as opened:  # some systems cannot sync directories
-            directory = os.open(self.path.parent, os.O_RDONLY)
-            opened.callback(os.close, directory)
-            os.fsync(directory)
+    def _lines(self) -> Iterator[bytes]:
+        with self.path.open("rb") as file:
+            yield from filter(bytes.strip, file)
+
+    def _open(self) -> BinaryIO:
+        """Open the file, and lock it.
+
+        :raises OutputError: if another run has locked it.
+        """
+        while True:
+            with ExitStack() as opened:
+                file = opened.enter_context(self.path.open("ab"))
+                try:
+                    lock(file)
+                except (BlockingIOError, PermissionError):
+                    raise OutputError(f"Another run is writing to {self.path}") from None
+                # A run that ended just now may have replaced the file.
+                if os.path.samestat(os.fstat(file.fileno()), self.path.stat()):
+                    opened.pop_all()
+                    _sync(self.path.parent)
+                    return file
 
     def _repair(self) -> None:
         """Remove an incomplete last line, which a run that was killed may have left."""
-        complete = 0
-        with suppress(FileNotFoundError), self.path.open("r+b") as file:
+        end = rows_end = 0
+        newline = b""
+        with self.path.open("r+b") as file:
             for number, line in enumerate(file, 1):
+                end += len(line)
                 if _is_row(line):
-                    complete += len(line)
-                elif not _is_cut_off(line):  # only a last line can be
+                    rows_end = end
+                    newline = b"" if line.endswith(b"\n") else b"\n"
+                elif line.strip() and not _is_cut_off(line):  # only a last line can be
                     raise OutputError(f"{self.path}, line {number}, is not a row of a batch")
-            file.truncate(complete)
+            file.truncate(rows_end)
+            file.seek(rows_end)
+            file.write(newline)
+
+
+def _sync(directory: Path) -> None:
+    """Write a directory to disk: without its entry there, a file on disk is still lost."""
+    with suppress(OSError), ExitStack() as opened:  # some systems cannot sync directories
+        descriptor = os.open(directory, os.O_RDONLY)
+        opened.callback(os.close, descriptor)
+        os.fsync(descriptor)
 
 
 def _line(row: Any) -> bytes:
@@ -126,11 +184,11 @@ def _line(row: Any) -> bytes:
 
 def _is_row(line: bytes) -> bool:
     row = _json_or_none(line)
-    return line.endswith(b"\n") and isinstance(row, dict) and row.keys() >= {"id", "reply", "error"}
+    return isinstance(row, dict) and row.keys() >= {"id", "reply", "error"}
 
 
 def _is_cut_off(line: bytes) -> bool:
-    if line.endswith(b"\n") or (_json_or_none(line) is not None and not _is_row(line + b"\n")):
+    if line.endswith(b"\n") or _json_or_none(line) is not None:
         return False
     # After a power failure, a file may end in zeros in place of its last data.
     return line.startswith(ROW_START) or ROW_START.startswith(line) or not line.strip(b"\0")

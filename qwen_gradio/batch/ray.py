@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, get_args, get_type_hints
 from warnings import catch_warnings, simplefilter
 
-from ..errors import InvalidItemsError
+from ..errors import InvalidItemsError, QwenGradioError
 from ..provider import Provider, Qwen_Qwen_2_5_Max
 from ..sync import without_await
 from ._asking import Asker, Attempt
@@ -52,16 +52,18 @@ class QwenBatch:
 
     An item that fails, or that cannot be asked, becomes a row with its error, and the rest of the
     job continues. The job fails if an argument is wrong, or if a new actor cannot ask the Space at
-    all: on an error that concerns the Space, before the actor's first reply. After that, and on an
-    actor that Ray has restarted, such errors are in the rows as well.
+    all: on an error that concerns the Space, before it accepts the actor's first item. After that,
+    and on an actor that Ray has restarted, such errors are in the rows as well.
 
     When an actor dies, Ray restarts it, and the actor repeats all of its current block. Small
     blocks (`dataset.repartition(target_num_rows_per_block=64)`) keep that short.
 
-    :param concurrency: how many items an actor asks at once.
+    :param concurrency: how many items an actor asks at once, at most.
     :param system: the system prompt of items without one.
-    :param max_retries: how often an item is asked again if the Space did not accept it. Each actor
-        pauses separately.
+    :param max_retries: how often an item is asked again if its request was lost, or rejected while
+        others are answered.
+    :param give_up_after: seconds without any answer after which the rest of a batch gets rows with
+        the error; None sets no limit. Each actor pauses separately.
     :param options: other arguments of `Provider.create_async_generator`: space, api_key, timeout,
         ... `$QWEN_GRADIO_SPACE` is read from the environment of the actor's machine.
     :raises QwenGradioError: if these cannot be used.
@@ -75,12 +77,13 @@ class QwenBatch:
         model: str | None = None,
         provider: type[Provider] = Qwen_Qwen_2_5_Max,
         max_retries: int = 8,
+        give_up_after: float | None = 300.0,
         **options: Any,
     ) -> None:
         self._system = system
-        self._history = options.get("history", "flat")
-        self._asker = Asker(provider, model, options, max_retries, concurrency)
-        self._asker.has_answered = _was_restarted()
+        self._options = options
+        self._asker = Asker(provider, model, options, max_retries, give_up_after, concurrency)
+        self._asker.has_accepted = _was_restarted()
 
     def __call__(self, batch: Any) -> Any:
         """Ask all items of a batch, and wait for their rows.
@@ -104,11 +107,17 @@ class QwenBatch:
         async def put(row: Row) -> None:
             rows[row["id"]] = row
 
-        without_await(self._asker.ask_all)(items, put)
+        try:
+            without_await(self._asker.ask_all)(items, put)
+        except QwenGradioError as error:
+            if not self._asker.has_accepted:
+                raise
+            for item in items:
+                rows.setdefault(item.id, self._asker.row(item, Attempt(error=error), attempts=0))
         return _table({**rows[number], "id": raw.get("id")} for number, raw in enumerate(given))
 
     def _item(self, raw: dict[str, Any], number: int) -> Item:
-        item = item_from(raw, None, self._system, self._history)
+        item = item_from(raw, None, self._system, self._options)
         return replace(item, id=number)  # several items may have the same id
 
 

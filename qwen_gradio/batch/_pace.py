@@ -1,0 +1,88 @@
+"""How many items may be asked at once, and from when, by the outcomes so far. Pure."""
+
+from __future__ import annotations
+
+import random
+
+MIN_PAUSE = 0.5
+MAX_PAUSE = 30.0
+"""Seconds of a pause, unless the Space says how many."""
+MAX_RETRY_AFTER = 3600.0
+"""Limit in seconds for the pause that a Space asks for."""
+DECREASE = 0.7
+"""The factor by which a Space that accepts no more lowers the limit."""
+MIN_ROUNDS = 3
+"""How many rounds must end without an answer before a Space can be given up."""
+
+
+class Pace:
+    """Congestion control, as in TCP: the limit rises slowly with answers, and falls at rejections.
+
+    Every time is given, in seconds. An outcome counts only if its item was asked after the limit
+    last fell, as one overload has many outcomes.
+
+    :ivar resumes_at: the time before which no item may be asked.
+    """
+
+    def __init__(self, concurrency: int) -> None:
+        self.resumes_at = float("-inf")
+        self._max = float(concurrency)
+        self._limit = self._max
+        self._threshold = self._max
+        self._lowered_at = float("-inf")
+        self._silent_since: float | None = None
+        self._rounds = 0
+
+    @property
+    def limit(self) -> int:
+        """How many items may be asked at once."""
+        return int(self._limit)
+
+    def start(self, now: float) -> None:
+        """Note that an item is asked: a Space can be silent from then on."""
+        if self._silent_since is None:
+            self._silent_since = now
+
+    def answered(self, asked: float, now: float) -> None:
+        """Raise the limit: fast up to where it was before a pause, then by one per round."""
+        self._silent_since = now
+        if asked >= self._lowered_at:
+            self._rounds = 0
+            step = 1.0 if self._limit < self._threshold else 1.0 / self._limit
+            self._limit = min(self._limit + step, self._max)
+
+    def full(self, asked: float, now: float, running: int) -> None:
+        """Lower the limit to less than the Space's queue accepts: `running` items are in it."""
+        limit = min(self._limit, running)
+        if asked >= self._lowered_at:
+            limit = min(limit, self._limit * DECREASE)
+            self._lowered_at = now
+        self._limit = self._threshold = max(limit, 1.0)
+
+    def pause(self, asked: float, now: float, retry_after: float = 0.0) -> float | None:
+        """Begin a pause, after which one item is asked, and return its seconds.
+
+        Pauses become longer until there is an answer. Returns None if the last one covers this
+        outcome too.
+        """
+        if asked < self._lowered_at:
+            return None
+        if not self._rounds:
+            self._threshold = max(self._limit * DECREASE, 1.0)
+        seconds = min(MIN_PAUSE * 2.0 ** min(self._rounds, 16), MAX_PAUSE) * random.uniform(1, 1.5)
+        seconds = max(seconds, min(retry_after, MAX_RETRY_AFTER))
+        self._rounds += 1
+        self._limit = 1.0
+        self._lowered_at = now
+        self.resumes_at = now + seconds
+        return seconds
+
+    def missed(self) -> None:
+        """Count a round without an answer that calls for no pause."""
+        self._rounds += 1
+
+    def silence(self, now: float) -> float:
+        """Return for how many seconds, and several rounds, there was no answer; else 0."""
+        if self._rounds < MIN_ROUNDS or self._silent_since is None:
+            return 0.0
+        return now - self._silent_since

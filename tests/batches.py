@@ -1,0 +1,24 @@
+"""What tests of batches share."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from .fronts import Front
+
+JOIN = "/gradio_api/queue/join"
+
+
+def rows(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def joins(front: Front) -> int:
+    return sum(request.path == JOIN for request in front.requests)
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "qwen_gradio", "batch", *map(str, arguments)]

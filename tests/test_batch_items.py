@@ -1,0 +1,170 @@
+"""Prompts from files, tables and data frames are checked before anything is sent."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from qwen_gradio import (
+    InvalidItemsError,
+)
+from qwen_gradio.batch._items import Items
+
+FILES = {
+    "a.jsonl": '{"prompt": "1+1?"}\n\n{"id": "two", "prompt": "1+2?", "system": "Be brief."}\r\n'
+    '{"messages": [{"role": "user", "content": "1+3?"}]}',
+    "a.csv": "\ufeffid,prompt,system,messages,note\n1,1+1?,,,x\ntwo,1+2?,Be brief.,,\n"
+    '4,,,"[{""role"": ""user"", ""content"": ""1+3?""}]",\n',
+    "a.json": '\ufeff\n[\n{"prompt": "1+1?"},\n'
+    '{"id": "two", "prompt": "1+2?", "system": "Be brief."},\n'
+    '{"id": 4, "messages": [{"role": "user", "content": "1+3?"}]}\n]\n',
+    "b.json": '{"prompt": "1+1?"}\n{"id": "two", "prompt": "1+2?", "system": "Be brief."}\n\n'
+    '{"messages": [{"role": "user", "content": "1+3?"}]}',
+    "a.tsv": "id\tprompt\tsystem\n1\t1+1?\t\ntwo\t1+2?\tBe brief.\n4\t1+3?",
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_items_are_read_from_each_kind_of_file(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text(FILES[name], encoding="utf-8")
+    items = {str(item.id): item.messages for item in Items(path, None, {})}
+    assert items == {
+        "1": [{"role": "user", "content": "1+1?"}],
+        "two": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "1+2?"},
+        ],
+        "4": [{"role": "user", "content": "1+3?"}],
+    }
+
+
+def test_a_text_file_has_a_prompt_on_each_line(tmp_path: Path) -> None:
+    path = tmp_path / "prompts.txt"
+    path.write_text("first\n\nthird, é\u2028here\n", encoding="utf-8")
+    items = [(item.id, item.messages[-1]["content"]) for item in Items(path, "Be brief.", {})]
+    assert items == [(1, "first"), (3, "third, é\u2028here")]
+
+
+def test_prompts_may_come_from_a_generator() -> None:
+    prompts = ({"id": f"q{number}", "prompt": "?"} for number in range(3))
+    assert [item.id for item in Items(prompts, None, {})] == ["q0", "q1", "q2"]
+
+
+WRONG = [
+    ('{"prompt": "x"', "is not JSON"),
+    ("[" * 100_000, "is not JSON"),
+    ("7", "must be a prompt or an object"),
+    ("{}", "must have either prompt or messages, and has neither"),
+    ('{"prompt": "x", "messages": []}', "either prompt or messages, and has both"),
+    ('{"prompt": " "}', "prompt must be text"),
+    ('{"prompt": 7}', "prompt must be text"),
+    ('{"prompt": "x", "system": 7}', "system must be text"),
+    ('{"prompt": "x", "id": [1]}', "id must be"),
+    ('{"prompt": "x", "id": true}', "id must be"),
+    ('{"prompt": "x", "id": 1}', "another item has the id 1"),
+    ('{"messages": "x"}', "messages: not a list"),
+    ('{"messages": []}', "the list is empty"),
+    ('{"messages": [{"role": "user"}]}', r"messages\[0\] has no content"),
+    ('{"prompt": "\\ud800"}', "not Unicode"),
+    (b'{"prompt": "\xff"}', "not Unicode"),
+    (b'{"prompt": "x", "id": "\xff"}', "not Unicode"),
+]
+
+
+@pytest.mark.parametrize(("line", "complaint"), WRONG, ids=[why for _, why in WRONG])
+def test_an_invalid_line_is_reported_with_its_number(
+    tmp_path: Path, line: str | bytes, complaint: str
+) -> None:
+    path = tmp_path / "a.jsonl"
+    written = line if isinstance(line, bytes) else line.encode()
+    path.write_bytes(b'{"prompt": "x"}\n\n' + written + b'\n{"prompt": "y"}\n')
+    with pytest.raises(InvalidItemsError, match=rf"1 item cannot.*\n3: .*{complaint}"):
+        Items(path, None, {})
+
+
+@pytest.mark.parametrize(
+    ("array", "complaint"),
+    [
+        ('["x", 7]', r"\n2: must be a prompt or an object"),
+        ('["x",\n"y"', "array is not JSON"),
+        ('["\ud800", "x"]', r"\n1: .*not Unicode"),
+    ],
+)
+def test_an_invalid_array_is_reported(tmp_path: Path, array: str, complaint: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(array, encoding="utf-8", errors="surrogatepass")
+    with pytest.raises(InvalidItemsError, match=complaint):
+        Items(path, None, {})
+
+
+def test_the_programs_own_limit_for_csv_cells_is_restored(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"prompt\n{'x' * 10**6}\n")
+    before = csv.field_size_limit()
+    assert len(Items(path, None, {})) == 1
+    assert csv.field_size_limit() == before < 10**6
+
+
+@pytest.mark.parametrize("head", ["id,text", "Prompt", "id;prompt", "prompt,prompt", ""])
+def test_a_table_without_a_header_is_rejected(tmp_path: Path, head: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"{head}\n1,2\n")
+    with pytest.raises(InvalidItemsError, match="first line must name the columns"):
+        Items(path, None, {})
+
+
+async def later() -> AsyncIterator[str]:
+    yield "x"
+
+
+@pytest.mark.parametrize("prompts", [{"prompt": "x"}, pd.DataFrame({"prompt": ["x"]}), later()])
+def test_other_types_are_not_taken_for_prompts(prompts: Any) -> None:
+    with pytest.raises(TypeError, match="a file or a list"):
+        Items(prompts, None, {})
+
+
+def test_gaps_in_a_data_frame_are_missing_values() -> None:
+    frame = pd.DataFrame(
+        {
+            "id": [7, None],
+            "prompt": ["a", None],
+            "messages": [None, [{"role": "user", "content": "b"}]],
+            "system": ["Be brief.", None],
+        }
+    )
+    first, second = Items(frame.to_dict("records"), None, {})
+    assert (first.id, second.id) == (7, 2)
+    assert [turn["content"] for turn in (*first.messages, *second.messages)] == [
+        "Be brief.",
+        "a",
+        "b",
+    ]
+    typed = frame.convert_dtypes().to_dict("records")
+    assert [item.id for item in Items(typed, None, {})] == [7, 2]
+
+
+def test_the_system_prompt_of_a_run_is_for_items_without_one() -> None:
+    own = [{"role": "system", "content": "Mine."}, {"role": "user", "content": "?"}]
+    items = Items([{"messages": own}, {"prompt": "?", "system": "Mine."}, "?"], "Yours.", {})
+    assert [item.messages[0]["content"] for item in items] == ["Mine.", "Mine.", "Yours."]
+
+
+def test_invalid_cells_of_a_table_are_reported_with_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('prompt,messages\n"two\nlines",\n,oops\n"x"y,\nHello, world,\n')
+    expected = r"3 items.*\n4: is not JSON.*\n5: .*expected.*\n6: has more cells"
+    with pytest.raises(InvalidItemsError, match=expected):
+        Items(path, None, {})
+
+
+def test_only_the_first_of_many_invalid_lines_are_listed() -> None:
+    with pytest.raises(InvalidItemsError) as caught:
+        Items(iter([7] * 1000), None, {})
+    assert str(caught.value).startswith("1000 items")
+    assert len(str(caught.value).splitlines()) == 22
