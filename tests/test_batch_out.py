@@ -43,7 +43,7 @@ def test_a_kill_while_replaced_rows_are_removed_leaves_all_or_none_of_them(
     scripted: ScriptedSpace, out: Path, moment: str
 ) -> None:
     asked = ["plain", query(say=["x"], finish="fail")]
-    assert run_sync(asked, out, space=scripted.url) == Outcome(2, 1, 1)
+    assert run_sync(asked, out, concurrency=1, space=scripted.url) == Outcome(2, 1, 1)
     before = rows(out)
     code = f"""
 import os, pathlib, signal, sys
