@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from .._messages import History, as_question, prompt_from
 from ..errors import InvalidItemsError, OutputError
-from ..provider import SAMPLING
+from ..provider import providers
 from ._files import Reject, read_file
 
 Prompts: TypeAlias = "str | Path | Iterable[str | Mapping[str, Any]]"
@@ -23,7 +23,10 @@ Prompts: TypeAlias = "str | Path | Iterable[str | Mapping[str, Any]]"
 
 Messages: TypeAlias = list[Mapping[str, Any]]
 
-SETTINGS = (*SAMPLING, "inputs", "api_name", "history")
+SETTINGS = {
+    *("inputs", "api_name", "history"),
+    *(name for provider in providers().values() for name in provider.optional_inputs),
+}
 """Options that change the reply to the same messages."""
 DEFAULTS: tuple[Any, ...] = (None, {}, "flat")
 """Their default values."""
