@@ -68,9 +68,7 @@ def build(model: Model) -> Any:
             "fn": model_chat,
             "inputs": [query, chatbot, system],
             "outputs": [query, chatbot, system],
-            "show_progress_on": chatbot,
-            # The model has a queue of its own. In Gradio's, a message would not be shown, and what
-            # is typed meanwhile would be cleared when its turn comes.
+            "show_progress_on": send,  # on other components, an error would cover what they show
             "concurrency_limit": MAX_WAITING,
             "concurrency_id": "model",
         }
