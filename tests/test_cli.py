@@ -385,8 +385,9 @@ def test_ctrl_c_in_chat_stops_the_reply_and_keeps_the_conversation(
         terminal.type("\x03")
         terminal.wait_for("\r\n> ")
         scripted.wait_for("stopped", tag_of(question))
+        terminal.shown = ""
         terminal.type(query(show="inputs") + "\n")
-        terminal.wait_for(""remembered')
+        terminal.wait_for("remembered")
         terminal.type("\x04")
         terminal.wait_for("> \r\n")
         assert process.wait(PATIENCE) == 0
