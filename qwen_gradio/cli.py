@@ -506,11 +506,11 @@ def _reported_errors() -> Iterator[None]:
     """Turn errors of ours and of files into exit code 1 and one line of explanation."""
     try:
         yield
+    except QwenGradioError as error:
+        _fail(str(error))
     except OSError as error:
         if error.errno == errno.EPIPE:  # the reader has closed the pipe
             raise
-        _fail(str(error))
-    except (QwenGradioError, ValueError) as error:
         _fail(str(error))
 
 
