@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -123,6 +124,21 @@ def uvicorn_at(
         listener.join()
         assert process.stdout is not None
         process.stdout.close()
+
+
+@contextmanager
+def embedded_space(*options: str) -> Iterator[str]:
+    """Run `qwen-gradio serve`, and give its URL. Ctrl-C stops it."""
+    port = free_port()
+    command = [sys.executable, "-m", "qwen_gradio", "serve", "--port", str(port), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert f"http://127.0.0.1:{port}" in process.stdout.readline()
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(PATIENCE)
 
 
 class SpaceProgram:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .servers import NOBODY, PATIENCE, ScriptedSpace, query, script, tag_of
+from qwen_gradio import providers
+
+from .servers import NOBODY, PATIENCE, ScriptedSpace, ZooSpace, free_port, query, script, tag_of
 
 COMMAND = [sys.executable, "-m", "qwen_gradio"]
 
@@ -33,6 +38,60 @@ def started(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.kill()
+
+
+class Terminal:
+    """A pseudo-terminal that a command runs on, and all that it has shown."""
+
+    def __init__(self) -> None:
+        import pty
+
+        self._ours, self.its = pty.openpty()
+        self.shown = ""
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self._ours)
+        os.close(self.its)
+
+    def wait_for(self, text: str) -> None:
+        """Read until that text was shown."""
+        while text not in self.shown:
+            assert select.select([self._ours], [], [], PATIENCE)[0], self.shown
+            self.shown += os.read(self._ours, 1000).decode()
+
+    def type(self, text: str) -> None:
+        os.write(self._ours, text.encode())
+
+    def started(self, *arguments: str) -> Any:
+        """Run a command with this as its controlling terminal, so that Ctrl-C reaches it."""
+        import fcntl
+        import termios
+
+        def take_control() -> None:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        ends = {"stdin": self.its, "stdout": self.its, "stderr": self.its}
+        return started(*arguments, **ends, start_new_session=True, preexec_fn=take_control)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    with Terminal() as opened:
+        yield opened
+
+
+on_terminals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+
+
+@pytest.fixture(scope="module")
+def thinking() -> Iterator[str]:
+    """The URL of a Space that shows what its model thinks before it answers."""
+    space = ZooSpace("6", "messages", "thoughts")
+    yield space.url
+    space.close()
 
 
 def test_ask_writes_the_reply_and_nothing_else(scripted: ScriptedSpace) -> None:
@@ -78,6 +137,114 @@ def test_ask_reads_the_question_from_standard_input(scripted: ScriptedSpace) -> 
     assert done.stdout == "read\n"
 
 
+def test_ask_appends_what_is_piped_in_to_the_question(scripted: ScriptedSpace) -> None:
+    done = run("ask", "--space", scripted.url, "Summarise this:", stdin="A report.\n")
+    assert done.stdout == "Summarise this:\n\nA report.\n"
+
+
+@pytest.mark.parametrize("command", [["ask", "-"], ["ask", "what?"], ["chat"]])
+@pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
+def test_input_that_is_not_text_is_reported_in_one_line(command: list[str], locale: str) -> None:
+    done = subprocess.run(
+        [*COMMAND, *command, "--space", NOBODY],
+        input=b"caf\xe9\n",
+        capture_output=True,
+        env=os.environ | {"LC_ALL": locale},
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"qwen-gradio: standard input is not utf-8 text")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@on_terminals
+@pytest.mark.parametrize(
+    ("closed", "arguments", "code", "complaint"),
+    [
+        (0, ["ask", "-"], 2, "the question is empty"),
+        (0, ["chat"], 0, ""),
+        (1, ["ask", "hi"], 1, "qwen-gradio: standard output is closed"),
+        (1, ["chat"], 1, "qwen-gradio: standard output is closed"),
+        (2, ["ask", "hi"], 1, ""),
+    ],
+)
+def test_a_closed_standard_stream_is_handled(
+    closed: int, arguments: list[str], code: int, complaint: str
+) -> None:
+    done = subprocess.run(
+        [*COMMAND, *arguments, "--space", NOBODY],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: os.close(closed),
+    )
+    assert done.returncode == code
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_during_the_imports_ends_silently() -> None:
+    program = (
+        "import sys, os, signal\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *where):\n"
+        "        if name == 'typer': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from qwen_gradio.__main__ import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program, "--help"], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGINT
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_ask_passes_what_its_options_say(scripted: ScriptedSpace) -> None:
+    earlier = [{"role": "user", "content": [{"type": "text", "text": "hello"}]}]
+    inputs = ["--input", f"history={json.dumps(earlier)}", "--input", "system=1 = a"]
+    limits = ["--timeout", "60", "--stream-timeout", "60", "--max-retries", "0"]
+    done = run("ask", "--space", scripted.url, *inputs, *limits, query(show="inputs"))
+    _, history, system = json.loads(done.stdout)
+    assert history[0]["content"] == earlier[0]["content"]
+    assert system == "1 = a"
+
+
+def test_the_model_chooses_its_provider(scripted: ScriptedSpace) -> None:
+    done = run("ask", "--space", scripted.url, "--model", "qwen-2.5-7b", query(show="inputs"))
+    assert json.loads(done.stdout)[2].startswith("You are Qwen")
+
+
+def test_ask_asks_the_endpoint_that_is_named(scripted: ScriptedSpace) -> None:
+    done = run("ask", "--space", scripted.url, "--api-name", "model_chat", "hi")
+    assert (done.returncode, done.stdout) == (0, "hi\n")
+    done = run("ask", "--space", scripted.url, "--api-name", "shout", "hi")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no chat 'shout'" in done.stderr
+    assert "/model_chat" in done.stderr
+
+
+def test_inspect_shows_how_the_space_is_asked(scripted: ScriptedSpace) -> None:
+    done = run("inspect", scripted.url, "--api-name", "/model_chat")
+    assert done.returncode == 0
+    assert "1. /model_chat(query=<query>, history=<history>, system=<system>)" in done.stdout
+    done = run("inspect", scripted.url, "--api-name", "shout")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "/model_chat(query, history, system) can be chosen with api_name" in done.stderr
+
+
+def test_the_token_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QWEN_GRADIO_API_KEY", "hf_sécret")
+    done = run("ask", "--space", NOBODY, "hi")
+    assert done.returncode == 1
+    assert "api_key" in done.stderr
+    assert "cret" not in done.stderr
+
+
+def test_models_lists_those_of_all_providers() -> None:
+    listed = {line.split()[0] for line in run("models").stdout.splitlines()}
+    assert listed == {name for provider in providers().values() for name in provider.models}
+
+
+def test_the_version_is_shown() -> None:
+    assert run("--version").stdout == f"qwen-gradio {version('qwen-gradio')}\n"
+
+
 def test_ask_passes_the_system_prompt(scripted: ScriptedSpace) -> None:
     done = run("ask", "--space", scripted.url, "--system", "Be brief.", query(show="inputs"))
     assert json.loads(done.stdout)[2] == "Be brief."
@@ -103,6 +270,17 @@ def test_fragments_are_written_as_they_arrive(scripted: ScriptedSpace) -> None:
         (["ask", "--local", "--gguf", "missing.gguf", "hi"], 1, "no model file missing.gguf"),
         (["ask", "--local", "--gguf", __file__, "hi"], 1, "is not a GGUF model"),
         (["serve", "--port", "ninety"], 2, "Invalid value for '--port'"),
+        (["serve", "--port", "99999"], 2, "Invalid value for '--port'"),
+        (["serve", "--port", "-5"], 2, "Invalid value for '--port'"),
+        (["serve", "--port", "0"], 2, "Invalid value for '--port'"),
+        (["serve", "--host", "nonsense.invalid"], 1, "Cannot listen on nonsense.invalid"),
+        (["serve", "--gguf", "missing.gguf"], 1, "no model file missing.gguf"),
+        (["serve", "--context", "1"], 1, "too small"),
+        (["ask", "--context", "1000", "hi"], 2, "--context requires --local"),
+        (["ask", "--model", "gpt", "hi"], 2, "'gpt' is not among"),
+        (["ask", "--input", "radio", "hi"], 2, "must be NAME=VALUE"),
+        (["ask", "--auth", "me", "hi"], 2, "must be USER:PASSWORD"),
+        (["ask", "--timeout", "nan", "hi"], 2, "Invalid value for '--timeout'"),
         (["fly"], 2, "fly"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -118,6 +296,15 @@ def test_failures_have_an_exit_code_and_one_line_of_explanation(
     if code == 1:
         assert done.stderr.startswith("qwen-gradio: ")
         assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_port_that_is_taken_is_reported() -> None:
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
+        done = run("serve", "--port", str(port))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"qwen-gradio: Cannot listen on 127.0.0.1, port {port}: ")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_reply_that_fails_keeps_what_has_arrived(scripted: ScriptedSpace) -> None:
@@ -138,19 +325,83 @@ def test_ctrl_c_ends_ask_and_stops_the_space(scripted: ScriptedSpace) -> None:
     scripted.wait_for("stopped", tag_of(question))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
-def test_a_terminal_shows_the_status(scripted: ScriptedSpace) -> None:
-    import pty
-
-    ours, its = pty.openpty()
+@on_terminals
+def test_a_terminal_shows_the_status(scripted: ScriptedSpace, terminal: Terminal) -> None:
     question = query(say=["done"], steps=[0.25, 0.5])
-    with started("ask", "--space", scripted.url, question, stderr=its) as process:
-        os.close(its)
-        shown = b""
-        while b"thinking" not in shown:
-            shown += os.read(ours, 1000)
+    with started("ask", "--space", scripted.url, question, stderr=terminal.its) as process:
+        terminal.wait_for("thinking")
         assert process.communicate(timeout=PATIENCE)[0] == "done\n"
-    os.close(ours)
+
+
+@on_terminals
+def test_a_terminal_shows_the_reasoning_dimmed_before_the_reply(
+    thinking: str, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    with terminal.started("ask", "--space", thinking, "hi") as process:
+        process.wait(2 * PATIENCE)
+        terminal.wait_for('{"message": "hi"}')
+    assert "\x1b[2mLet me" in terminal.shown
+    before, _, reply = terminal.shown.partition("\n\x1b[0m{")
+    assert before.endswith("\x1b[2m think.\x1b[0m\x1b[2m\r")
+    assert "\x1b[2m" not in reply
+
+
+def test_reasoning_is_not_written_elsewhere(thinking: str) -> None:
+    done = run("ask", "--space", thinking, "hi")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "think" not in done.stdout
+
+
+@on_terminals
+def test_a_reply_cannot_give_commands_to_a_terminal(
+    scripted: ScriptedSpace, terminal: Terminal
+) -> None:
+    reply = "a\x1b]0;title\x07b\x9b2J\nc"
+    question = query(say=[reply])
+    with started("ask", "--space", scripted.url, question, stdout=terminal.its):
+        terminal.wait_for("c")
+    assert terminal.shown.split() == ["a]0;titleb2J", "c"]
+    assert run("ask", "--space", scripted.url, question).stdout == f"{reply}\n"
+
+
+def test_errors_never_hold_control_characters(scripted: ScriptedSpace) -> None:
+    done = run("ask", "--space", scripted.url, "--api-name", "a\x1b[2Jb\x9bc", "hi")
+    assert done.returncode == 1
+    assert not {"\x1b", "\x9b"} & set(done.stderr)
+
+
+@on_terminals
+def test_ctrl_c_in_chat_stops_the_reply_and_keeps_the_conversation(
+    scripted: ScriptedSpace, terminal: Terminal
+) -> None:
+    question = script(say=["fir", "st"], finish="hang")
+    with terminal.started("chat", "--space", scripted.url) as process:
+        terminal.wait_for("> ")
+        terminal.type("remembered\n")
+        terminal.wait_for("remembered\r\n> ")
+        terminal.type(question["content"] + "\n")
+        terminal.wait_for("first")
+        terminal.shown = ""
+        terminal.type("\x03")
+        terminal.wait_for("\r\n> ")
+        scripted.wait_for("stopped", tag_of(question))
+        terminal.shown = ""
+        terminal.type(query(show="inputs") + "\n")
+        terminal.wait_for("remembered")
+        terminal.type("\x04")
+        terminal.wait_for("> \r\n")
+        assert process.wait(PATIENCE) == 0
+
+
+@on_terminals
+def test_ctrl_c_at_the_prompt_ends_chat(terminal: Terminal) -> None:
+    with terminal.started("chat", "--space", NOBODY) as process:
+        terminal.wait_for("> ")
+        terminal.type("\x03")
+        assert process.wait(PATIENCE) == 130
+        terminal.wait_for("> ^C\r\n" if "^C" in terminal.shown else "\r\n")
 
 
 def test_chat_remembers_the_conversation_until_reset(scripted: ScriptedSpace) -> None:
@@ -169,7 +420,7 @@ def test_chat_remembers_the_conversation_until_reset(scripted: ScriptedSpace) ->
 def test_chat_continues_after_a_turn_that_failed(scripted: ScriptedSpace) -> None:
     lines = [query(finish="fail"), "/fly", query(show="inputs")]
     done = run("chat", "--space", scripted.url, stdin="\n".join(lines))
-    assert done.returncode == 0
+    assert done.returncode == 1
     assert "the model is out of words" in done.stderr
     assert "Unknown command: /fly" in done.stderr
     assert json.loads(done.stdout)[1] == []

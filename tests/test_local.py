@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,24 +9,28 @@ from collections.abc import Iterator
 import anyio
 import pytest
 from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from qwen_gradio import GenerationError, StreamStatus
+from qwen_gradio.local import running
 
 from .asking import ask
-from .servers import PATIENCE, free_port
+from .servers import PATIENCE, embedded_space
 
 CAPITAL = {"role": "user", "content": "What is the capital of France?"}
 
 
 @pytest.fixture(scope="module")
 def embedded() -> Iterator[str]:
-    """The URL of `qwen-gradio serve`, which Ctrl-C stops after the tests."""
-    port = free_port()
-    command = [sys.executable, "-m", "qwen_gradio", "serve", "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert f"http://127.0.0.1:{port}" in process.stdout.readline()
-        yield f"http://127.0.0.1:{port}"
-        process.send_signal(signal.SIGINT)
-        process.wait(PATIENCE)
+    with embedded_space() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def limited() -> Iterator[str]:
+    """One with a short context, and a limit for replies."""
+    with embedded_space("--context", "256", "--max-tokens", "8") as url:
+        yield url
 
 
 @pytest.mark.anyio
@@ -62,10 +65,71 @@ def test_both_endpoints_are_those_of_qwens_space(embedded: str) -> None:
         names = [parameter["parameter_name"] for parameter in endpoint["parameters"]]
         assert names == ["query", "history", "system"]
         assert len(endpoint["returns"]) == 3
-    query, history, system = client.predict(CAPITAL["content"], [], "", api_name="/model_chat_1")
-    assert (query, system) == ("", "You are a helpful assistant.")
+    job = client.submit(CAPITAL["content"], [], "", api_name="/model_chat_1")
+    _, history, _ = job.result(PATIENCE)
     assert "Paris" in str(history[-1])
+    query, _, system = job.outputs()[0]
+    assert (query, system) == ("", "You are a helpful assistant.")
     client.close()
+
+
+@pytest.mark.anyio
+async def test_a_reply_that_was_cut_off_is_reported(limited: str) -> None:
+    statuses: list[StreamStatus] = []
+    story = {"role": "user", "content": "Tell me a long story about a dog."}
+    reply = await ask(limited, story, on_status=statuses.append).text()
+    assert reply
+    warnings = [status.log for status in statuses if status.level == "warning"]
+    assert warnings == [
+        "The reply was cut off after 8 tokens. For longer ones, set a higher --max-tokens"
+    ]
+
+
+@pytest.mark.anyio
+async def test_a_complete_reply_is_not_reported_as_cut_off(embedded: str) -> None:
+    statuses: list[StreamStatus] = []
+    await ask(embedded, CAPITAL, on_status=statuses.append).text()
+    assert "log" not in {status.state for status in statuses}
+
+
+@pytest.mark.anyio
+async def test_the_error_for_a_long_conversation_names_the_option(limited: str) -> None:
+    with pytest.raises(GenerationError, match=r"256 tokens.*--context"):
+        await ask(limited, {"role": "user", "content": "hello " * 300}).text()
+
+
+@pytest.mark.anyio
+async def test_a_conversation_may_be_as_long_as_the_model_allows(embedded: str) -> None:
+    with pytest.raises(GenerationError, match=r"8192 tokens.*--context"):
+        await ask(embedded, {"role": "user", "content": "hello " * 9000}).text()
+
+
+def test_an_empty_message_is_rejected(embedded: str) -> None:
+    client = Client(embedded, verbose=False, download_files=False)
+    with pytest.raises(AppError, match="The message is empty"):
+        client.predict(" ", [], "", api_name="/model_chat")
+    client.close()
+
+
+def test_a_context_that_is_too_small_is_rejected() -> None:
+    with pytest.raises(ValueError, match="needs 256"), running(context=1):
+        pass
+
+
+def test_a_host_that_does_not_exist_is_reported() -> None:
+    with pytest.raises(OSError, match=r"Cannot listen on nonsense\.invalid"):
+        with running(host="nonsense.invalid"):
+            pass
+
+
+@pytest.mark.parametrize("module", ["gradio", "xllamacpp"])
+def test_a_missing_extra_is_named(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    for own in ("_model", "_space"):
+        monkeypatch.delitem(sys.modules, f"qwen_gradio.local.{own}", raising=False)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'qwen-gradio\[local\]'"):
+        with running():
+            pass
 
 
 def test_ask_local_answers_and_stops_the_embedded_space() -> None:

@@ -1,21 +1,63 @@
 """The embedded Space: a Gradio app with Qwen2.5-Max's endpoints and a small offline model.
 
-Needs the extra `local`. `running` is imported on first use, as importing Gradio takes a second.
+Needs the extra `local`, which is imported when the Space is started: Gradio takes seconds.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from ._space import running as running
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 __all__ = ["running"]
 
 
-def __getattr__(name: str) -> Any:
-    if name != "running":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from ._space import running
+@contextmanager
+def running(
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    gguf: Path | None = None,
+    context: int | None = None,
+    max_tokens: int | None = None,
+) -> Iterator[str]:
+    """Run the embedded Space during a `with` block, and give its URL.
 
-    return running
+    :param host: the address to listen on; any but 127.0.0.1 opens it to the network.
+    :param port: the port; by default, the first free one from 7860.
+    :param gguf: the file of a model to run in place of the stand-in.
+    :param context: limit for a conversation in tokens, replies included; by default, the model's
+        own. Conversations that are answered at once share it.
+    :param max_tokens: limit for a reply in tokens; by default, what the context has left.
+    :raises ModuleNotFoundError: if the extra is not installed.
+    :raises FileNotFoundError: if there is no such model.
+    :raises ValueError: if the file is not a model that can be run, or the context is too small.
+    :raises OSError: if the address cannot be listened on.
+    """
+    _require_free(host, port)
+    try:
+        from ._model import Model
+
+        model = Model(gguf, context, max_tokens)  # its errors come before Gradio's slow import
+        from ._space import serving
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError(
+            f"{missing.name} is not installed. Run: pip install 'qwen-gradio[local]'",
+            name=missing.name,
+        ) from missing
+    with serving(model, host, port) as url:
+        yield url
+
+
+def _require_free(host: str, port: int | None) -> None:
+    """Check that the address can be listened on, in which Gradio itself has little to say.
+
+    :raises OSError: if it cannot.
+    """
+    where = host if port is None else f"{host}, port {port}"
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
+        socket.create_server(address[:2], family=family).close()
+    except OSError as error:
+        raise OSError(f"Cannot listen on {where}: {error.strerror}") from error

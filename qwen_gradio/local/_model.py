@@ -15,10 +15,12 @@ import xllamacpp
 STAND_IN = "SmolLM2-135M-Instruct.Q4_1.gguf"
 MAX_REPLIES = 2
 """How many replies are written at the same time."""
-MAX_CONTEXT_TOKENS = 4096
-"""Limit for a conversation, its replies included."""
-MAX_REPLY_TOKENS = 512
-"""Limit for a reply, as a small model may never end one."""
+MIN_CONTEXT = 256
+"""Tokens that xllamacpp reserves at least; some lower numbers make it abort the process."""
+
+
+class TruncatedError(RuntimeError):
+    """A reply was cut off at a limit. All that was yielded before is part of it."""
 
 
 def stand_in() -> Path:
@@ -40,20 +42,28 @@ class Model:
     """A language model in memory. Thread-safe.
 
     :param gguf: the file of a model that is tuned for chat, with its chat template.
+    :param context: limit for a conversation in tokens, replies included; by default, the model's.
+    :param max_tokens: limit for a reply in tokens; by default, what the context has left.
     :raises FileNotFoundError: if there is no such file.
-    :raises ValueError: if the file is not a model that can be run.
+    :raises ValueError: if the file is not a model that can be run, or the context is too small.
     """
 
-    def __init__(self, gguf: Path | None = None) -> None:
+    def __init__(
+        self, gguf: Path | None = None, context: int | None = None, max_tokens: int | None = None
+    ) -> None:
         self.path = gguf or stand_in()
+        if context is not None and context < MIN_CONTEXT:
+            raise ValueError(f"A context of {context} tokens is too small: it needs {MIN_CONTEXT}")
         if not self.path.is_file():
             raise FileNotFoundError(f"There is no model file {self.path}")
         self.name = self.path.stem
         self.is_stand_in = gguf is None
+        self._max_tokens = max_tokens
         parameters = xllamacpp.CommonParams()
         parameters.model.path = str(self.path)
         parameters.n_parallel = MAX_REPLIES
-        parameters.n_ctx = MAX_CONTEXT_TOKENS * MAX_REPLIES
+        parameters.n_ctx = context or 0  # 0 stands for the model's own
+        parameters.kv_unified = True  # otherwise each reply would have a part of it
         parameters.verbosity = -1
         # xllamacpp always opens an HTTP server on loopback: a random key locks it.
         parameters.api_keys = [secrets.token_hex()]
@@ -65,6 +75,7 @@ class Model:
     def stream(self, messages: Sequence[dict[str, str]]) -> Iterator[str]:
         """Yield a reply, token by token. Closing the iterator stops the model.
 
+        :raises TruncatedError: at the end, if the reply was cut off.
         :raises RuntimeError: if the model cannot reply, for example to a conversation that is too
             long for it.
         """
@@ -72,7 +83,7 @@ class Model:
             "messages": list(messages),
             "stream": True,
             "temperature": 0,
-            "max_tokens": MAX_REPLY_TOKENS,
+            "max_tokens": -1 if self._max_tokens is None else self._max_tokens,
             "dry_multiplier": 0.8,  # otherwise a small model repeats itself
         }
         chunks: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
@@ -93,9 +104,24 @@ class Model:
         try:
             while (chunk := chunks.get()) is not None:
                 if "error" in chunk:
-                    raise RuntimeError(chunk["error"]["message"])
+                    raise RuntimeError(_explained(chunk["error"]["message"]))
                 for choice in chunk["choices"]:
                     if token := choice["delta"].get("content"):
                         yield token
+                    if choice["finish_reason"] == "length":
+                        raise self._truncated(chunk["timings"]["predicted_n"])
         finally:
             stopped.set()
+
+    def _truncated(self, tokens: int) -> TruncatedError:
+        is_own_limit = self._max_tokens is not None and tokens >= self._max_tokens
+        option = "--max-tokens" if is_own_limit else "--context"
+        return TruncatedError(
+            f"The reply was cut off after {tokens} tokens. For longer ones, set a higher {option}"
+        )
+
+
+def _explained(message: str) -> str:
+    """Name the option in xllamacpp's error for conversations that are too long."""
+    is_too_long = "context size" in message.lower()
+    return f"{message.rstrip('.')}: see --context" if is_too_long else message

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from ._model import MAX_REPLIES, Model
+from ._model import Model, TruncatedError
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
+MAX_WAITING = 32
+"""Replies that are written or wait for the model. Gradio has 40 threads for all its work."""
 Turns = list[dict[str, Any]]
 
 ABOUT = """# qwen-gradio, on this computer
@@ -28,6 +29,8 @@ def build(model: Model) -> Any:
     def model_chat(
         query: str, history: Turns | None, system: str | None
     ) -> Iterator[tuple[str, Turns, str]]:
+        if not query.strip():
+            raise gr.Error("The message is empty", print_exception=False)
         history = history or []
         system = system or DEFAULT_SYSTEM
         messages = [
@@ -43,7 +46,10 @@ def build(model: Model) -> Any:
                 text += token
                 # Gradio dedents content that is a string, so it is given as a list of parts.
                 reply = [{"type": "text", "text": text}]
-                yield "", [*history, {"role": "assistant", "content": reply}], system
+                # The text boxes may hold what the user is typing by now, and are left alone.
+                yield gr.skip(), [*history, {"role": "assistant", "content": reply}], gr.skip()
+        except TruncatedError as error:
+            gr.Warning(str(error))
         except RuntimeError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
@@ -62,33 +68,23 @@ def build(model: Model) -> Any:
             "fn": model_chat,
             "inputs": [query, chatbot, system],
             "outputs": [query, chatbot, system],
-            "concurrency_limit": MAX_REPLIES,
+            "show_progress_on": send,  # on other components, an error would cover what they show
+            "concurrency_limit": MAX_WAITING,
             "concurrency_id": "model",
         }
-        events: Any = [
-            query.submit(api_name="model_chat", **chat),
-            send.click(api_name="model_chat_1", **chat),
-        ]
-        stop.click(None, cancels=events, api_visibility="private")
-        clear.click(list, outputs=chatbot, cancels=events, queue=False, api_visibility="private")
+        # One event for both, so that neither sends during a reply.
+        asked = gr.on([query.submit, send.click], api_name="model_chat", **chat)
+        gr.Button(visible=False).click(api_name="model_chat_1", **chat)
+        stop.click(None, cancels=asked, api_visibility="private")
+        clear.click(list, outputs=chatbot, cancels=asked, queue=False, api_visibility="private")
     return app
 
 
 @contextmanager
-def running(
-    *, host: str = "127.0.0.1", port: int | None = None, gguf: Path | None = None
-) -> Iterator[str]:
-    """Run the embedded Space during a `with` block, and give its URL.
-
-    :param host: the address to listen on; any but 127.0.0.1 opens it to the network.
-    :param port: the port; by default, the first free one from 7860.
-    :param gguf: the file of a model to run in place of the stand-in.
-    :raises FileNotFoundError: if there is no such model.
-    :raises ValueError: if the file is not a model that can be run.
-    :raises OSError: if the port is in use.
-    """
+def serving(model: Model, host: str, port: int | None) -> Iterator[str]:
+    """Serve the app for a model during a `with` block, and give its URL."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    app = build(Model(gguf))
+    app = build(model)
     try:
         _, url, _ = app.launch(
             server_name=host,
