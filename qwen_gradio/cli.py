@@ -25,7 +25,7 @@ from ._stream import FragmentStream
 from ._updates import StreamStatus
 from .chat import Chat
 from .errors import InvalidItemsError, ModelNotFoundError, QwenGradioError
-from .provider import Provider, Qwen_Qwen_2_5_Max, providers
+from .provider import Provider, provider_of, providers
 
 try:
     import typer
@@ -260,7 +260,8 @@ def batch(
             metavar="IN",
             exists=True,
             dir_okay=False,
-            help="JSON Lines (.jsonl), CSV (.csv, .tsv), or text with one prompt per line.",
+            help="JSON Lines or an array (.jsonl, .json), CSV (.csv, .tsv), or text with one "
+            "prompt per line.",
         ),
     ],
     out: Annotated[
@@ -274,6 +275,19 @@ def batch(
     retry_errors: Annotated[
         bool, typer.Option("--retry-errors", help="Ask failed items again.")
     ] = False,
+    keep: Annotated[
+        bool | None,
+        typer.Option(
+            "--keep/--ask-again",
+            help="Keep replies to other settings in OUT, or ask again. The default is to stop.",
+        ),
+    ] = None,
+    give_up_after: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", min=0, help="Stop after so long without any answer; inf never does."
+        ),
+    ] = 300.0,
 ) -> None:
     """Ask every prompt in a file. If it is stopped, the same command resumes it."""
     from .batch import run_sync
@@ -281,7 +295,13 @@ def batch(
     with _arguments_to_ask(options) as arguments, _reported_errors():
         try:
             outcome = run_sync(
-                prompts, out, concurrency=concurrency, retry_errors=retry_errors, **arguments
+                prompts,
+                out,
+                concurrency=concurrency,
+                retry_errors=retry_errors,
+                keep=keep,
+                give_up_after=give_up_after,
+                **arguments,
             )
         except InvalidItemsError as error:
             _note(f"{prompts}: {error}")
@@ -354,11 +374,10 @@ def serve(
 
 
 def _provider_of(model: str | None) -> type[Provider]:
-    for provider in providers().values() if model else [Qwen_Qwen_2_5_Max]:
-        with suppress(ModelNotFoundError):
-            provider.get_model(model)
-            return provider
-    raise typer.BadParameter(f"{model!r} is not among `qwen-gradio models`", param_hint="--model")
+    try:
+        return provider_of(model)
+    except ModelNotFoundError as error:
+        raise typer.BadParameter(str(error), param_hint="--model") from None
 
 
 def _login(auth: str | None) -> tuple[str, str] | None:
