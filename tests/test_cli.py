@@ -277,7 +277,7 @@ def test_fragments_are_written_as_they_arrive(scripted: ScriptedSpace) -> None:
         (["serve", "--gguf", "missing.gguf"], 1, "no model file missing.gguf"),
         (["serve", "--context", "1"], 1, "too small"),
         (["ask", "--context", "1000", "hi"], 2, "--context requires --local"),
-        (["ask", "--model", "gpt", "hi"], 2, "'gpt' is not among"),
+        (["ask", "--model", "gpt", "hi"], 2, "There is no model 'gpt'"),
         (["ask", "--input", "radio", "hi"], 2, "must be NAME=VALUE"),
         (["ask", "--auth", "me", "hi"], 2, "must be USER:PASSWORD"),
         (["ask", "--timeout", "nan", "hi"], 2, "Invalid value for '--timeout'"),
