@@ -10,6 +10,8 @@ from .errors import AuthenticationError, SpaceUnavailableError
 
 HUB_PAGE = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/spaces/([^/?#]+/[^/?#]+)")
 OWNER_AND_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+SPACES_DOMAIN = "hf.space"
+"""Where the public hub serves its Spaces, each at a subdomain."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,14 @@ class Access:
         """
         user = None if auth is None else (auth[0], auth[1])
         return cls(address_of(space), _token(api_key), proxy, user)
+
+    @property
+    def hub_key(self) -> str | None:
+        """The Space's name in the hub's API; None if it is not on the hub."""
+        if not is_url(self.space):
+            return self.space
+        subdomain, _, domain = (urlsplit(self.space).hostname or "").partition(".")
+        return f"by-subdomain/{subdomain}" if domain == SPACES_DOMAIN else None
 
 
 def address_of(space: str) -> str:

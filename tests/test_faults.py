@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import traceback
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta, timezone
@@ -509,46 +508,6 @@ async def test_a_token_goes_to_the_space_alone_and_into_no_error(
         assert "hf_secret" not in f"{error!r} {error}"
         error = error.__cause__
     assert "hf_secret" not in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("stage", "expected"), [("RUNNING", None), ("PAUSED", "PAUSED"), ("BUILD_ERROR", "BUILD_ERROR")]
-)
-async def test_the_hub_finds_a_space_by_name_without_the_token(
-    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch, stage: str, expected: str | None
-) -> None:
-    reported = answer("200 OK", json.dumps({"host": scripted.url, "runtime": {"stage": stage}}))
-    with Front(lambda request: reported) as hub:
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
-        name = f"someone/{uuid.uuid4().hex}"
-        stream = ask(name, script(say=["found"]), api_key="hf_secret")
-        if expected is None:
-            assert await stream.text() == "found"
-        else:
-            with pytest.raises(SpaceUnavailableError, match=expected):
-                await stream.text()
-        assert [request.path for request in hub.requests] == [f"/api/spaces/{name}"]
-        assert "hf_secret" not in str(hub.requests[0].headers)
-
-
-async def test_the_hubs_cookies_do_not_go_to_the_space(
-    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with Front(lambda request: Forward(), scripted.url) as front:
-        body = json.dumps({"host": front.url, "runtime": {"stage": "RUNNING"}})
-        reported = answer("200 OK", body, Set_Cookie="tracked=1; Path=/")
-        with Front(lambda request: reported) as hub:
-            address = hub.url.replace("127.0.0.1", "localhost")  # cookies know no ports
-            monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
-            assert await ask(f"someone/{uuid.uuid4().hex}", script(say=["x"])).text() == "x"
-        assert [request.headers.get("cookie") for request in front.requests] == [None] * 4
-
-
-async def test_a_name_that_the_hub_does_not_know_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Front(lambda request: answer("401 Unauthorized")) as hub:
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
-        with pytest.raises(SpaceUnavailableError, match="no Space someone/hidden"):
-            await ask("someone/hidden", script(say=["x"])).text()
 
 
 async def test_an_app_with_a_login_takes_auth() -> None:

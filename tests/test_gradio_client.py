@@ -56,7 +56,6 @@ RELIED_ON: list[tuple[object, str, list[str] | None]] = [
     (utils, "StatusUpdate", None),
     (utils, "OutputUpdate", None),
     (utils, "Status", None),
-    (utils, "INVALID_RUNTIME", None),
 ]
 """Every class member and module name of gradio_client's that is used, with its parameters where
 they matter."""

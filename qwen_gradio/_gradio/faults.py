@@ -36,7 +36,9 @@ def connecting(space: str) -> Iterator[None]:
         unavailable.transient = _is_transient(error)
         raise unavailable from error
     except Exception as error:
-        raise SpaceUnavailableError(f"{space} is not a Gradio app: {error!r:.300}") from error
+        unlike = SpaceUnavailableError(f"{space} is not a Gradio app: {error!r:.300}")
+        unlike.is_placeholder = True
+        raise unlike from error
 
 
 @contextmanager
@@ -66,6 +68,7 @@ def error_from_status(space: str, response: httpx.Response) -> QwenGradioError:
     status, path = f"{response.status_code} {response.reason_phrase}".strip(), response.url.path
     if "location" in response.headers:
         status += f", and points to {response.headers['location']!r:.200},"
+    is_page = response.headers.get("content-type", "").startswith("text/html")
     error: QwenGradioError
     if response.status_code == 429:
         error = RateLimitError(f"{space} has received too many requests")
@@ -73,10 +76,11 @@ def error_from_status(space: str, response: httpx.Response) -> QwenGradioError:
         path.endswith("/login") and response.is_client_error
     ):
         error = AuthenticationError(f"{space} denied access ({status}): give an api_key or auth")
-    elif response.status_code == 503 and path.endswith("/queue/join"):
+    elif response.status_code == 503 and path.endswith("/queue/join") and not is_page:
         error = QueueFullError(f"The queue of {space} is full")
     else:
         error = SpaceUnavailableError(f"{space} answered {status} for {path}")
+        error.is_placeholder = response.status_code in (502, 503) or is_page
     error.retry_after = _seconds(response.headers.get("retry-after", ""))
     return error
 

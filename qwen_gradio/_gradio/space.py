@@ -15,10 +15,10 @@ from gradio_client import Client
 from .._access import Access, is_url
 from .._chains import plan_of, require_protocol
 from .._plan import Plan
-from ..errors import SpaceInterfaceError
+from ..errors import SpaceInterfaceError, SpaceUnavailableError
 from .connection import Connection
 from .faults import connecting
-from .hub import host_of
+from .hub import explained, host_of
 from .seam import requests_over
 
 DESCRIPTION_TTL = 60.0
@@ -125,9 +125,17 @@ class Space:
         access = self._access
         self._description = None
         with connecting(access.space):
-            url = access.space if is_url(access.space) else host_of(access.space, connection)
-            with requests_over(connection.request, url.rstrip("/") + "/"):
+            url = access.space if is_url(access.space) else host_of(access, connection)
+        try:
+            with (
+                connecting(access.space),
+                requests_over(connection.request, url.rstrip("/") + "/"),
+            ):
                 client = SpaceClient(url, access)
+        except SpaceUnavailableError as answer:
+            if not answer.is_placeholder:
+                raise
+            raise explained(answer, access, connection) from answer.__cause__
         self._description = Description(access.space, client, connection.cookies)
         return self._description
 
