@@ -44,8 +44,8 @@ class Access:
         """The Space's name in the hub's API; None if it is not on the hub."""
         if not is_url(self.space):
             return self.space
-        subdomain, _, domain = (urlsplit(self.space).hostname or "").partition(".")
-        return f"by-subdomain/{subdomain}" if domain == SPACES_DOMAIN else None
+        host = urlsplit(self.space).hostname or ""
+        return f"by-subdomain/{host.partition('.')[0]}" if is_on_hub(host) else None
 
 
 def address_of(space: str) -> str:
@@ -77,6 +77,11 @@ def _token(api_key: str | None) -> str | None:
     if not token.isascii() or not token.isprintable():
         raise AuthenticationError("api_key contains characters that cannot be in a token")
     return token or None
+
+
+def is_on_hub(host: str) -> bool:
+    """Whether a host is one of the public hub's Spaces."""
+    return host.partition(".")[2] == SPACES_DOMAIN
 
 
 def is_url(space: str) -> bool:

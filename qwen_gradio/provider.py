@@ -90,7 +90,8 @@ class Provider:
         :param messages: the chat so far, in OpenAI's format.
         :param proxy: URL of the proxy for every request; else those in the environment are used.
         :param space: the Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`; else `url`.
-        :param api_key: Hugging Face token, sent to the Space alone. None is sent unless given here.
+        :param api_key: Hugging Face token, sent to the Space and, if the Space is there, to the
+            hub. None is sent unless given here.
         :param auth: user and password, for a Gradio app that asks for a login.
         :param timeout: seconds for the complete reply.
         :param stream_timeout: seconds that may pass without any update, the first one included. If

@@ -322,3 +322,34 @@ def test_the_hub_is_the_one_that_the_environment_names(serve: Callable[[Hub], st
     )
     assert (done.stdout, done.stderr) == ("here\n", "")
     assert [request.path for request in hub.looked_up] == ["/api/spaces/ada/chat"]
+
+
+@each_way
+async def test_a_private_space_takes_a_token(
+    serve: Callable[[Hub], str], asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")  # not used, as it was not given
+    url = serve(hub := Hub("SLEEPING", "SLEEPING", "SLEEPING", "RUNNING", token="hf_secret"))
+    with pytest.raises(QwenGradioError, match=r"is private, pass a token .* as api_key"):
+        await asking(url).text()
+    assert "hf_secret" not in str([request.headers for request in hub.looked_up + hub.asked])
+    assert await asking(url, api_key="hf_secret").text() == "x"
+
+
+async def test_a_token_goes_to_the_hub_and_the_space(serve: Callable[[Hub], str]) -> None:
+    hub = Hub("RUNNING", token="hf_secret")
+    await by_name(serve(hub), api_key="hf_secret").text()
+    assert [request.headers.get("authorization") for request in hub.looked_up] == [
+        "Bearer hf_secret"
+    ]
+    assert {request.headers.get("x-hf-authorization") for request in hub.asked} == {
+        "Bearer hf_secret"
+    }
+    assert {request.headers.get("authorization") for request in hub.asked} == {None}
+
+
+async def test_a_space_elsewhere_is_not_looked_up(serve: Callable[[Hub], str]) -> None:
+    url = serve(hub := Hub("SLEEPING"))
+    with pytest.raises(SpaceUnavailableError, match="answered 503"):
+        await ask(url, script(say=["x"]), api_key="hf_secret").text()
+    assert hub.looked_up == []

@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 
 from gradio_client.exceptions import AppError
 
+from .._access import is_on_hub
 from ..errors import (
     AuthenticationError,
     GenerationError,
@@ -20,6 +21,8 @@ from ..errors import (
     StreamTimeoutError,
 )
 from .seam import httpx
+
+IF_PRIVATE = "If the Space is private, pass a token that can read it as api_key"
 
 
 @contextmanager
@@ -68,6 +71,8 @@ def error_from_status(space: str, response: httpx.Response) -> QwenGradioError:
     status, path = f"{response.status_code} {response.reason_phrase}".strip(), response.url.path
     if "location" in response.headers:
         status += f", and points to {response.headers['location']!r:.200},"
+    has_token = "x-hf-authorization" in response.request.headers
+    hint = "" if has_token or not is_on_hub(response.url.host) else f". {IF_PRIVATE}"
     is_page = response.headers.get("content-type", "").startswith("text/html")
     error: QwenGradioError
     if response.status_code == 429:
@@ -75,11 +80,14 @@ def error_from_status(space: str, response: httpx.Response) -> QwenGradioError:
     elif response.status_code in (401, 403) or (
         path.endswith("/login") and response.is_client_error
     ):
-        error = AuthenticationError(f"{space} denied access ({status}): give an api_key or auth")
+        error = AuthenticationError(
+            f"{space} denied access ({status}): give an api_key or auth{hint}"
+        )
     elif response.status_code == 503 and path.endswith("/queue/join") and not is_page:
         error = QueueFullError(f"The queue of {space} is full")
     else:
-        error = SpaceUnavailableError(f"{space} answered {status} for {path}")
+        not_found = hint if response.status_code == 404 else ""
+        error = SpaceUnavailableError(f"{space} answered {status} for {path}{not_found}")
         error.is_placeholder = response.status_code in (502, 503) or is_page
     error.retry_after = _seconds(response.headers.get("retry-after", ""))
     return error

@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 from huggingface_hub import constants
 
-from .._access import SPACES_DOMAIN, Access, is_url
+from .._access import SPACES_DOMAIN, Access, is_on_hub, is_url
 from .._described import get
 from .._stages import STAGES, is_starting
 from ..errors import QwenGradioError, SpaceUnavailableError
 from .connection import Connection
-from .faults import connecting
+from .faults import IF_PRIVATE, connecting
 
 PUBLIC_HUB = "https://huggingface.co"
 """Its Spaces are under `SPACES_DOMAIN`. Another hub, which a user configured, may be anything."""
@@ -44,8 +44,8 @@ def host_of(access: Access, connection: Connection) -> str:
     if not is_url(listing.host):
         raise SpaceUnavailableError(f"The hub gives no address for {access.space}")
     url = urlsplit(listing.host)
-    is_on_hub = url.scheme == "https" and (url.hostname or "").endswith(f".{SPACES_DOMAIN}")
-    if constants.ENDPOINT == PUBLIC_HUB and not is_on_hub:
+    is_expected = url.scheme == "https" and is_on_hub(url.hostname or "")
+    if constants.ENDPOINT == PUBLIC_HUB and not is_expected:
         raise SpaceUnavailableError(
             f"The hub gives {listing.host!r:.200} as the address of {access.space}, which is not "
             f"under {SPACES_DOMAIN}. Nothing was sent there"
@@ -82,8 +82,7 @@ def _look_up(access: Access, connection: Connection) -> Listing:
     if not response.is_success:  # the hub's answers for a name that it does not show
         what = "that this api_key can read" if token else "by that name in public"
         raise SpaceUnavailableError(
-            f"The hub shows no Space {access.space} {what}. Check the name; if the Space is "
-            "private, pass a token that can read it as api_key"
+            f"The hub shows no Space {access.space} {what}. Check the name. {IF_PRIVATE}"
         )
     found = response.json()
     name = get(found, "id", str, access.space)
