@@ -61,13 +61,16 @@ class QueueFullError(QwenGradioError):
 
 
 class RateLimitError(QwenGradioError):
-    """The Space received too many requests from this caller. Ask later, or give an `api_key`."""
+    """The Space received too many requests from this caller, or its GPU quota for them is spent.
+
+    Ask later, or give an `api_key`.
+    """
 
     transient = True
 
 
 class GenerationError(QwenGradioError):
-    """The Space's own code failed while answering. Its message is this error's."""
+    """The Space's own code failed while answering. Its message is this error's, after its title."""
 
 
 class StreamInterruptedError(QwenGradioError, ConnectionError):

@@ -304,8 +304,46 @@ async def test_the_apps_message_is_raised_whatever_comes_with_it(
         return reported if request.path == EVENTS else Forward()
 
     with Front(behave, scripted.url) as front:
-        with pytest.raises(GenerationError, match=r"^the words$"):
+        with pytest.raises(GenerationError, match=r"^Oops: the words$"):
             await ask(front.url, script(say=["x"])).text()
+
+
+QUOTA = (
+    "You have exceeded your ZeroGPU quota (60s requested vs. 0s left). Try again in 23:51:22. "
+    "Subscribe for more."
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "title", "retry_after"),
+    [
+        (QUOTA, "ZeroGPU quota exceeded", 85882),
+        (QUOTA, "Error", 85882),
+        ("You have exceeded your ZeroGPU runs limit.", "Error", None),
+        ("Try again in 1 day, 0:00:01", "ZeroGPU quota exceeded", 86401),
+    ],
+)
+async def test_a_spent_gpu_quota_is_a_rate_limit(
+    scripted: ScriptedSpace, message: str, title: str, retry_after: float | None
+) -> None:
+    question = script(finish="fail", error=[message, title])
+    with pytest.raises(RateLimitError) as caught:
+        await ask(scripted, question).text()
+    assert caught.value.retry_after == retry_after
+    assert str(caught.value) == (message if title == "Error" else f"{title}: {message}")
+
+
+async def test_other_errors_of_a_gpu_are_failures(scripted: ScriptedSpace) -> None:
+    message = "CUDA error: the GPU has exceeded its memory limit"
+    question = script(finish="fail", error=[message, "ZeroGPU worker error"])
+    with pytest.raises(GenerationError, match=f"^ZeroGPU worker error: {message}$"):
+        await ask(scripted, question).text()
+
+
+async def test_a_failure_without_a_reason_is_reported_to_a_caller() -> None:
+    with scripted_space("--hide-errors") as space:
+        with pytest.raises(GenerationError, match="gave no reason; only its author can"):
+            await ask(space, script(finish="fail", error=[None, "Error"])).text()
 
 
 async def test_a_lost_session_is_reported_with_the_spaces_message(

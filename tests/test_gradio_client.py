@@ -17,7 +17,7 @@ from unittest import mock
 
 import gradio_client.client
 import pytest
-from gradio_client import Client, utils
+from gradio_client import Client, exceptions, utils
 from gradio_client.client import Endpoint, Job
 
 from qwen_gradio import GenerationError, SpaceInterfaceError
@@ -52,6 +52,11 @@ RELIED_ON: list[tuple[object, str, list[str] | None]] = [
     (Client, "__init__", None),
     (Client, "submit", None),
     (Job, "cancel", ["self"]),
+    (
+        exceptions.AppError,
+        "__init__",
+        ["self", "message", "duration", "visible", "title", "print_exception"],
+    ),
     (utils, "check_for_cancel", ["helper", "headers", "cookies", "ssl_verify"]),
     (utils, "StatusUpdate", None),
     (utils, "OutputUpdate", None),

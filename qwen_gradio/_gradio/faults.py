@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
@@ -22,6 +23,8 @@ from ..errors import (
 )
 from .seam import httpx
 
+QUOTA = re.compile(r"GPU quota|GPU\b.*\bruns limit", re.IGNORECASE | re.DOTALL)
+"""What ZeroGPU says when a user's share of GPU time is spent."""
 IF_PRIVATE = "If the Space is private, pass a token that can read it as api_key"
 
 
@@ -52,7 +55,7 @@ def replying(space: str) -> Iterator[None]:
     except QwenGradioError:
         raise
     except AppError as error:
-        raise GenerationError(str(error)) from error
+        raise error_from_app(error) from error
     except httpx.TimeoutException as error:
         seconds = error.request.extensions["timeout"]["read"]
         raise StreamTimeoutError(f"{space} sent nothing for {seconds:g} seconds") from error
@@ -64,6 +67,29 @@ def replying(space: str) -> Iterator[None]:
         raise StreamInterruptedError(
             f"{space} sent something that is not Gradio's protocol: {error!r:.300}"
         ) from error
+
+
+def error_from_app(failure: AppError, step: str = "") -> QwenGradioError:
+    """Return the error that an app's own code has raised, in a step if that is worth naming."""
+    text = str(failure)
+    if failure.title != "Error":  # Gradio's default
+        text = f"{failure.title}: {text}"
+    if "has not enabled verbose error reporting" in text:
+        text = "The Space failed and gave no reason; only its author can make it give one"
+    if QUOTA.search(text):
+        error: QwenGradioError = RateLimitError(text)
+        error.retry_after = _wait_in(text)
+        return error
+    return GenerationError(f"{step} failed: {text}" if step else text)
+
+
+def _wait_in(text: str) -> float | None:
+    """Seconds to wait, from a text that has them as Python prints a timedelta."""
+    found = re.search(r"again in (?:(\d{1,3}) days?, )?(\d{1,3}):(\d\d):(\d\d)", text)
+    if found is None:
+        return None
+    days, hours, minutes, seconds = (float(number or 0) for number in found.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def error_from_status(space: str, response: httpx.Response) -> QwenGradioError:

@@ -17,10 +17,10 @@ from .._messages import Prompt
 from .._plan import Plan, Step, Values
 from .._replies import Reply, size_of
 from .._updates import Progress, Reasoning, StreamStatus, Update
-from ..errors import GenerationError, SpaceInterfaceError
+from ..errors import SpaceInterfaceError
 from .connection import Connection
 from .events import MAX_BYTES
-from .faults import connecting, replying
+from .faults import connecting, error_from_app, replying
 from .seam import requests_over
 from .space import Description
 
@@ -130,7 +130,7 @@ class ReplyClient(Client):  # type: ignore[misc]
             if step.is_load:  # a page goes on without it
                 logger.warning("%s: %s failed: %s", self._plan.space, step.name, error)
             elif len(self._plan.steps) > 1:
-                raise GenerationError(f"{step.name} failed: {error}") from error
+                raise error_from_app(error, step.name) from error
             else:
                 raise
 
@@ -176,7 +176,10 @@ class ReplyClient(Client):  # type: ignore[misc]
                 self._is_completed = True
                 if not event.get("success", True):
                     # gradio_client accepts no keys but those of its own version's `AppError`.
-                    event["output"] = {"error": event["output"]["error"]}
+                    output = event["output"]
+                    event["output"] = {"error": output["error"]}
+                    if isinstance(title := output.get("title"), str):
+                        event["output"]["title"] = title
             elif event["msg"] == "unexpected_error":
                 # Gradio is stopping, or lost the session; what the app raises completes the step.
                 raise EOFError(f"it said {event.get('message')!r:.200}")
