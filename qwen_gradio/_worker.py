@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from contextlib import ExitStack
+from contextvars import copy_context
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,10 @@ class Worker:
         self._stage: str | None = None  # the last one in which the Space did not answer
         self._is_stopped = Event()
         # A daemon, so that a Space which never answers does not keep the interpreter from exiting.
-        self._thread = Thread(target=self._run, name="qwen_gradio", daemon=True)
+        # In the caller's context, as a Gradio app keeps its user's request there.
+        self._thread = Thread(
+            target=copy_context().run, args=(self._run,), name="qwen_gradio", daemon=True
+        )
 
     @property
     def text(self) -> str:

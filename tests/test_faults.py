@@ -681,6 +681,28 @@ async def test_no_secret_gets_into_an_error(options: dict[str, str]) -> None:
     assert "cret" not in reported.replace("test_no_secret_gets", "")
 
 
+async def test_headers_go_with_every_request_of_a_reply() -> None:
+    with scripted_space("--auth", "ada", "swordfish") as space:
+        with Front(lambda request: Forward(), space.url) as front:
+            question = script(say=["x"], finish="hang")
+            async with ask(
+                front.url, question, auth=("ada", "swordfish"), headers={"X-Gateway": "key"}
+            ) as stream:
+                assert await stream.__anext__() == "x"
+            await anyio.to_thread.run_sync(space.wait_for, "stopped", tag_of(question))
+    asked = [(request.path, request.headers.get("x-gateway")) for request in front.requests]
+    paths = ["/login", "/config", "/gradio_api/info", JOIN, EVENTS, CANCEL]
+    assert asked == [(path, "key") for path in paths]
+
+
+async def test_an_oauth_token_goes_to_an_endpoint_that_takes_one(scripted: ScriptedSpace) -> None:
+    with scripted_space("--oauth") as space:
+        assert await ask(space, script(), oauth_token="hf_secret").text() == "hf_secret"
+        assert await ask(space, script()).text() == "none"
+    asked = script(show="inputs")
+    assert "hf_secret" not in await ask(scripted, asked, oauth_token="hf_secret").text()
+
+
 async def test_a_token_may_end_in_a_newline(scripted: ScriptedSpace) -> None:
     with Front(lambda request: Forward(), scripted.url) as front:
         assert await ask(front.url, script(say=["x"]), api_key="hf_secret\n").text() == "x"
@@ -763,6 +785,20 @@ async def test_an_unknown_authority_is_rejected_before_asking(
             await ask(front.url, script(say=["x"]), max_retries=2, on_status=reported.append).text()
         assert front.requests == []
     assert reported == []
+
+
+async def test_a_self_signed_certificate_can_be_accepted(scripted: ScriptedSpace) -> None:
+    trusting = ssl.create_default_context()
+    AUTHORITY.configure_trust(trusting)
+    with Front(lambda request: Forward(), scripted.url, certified("127.0.0.1")) as front:
+        for verify in (trusting, False):
+            assert await ask(front.url, script(say=["x"]), ssl_verify=verify).text() == "x"
+
+
+@pytest.mark.parametrize("verify", [None, 0, 1, "no", "/etc/ssl/cert.pem"])
+def test_ssl_verify_is_a_bool_or_a_context(verify: Any) -> None:
+    with pytest.raises(ValueError, match="ssl_verify must be"):
+        ask(NOBODY, script(say=["x"]), ssl_verify=verify)
 
 
 ASK_AND_FAIL = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import Any, TypeAlias
 
 import anyio
 import pytest
+import trustme
 
 from qwen_gradio import (
     FragmentStream,
@@ -28,7 +30,7 @@ from qwen_gradio._stages import STAGES
 
 from .asking import ask
 from .fronts import Endless, Forward, Front, Request, answer
-from .servers import PATIENCE, ScriptedSpace, script
+from .servers import PATIENCE, QUIET, ScriptedSpace, script
 
 pytestmark = pytest.mark.anyio
 
@@ -353,3 +355,87 @@ async def test_a_space_elsewhere_is_not_looked_up(serve: Callable[[Hub], str]) -
     with pytest.raises(SpaceUnavailableError, match="answered 503"):
         await ask(url, script(say=["x"]), api_key="hf_secret").text()
     assert hub.looked_up == []
+
+
+AUTHORITY = trustme.CA()
+
+
+@pytest.fixture
+def public_hub(
+    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Hub, Front]]:
+    """A stand-in for huggingface.co and all of hf.space, and the proxy that leads to it."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "https://huggingface.co")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert("huggingface.co", "*.hf.space").configure_cert(context)
+    with (
+        Front(hub := Hub("RUNNING", token="hf_secret"), scripted.url, context) as front,
+        Front(lambda request: Forward(), front.url) as proxy,
+    ):
+        yield hub, proxy
+
+
+def trusting() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    AUTHORITY.configure_trust(context)
+    return context
+
+
+async def test_the_public_hub_leads_to_a_host_of_its_own(public_hub: tuple[Hub, Front]) -> None:
+    hub, proxy = public_hub
+    hub.host = f"https://{uuid.uuid4().hex}.hf.space"
+    options = {"proxy": proxy.url, "api_key": "hf_secret", "ssl_verify": trusting()}
+    assert await by_name("", **options).text() == "x"
+    assert await ask(hub.host, script(say=["x"]), **options).text() == "x"
+    assert {request.headers["host"] for request in hub.looked_up} == {"huggingface.co"}
+    assert {f"https://{request.headers['host']}" for request in hub.asked} == {hub.host}
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "http://ada-chat.hf.space",
+        "https://ada-chat.hf.space.test",
+        "https://ada-chat.hf.space@elsewhere.test",
+        "https://127.0.0.1",
+        "ada-chat.hf.space",
+        "",
+    ],
+)
+async def test_the_public_hub_cannot_lead_elsewhere(
+    public_hub: tuple[Hub, Front], host: str
+) -> None:
+    hub, proxy = public_hub
+    hub.host = host
+    with pytest.raises(SpaceUnavailableError, match="The hub gives"):
+        await by_name("", proxy=proxy.url, api_key="hf_secret", ssl_verify=trusting()).text()
+    assert hub.asked == []
+    assert {request.path for request in proxy.requests} == {"huggingface.co:443"}
+
+
+def test_the_user_of_a_gradio_app_is_known_to_zero_gpu(serve: Callable[[Hub], str]) -> None:
+    url = serve(hub := Hub("RUNNING"))
+    code = """
+import gradio
+from gradio_client import Client
+from qwen_gradio import ask
+
+def relay(question):
+    return ask(question, space="ada/chat")
+
+app = gradio.Interface(relay, "text", "text", api_name="relay")
+_, url, _ = app.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+client = Client(url, headers={"x-ip-token": "the user's"}, verbose=False)
+print(client.predict("here", api_name="/relay"))
+app.close(verbose=False)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | QUIET | {"HF_ENDPOINT": url},
+        capture_output=True,
+        text=True,
+        timeout=4 * PATIENCE,
+    )
+    assert done.stdout == "here\n", done.stderr
+    joined = [request for request in hub.asked if request.path == JOIN]
+    assert [request.headers.get("x-ip-token") for request in joined] == ["the user's"]

@@ -34,7 +34,7 @@ class Connection:
         self._is_aborted = False
         self._process = os.getpid()
         try:
-            verify = _ssl_context()
+            verify = _ssl_context() if access.ssl_verify is True else access.ssl_verify
         except OSError as error:
             raise SpaceUnavailableError(
                 f"The certificates in SSL_CERT_FILE or SSL_CERT_DIR cannot be loaded: {error}"

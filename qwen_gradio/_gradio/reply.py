@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future
@@ -42,6 +43,7 @@ class ReplyClient(Client):  # type: ignore[misc]
     """
 
     endpoints: dict[int, Any]
+    space_id: str | None
 
     def __init__(
         self,
@@ -58,6 +60,7 @@ class ReplyClient(Client):  # type: ignore[misc]
         self.executor = self.stream_executor = _InThisThread()
         self.helper_executor = _WithoutCancelCheck()
         self._connection = connection
+        self._is_on_hub = description.is_on_hub
         self._job: Any = None
         self._events: Generator[dict[str, Any], None, None] = (_ for _ in ())
         self._is_completed = False
@@ -160,6 +163,17 @@ class ReplyClient(Client):  # type: ignore[misc]
         """Join the queue, with errors that say that the Space has not taken the question yet."""
         with connecting(self._plan.space):
             return super().send_data(data, hash_data, protocol, request_headers)
+
+    def add_zero_gpu_headers(self, headers: dict[str, str]) -> dict[str, str]:
+        """Add the header by which ZeroGPU knows the user of the Gradio app that this runs in."""
+        if not self._is_on_hub or "gradio.context" not in sys.modules:
+            return headers  # gradio_client would import gradio to find no request there
+        # With a name, gradio_client would ask the hub about some failures.
+        self.space_id = self._plan.space
+        try:
+            return dict(super().add_zero_gpu_headers(headers))
+        finally:
+            self.space_id = None
 
     def stream_messages(self, protocol: str, session_hash: str) -> None:
         """Put a reader of the session's events where gradio_client takes its messages from."""

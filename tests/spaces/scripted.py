@@ -33,6 +33,7 @@ arguments.add_argument("--port", type=int)
 arguments.add_argument("--queue", type=int, help="how many requests may wait")
 arguments.add_argument("--auth", nargs=2)
 arguments.add_argument("--hide-errors", action="store_true")
+arguments.add_argument("--oauth", action="store_true", help="reply with the user's token")
 options = arguments.parse_args()
 
 
@@ -107,6 +108,10 @@ def model_chat(query, history, system, request: gr.Request, progress=gr.Progress
         raise
 
 
+def oauth_chat(query, history, system, oauth_token: gr.OAuthToken | None = None):
+    return "", held(history or [], query, oauth_token.token if oauth_token else "none"), system
+
+
 with gr.Blocks() as app:
     major = int(gr.__version__.split(".")[0])
     form = {} if major >= 6 else {"type": "tuples" if options.form == "pairs" else "messages"}
@@ -123,7 +128,7 @@ with gr.Blocks() as app:
     )
     for listen, name in chats:
         listen(
-            model_chat,
+            oauth_chat if options.oauth else model_chat,
             [query, chatbot, system],
             [query, chatbot, system],
             api_name=name,
