@@ -6,10 +6,9 @@ import inspect
 import json
 import logging
 import os
-import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._access import Access
 from ._messages import History, Prompt, prompt_from
@@ -17,6 +16,9 @@ from ._stream import FragmentStream
 from ._updates import StreamStatus
 from ._worker import Worker
 from .errors import InvalidMessagesError, ModelNotFoundError
+
+if TYPE_CHECKING:
+    import ssl
 
 logger = logging.getLogger(__package__)
 
@@ -131,8 +133,7 @@ class Provider:
         prompt = cls._prompt(model, messages, history, inputs or {}, kwargs)
         prompt = replace(prompt, api_name=api_name)
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
-        if not isinstance(ssl_verify, (bool, ssl.SSLContext)):
-            raise ValueError("ssl_verify must be True, False or an ssl.SSLContext")
+        _require_ssl_verify(ssl_verify)
         access = Access.to(address, api_key, proxy, auth, headers, oauth_token, ssl_verify)
         request_timeout = REQUEST_TIMEOUT if stream_timeout is None else stream_timeout
         return FragmentStream(
@@ -220,6 +221,14 @@ def _require_limits(timeout: float | None, stream_timeout: float | None, max_ret
             raise ValueError(f"{name} cannot be {seconds} seconds; None sets no limit")
     if max_retries is None:
         raise TypeError("max_retries cannot be None: 0 asks once, math.inf sets no limit")
+
+
+def _require_ssl_verify(given: object) -> None:
+    if not isinstance(given, bool):
+        import ssl  # only where a caller did
+
+        if not isinstance(given, ssl.SSLContext):
+            raise ValueError("ssl_verify must be True, False or an ssl.SSLContext")
 
 
 def _require_json(inputs: Mapping[str, Any]) -> None:
