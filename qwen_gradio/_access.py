@@ -16,6 +16,7 @@ SPACES_DOMAIN = "hf.space"
 """Where the public hub serves its Spaces, each at a subdomain."""
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?|")
+TOKEN = re.compile(r"\bhf_[0-9A-Za-z]{16}")
 OWN_HEADERS = {
     *("host", "user-agent", "accept-encoding", "content-type", "content-length"),
     *("connection", "transfer-encoding", "cookie", "x-hf-authorization", "x-gradio-user"),
@@ -113,7 +114,7 @@ def _headers(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
             raise ValueError(f"headers: {name!r:.100} cannot be the name of a header")
         if not (isinstance(value, str) and HEADER_VALUE.fullmatch(value)):
             raise ValueError(f"headers: the value of {name} cannot be sent: it must be ASCII text")
-        if re.search(r"\bhf_\w", value):
+        if TOKEN.search(value):
             raise ValueError(f"headers: {name} contains a token: pass it as api_key")
         if name.lower() in OWN_HEADERS:
             raise ValueError(f"headers: {name} cannot be set")

@@ -55,8 +55,8 @@ def test_a_space_on_the_hub_has_a_name_there(space: str, key: str | None) -> Non
         {"X-Line": "a\r\nX-Other: b"},
         {"X-Accent": "é"},
         {"X-Space": " x"},
-        {"Authorization": "Bearer hf_secret"},
-        {"X-Key": "hf_secret"},
+        {"Authorization": f"Bearer hf_{'secret' * 5}"},
+        {"X-Key": f"hf_{'secret' * 5}"},
         {"X-HF-Authorization": "x"},
         {"Host": "elsewhere.test"},
         {"Cookie": "a=b"},
@@ -77,3 +77,8 @@ def test_an_oauth_token_may_end_in_a_newline_and_must_be_one() -> None:
 def test_no_secret_is_in_the_repr() -> None:
     access = Access.to("a/b", "secret", headers={"X-Key": "secret"}, oauth_token="secret")
     assert "secret" not in repr(access)
+
+
+def test_headers_are_sent_as_they_are_given() -> None:
+    headers = {"Authorization": "Basic YWRhOng=", "X-Source": "an hf_space", "X-Empty": ""}
+    assert dict(Access.to("a/b", headers=headers).headers) == headers

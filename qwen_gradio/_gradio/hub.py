@@ -65,7 +65,7 @@ def explained(
     except QwenGradioError:
         return answer
     error = _error_from_stage(access.space, listing) or answer
-    error.stage = listing.stage
+    error.stage = listing.stage or None
     return error
 
 
