@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from .errors import AuthenticationError, SpaceUnavailableError
 
 HUB_PAGE = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/spaces/([^/?#]+/[^/?#]+)")
 OWNER_AND_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+SPACES_DOMAIN = "hf.space"
+"""Where the public hub serves its Spaces, each at a subdomain."""
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+HEADER_VALUE = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?|")
+TOKEN = re.compile(r"\bhf_[0-9A-Za-z]{16}")
+OWN_HEADERS = {
+    *("host", "user-agent", "accept-encoding", "content-type", "content-length"),
+    *("connection", "transfer-encoding", "cookie", "x-hf-authorization", "x-gradio-user"),
+}
+"""Headers that are set here, by gradio_client or by httpx."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """A Space's address and how to reach it. Equal ones share the Space's description."""
+    """A Space's address and how to reach it. Equal ones share the Space's description.
+
+    :ivar headers: sent with every request to the Space, and to no other server.
+    :ivar ssl_verify: whether to check certificates, or an `ssl.SSLContext` to check them with.
+    """
 
     space: str
     api_key: str | None = field(default=None, repr=False)
     proxy: str | None = field(default=None, repr=False)
     auth: tuple[str, str] | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    oauth_token: str | None = field(default=None, repr=False)
+    ssl_verify: Any = True
 
     @classmethod
     def to(
@@ -28,14 +47,34 @@ class Access:
         api_key: str | None = None,
         proxy: str | None = None,
         auth: tuple[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        oauth_token: str | None = None,
+        ssl_verify: Any = True,
     ) -> Access:
         """Return the access to a Space as users name it.
 
         :raises SpaceUnavailableError: if `space` is not the address of a Space.
-        :raises AuthenticationError: if `api_key` cannot be a token.
+        :raises AuthenticationError: if `api_key` or `oauth_token` cannot be a token.
+        :raises ValueError: if a header cannot be sent, is not the caller's to set, or has a token.
         """
         user = None if auth is None else (auth[0], auth[1])
-        return cls(address_of(space), _token(api_key), proxy, user)
+        return cls(
+            address_of(space),
+            _token("api_key", api_key),
+            proxy,
+            user,
+            _headers(headers or {}),
+            _token("oauth_token", oauth_token),
+            ssl_verify,
+        )
+
+    @property
+    def hub_key(self) -> str | None:
+        """The Space's name in the hub's API; None if it is not on the hub."""
+        if not is_url(self.space):
+            return self.space
+        host = urlsplit(self.space).hostname or ""
+        return f"by-subdomain/{host.partition('.')[0]}" if is_on_hub(host) else None
 
 
 def address_of(space: str) -> str:
@@ -61,12 +100,30 @@ def address_of(space: str) -> str:
     return urlunsplit((url.scheme, url.netloc, url.path, "", "")).rstrip("/")
 
 
-def _token(api_key: str | None) -> str | None:
+def _token(name: str, given: str | None) -> str | None:
     """Return the token as it can be sent: one from a file may end in a newline."""
-    token = (api_key or "").strip()
+    token = (given or "").strip()
     if not token.isascii() or not token.isprintable():
-        raise AuthenticationError("api_key contains characters that cannot be in a token")
+        raise AuthenticationError(f"{name} contains characters that cannot be in a token")
     return token or None
+
+
+def _headers(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    for name, value in given.items():
+        if not (isinstance(name, str) and HEADER_NAME.fullmatch(name)):
+            raise ValueError(f"headers: {name!r:.100} cannot be the name of a header")
+        if not (isinstance(value, str) and HEADER_VALUE.fullmatch(value)):
+            raise ValueError(f"headers: the value of {name} cannot be sent: it must be ASCII text")
+        if TOKEN.search(value):
+            raise ValueError(f"headers: {name} contains a token: pass it as api_key")
+        if name.lower() in OWN_HEADERS:
+            raise ValueError(f"headers: {name} cannot be set")
+    return tuple(given.items())
+
+
+def is_on_hub(host: str) -> bool:
+    """Whether a host is one of the public hub's Spaces."""
+    return host.partition(".")[2] == SPACES_DOMAIN
 
 
 def is_url(space: str) -> bool:

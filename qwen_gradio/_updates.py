@@ -29,8 +29,9 @@ class Progress:
 class StreamStatus:
     """A status message about a request. Fields that do not apply to its state are None.
 
-    :ivar state: "queued", "processing" (the Space has begun), "progress", "log", or "retrying" (it
-        did not accept the request, and is asked again in `eta` seconds; `log` says why).
+    :ivar state: "queued", "processing" (the Space has begun), "progress", "log", "waking" (it is
+        asleep or starting, and is waited for; `log` says which), or "retrying" (it did not accept
+        the request, and is asked again in `eta` seconds; `log` says why).
     :ivar position: place in the queue while queued; 1 is next.
     :ivar queue_size: how many requests are in that queue.
     :ivar eta: seconds until the request is expected to be done, by the Space's estimate.
@@ -38,7 +39,7 @@ class StreamStatus:
     :ivar log: a message of the Space to its user, and `level` ("info", "warning") its urgency.
     """
 
-    state: Literal["queued", "processing", "progress", "log", "retrying"]
+    state: Literal["queued", "processing", "progress", "log", "waking", "retrying"]
     position: int | None = None
     queue_size: int | None = None
     eta: float | None = None
@@ -56,7 +57,7 @@ class StreamStatus:
                 step = self.progress[-1]
                 done = "" if step.fraction is None else f" {step.fraction:.0%}"
                 return f"{step.description or 'Working'}{done}"
-            case "log" if self.log:
+            case "log" | "waking" if self.log:
                 return self.log
             case "retrying":
                 return f"{self.log}; asking again in {self.eta:.0f} s"

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from contextlib import ExitStack
+from contextvars import copy_context
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from ._access import Access
 from ._messages import Prompt
+from ._stages import STAGES, is_starting, progress_of
 from ._updates import End, StreamStatus, UpdateQueue
-from .errors import AuthenticationError, QwenGradioError, SpaceInterfaceError
+from .errors import (
+    AuthenticationError,
+    QwenGradioError,
+    SpaceInterfaceError,
+    SpaceUnavailableError,
+)
 
 if TYPE_CHECKING:
     from ._gradio.connection import Connection
@@ -19,6 +27,10 @@ if TYPE_CHECKING:
 
 MAX_RETRY_WAIT = 60.0
 """Seconds between two attempts. A Space that asks for a longer wait is not asked again."""
+MAX_WAKING_TIME = 300.0
+"""Seconds to wait for a Space that is asleep or starting."""
+MIN_WAKING_PAUSE, MAX_WAKING_PAUSE = 1.0, 10.0
+"""Seconds between two looks at such a Space, more each time."""
 
 
 def generate_session_hash() -> str:
@@ -41,9 +53,13 @@ class Worker:
         self._max_retries = max_retries
         self._connection: Connection | None = None
         self._client: ReplyClient | None = None
+        self._stage: str | None = None  # the last one in which the Space did not answer
         self._is_stopped = Event()
         # A daemon, so that a Space which never answers does not keep the interpreter from exiting.
-        self._thread = Thread(target=self._run, name="qwen_gradio", daemon=True)
+        # In the caller's context, as a Gradio app keeps its user's request there.
+        self._thread = Thread(
+            target=copy_context().run, args=(self._run,), name="qwen_gradio", daemon=True
+        )
 
     @property
     def text(self) -> str:
@@ -136,7 +152,7 @@ class Worker:
             connection.abort()
         space = space_at(self.access)
         is_known = space.known is not None
-        description = space.describe(connection)
+        description = self._when_awake(space.describe)
         try:
             self._ask_as(description, cleanup)
         except QwenGradioError as error:
@@ -144,15 +160,54 @@ class Worker:
                 raise
             # The Space may have changed since it was read.
             try:
-                fresh = space.read(connection)
+                fresh = self._when_awake(space.read)
                 is_same = fresh.is_asked_like(description, self._prompt.api_name)
             except SpaceInterfaceError:
                 raise  # it offers no chat any more
-            except QwenGradioError:
+            except QwenGradioError as unread:
+                if isinstance(unread, SpaceUnavailableError) and unread.stage in STAGES:
+                    raise
                 raise error from error.__cause__
-            if is_same and not isinstance(error, AuthenticationError):
+            if is_same and not isinstance(error, AuthenticationError) and self._stage is None:
                 raise
             self._ask_as(fresh, cleanup)
+
+    def _when_awake(self, read: Callable[[Connection], Description]) -> Description:
+        """Read the Space, waiting for it for as long as the hub says that it is starting."""
+        import tenacity
+
+        assert self._connection is not None
+
+        def report(attempt: tenacity.RetryCallState) -> None:
+            self.updates.put(StreamStatus("waking", log=progress_of(self._stage or "")))
+
+        def give_up(attempt: tenacity.RetryCallState) -> None:
+            answer = _error_of(attempt)
+            error = SpaceUnavailableError(f"After {MAX_WAKING_TIME:g} seconds: {answer}")
+            error.stage = self._stage
+            raise error from answer
+
+        self._stage = None
+        found: Description = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(self._is_worth_waiting),
+            stop=tenacity.stop_after_delay(MAX_WAKING_TIME),
+            # Each look is an update, which `stream_timeout` is counted from.
+            wait=tenacity.wait_exponential(
+                MIN_WAKING_PAUSE, max=min(MAX_WAKING_PAUSE, self._timeout / 2)
+            ),
+            before_sleep=report,
+            sleep=tenacity.sleep_using_event(self._is_stopped),
+            retry_error_callback=give_up,
+        )(read, self._connection)
+        return found
+
+    def _is_worth_waiting(self, error: BaseException) -> bool:
+        """Whether the Space is starting, or was a moment ago and runs now."""
+        if not isinstance(error, SpaceUnavailableError) or error.stage is None:
+            return False
+        previous, self._stage = self._stage, error.stage
+        was_starting = previous is not None and is_starting(previous)
+        return is_starting(error.stage) or (was_starting and error.stage not in STAGES)
 
     def _ask_as(self, description: Description, cleanup: ExitStack) -> None:
         from ._gradio.reply import ReplyClient

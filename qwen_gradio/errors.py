@@ -31,7 +31,14 @@ class ModelNotFoundError(QwenGradioError, ValueError):
 
 
 class SpaceUnavailableError(QwenGradioError, ConnectionError):
-    """The Space cannot be reached, is not running, or is not a Gradio app. Check its address."""
+    """The Space cannot be reached, is not running, or is not a Gradio app. Check its address.
+
+    :ivar stage: the Space's stage on the hub, such as "PAUSED", if that was looked up.
+    :ivar is_placeholder: whether the answer may be another server's, in place of the Space.
+    """
+
+    stage: str | None = None
+    is_placeholder: bool = False
 
 
 class SpaceInterfaceError(QwenGradioError):
@@ -54,13 +61,16 @@ class QueueFullError(QwenGradioError):
 
 
 class RateLimitError(QwenGradioError):
-    """The Space received too many requests from this caller. Ask later, or give an `api_key`."""
+    """The Space received too many requests from this caller, or its GPU quota for them is spent.
+
+    Ask later, or give an `api_key`.
+    """
 
     transient = True
 
 
 class GenerationError(QwenGradioError):
-    """The Space's own code failed while answering. Its message is this error's."""
+    """The Space's own code failed while answering. Its message is this error's, after its title."""
 
 
 class StreamInterruptedError(QwenGradioError, ConnectionError):

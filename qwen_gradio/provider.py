@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._access import Access
 from ._messages import History, Prompt, prompt_from
@@ -17,6 +17,9 @@ from ._stream import FragmentStream
 from ._updates import StreamStatus
 from ._worker import Worker
 from .errors import InvalidMessagesError, ModelNotFoundError
+
+if TYPE_CHECKING:
+    import ssl
 
 logger = logging.getLogger(__package__)
 
@@ -82,6 +85,9 @@ class Provider:
         inputs: Mapping[str, Any] | None = None,
         api_name: str | int | None = None,
         on_reasoning: Callable[[str], object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        oauth_token: str | None = None,
+        ssl_verify: bool | ssl.SSLContext = True,
         **kwargs: Any,
     ) -> FragmentStream:
         """Ask the model, and read its reply as it is written.
@@ -92,7 +98,8 @@ class Provider:
         :param messages: the chat so far, in OpenAI's format.
         :param proxy: URL of the proxy for every request; else those in the environment are used.
         :param space: the Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`; else `url`.
-        :param api_key: Hugging Face token, sent to the Space alone. None is sent unless given here.
+        :param api_key: Hugging Face token, sent to the Space and, if the Space is there, to the
+            hub. None is sent unless given here.
         :param auth: user and password, for a Gradio app that asks for a login.
         :param timeout: seconds for the complete reply.
         :param stream_timeout: seconds that may pass without any update, the first one included. If
@@ -108,21 +115,29 @@ class Provider:
         :param api_name: the name or number of the Space's endpoint, where several could be meant.
         :param on_reasoning: called in the event loop with each piece of what the model thinks
             before it answers, which is not part of the reply.
+        :param headers: sent with every request to the Space, besides those that are sent anyway.
+        :param oauth_token: Hugging Face token with which the Space's code may act for you. It is
+            sent only to an endpoint that asks for one, as a `gr.OAuthToken`.
+        :param ssl_verify: an `ssl.SSLContext` that trusts a self-signed certificate. False trusts
+            every server, which is dangerous: whoever is on the way to the Space, and the hub, can
+            read and change everything, tokens included.
         :param kwargs: what registries pass along. `temperature`, `max_tokens`, `top_p` and what
             else is in `optional_inputs` are given to a Space that has such inputs; everything else
             is only logged.
         :raises InvalidMessagesError: at once, if the messages or `inputs` cannot be sent.
         :raises ModelNotFoundError: at once, if there is no such model.
         :raises SpaceUnavailableError: at once, if `space` is not the address of a Space.
-        :raises AuthenticationError: at once, if `api_key` cannot be a token.
-        :raises ValueError: at once, if a time-out is negative or not a number.
+        :raises AuthenticationError: at once, if `api_key` or `oauth_token` cannot be a token.
+        :raises ValueError: at once, if a time-out is negative or not a number, a header cannot be
+            sent or contains a token, or `ssl_verify` is neither a bool nor a context.
         :raises TypeError: at once, if `max_retries` is None.
         """
         _require_limits(timeout, stream_timeout, max_retries)
         prompt = cls._prompt(model, messages, history, inputs or {}, kwargs)
         prompt = replace(prompt, api_name=api_name)
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
-        access = Access.to(address, api_key, proxy, auth)
+        _require_ssl_verify(ssl_verify)
+        access = Access.to(address, api_key, proxy, auth, headers, oauth_token, ssl_verify)
         request_timeout = REQUEST_TIMEOUT if stream_timeout is None else stream_timeout
         return FragmentStream(
             Worker(prompt, access, min(request_timeout, MAX_TIMEOUT), max_retries),
@@ -209,6 +224,14 @@ def _require_limits(timeout: float | None, stream_timeout: float | None, max_ret
             raise ValueError(f"{name} cannot be {seconds} seconds; None sets no limit")
     if max_retries is None:
         raise TypeError("max_retries cannot be None: 0 asks once, math.inf sets no limit")
+
+
+def _require_ssl_verify(given: object) -> None:
+    if not isinstance(given, bool):
+        import ssl  # only where a caller did
+
+        if not isinstance(given, ssl.SSLContext):
+            raise ValueError("ssl_verify must be True, False or an ssl.SSLContext")
 
 
 def _require_json(inputs: Mapping[str, Any]) -> None:

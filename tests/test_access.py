@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from qwen_gradio import SpaceUnavailableError
-from qwen_gradio._access import address_of
+from qwen_gradio import AuthenticationError, SpaceUnavailableError
+from qwen_gradio._access import Access, address_of
 
 
 @pytest.mark.parametrize(
@@ -25,3 +27,58 @@ def test_a_space_is_known_by_any_of_its_addresses(given: str, address: str) -> N
 def test_an_invalid_address_is_rejected(given: str) -> None:
     with pytest.raises(SpaceUnavailableError, match="is not a Space"):
         address_of(given)
+
+
+@pytest.mark.parametrize(
+    ("space", "key"),
+    [
+        ("Qwen/Qwen2.5", "Qwen/Qwen2.5"),
+        ("https://huggingface.co/spaces/Qwen/Qwen2.5", "Qwen/Qwen2.5"),
+        ("https://qwen-qwen2-5.hf.space/", "by-subdomain/qwen-qwen2-5"),
+        ("https://hf.space", None),
+        ("https://qwen-qwen2-5.hf.space.test", None),
+        ("http://127.0.0.1:7860", None),
+    ],
+)
+def test_a_space_on_the_hub_has_a_name_there(space: str, key: str | None) -> None:
+    assert Access.to(space).hub_key == key
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"": "x"},
+        {"two words": "x"},
+        {"X-Colon:": "x"},
+        {7: "x"},
+        {"X-Number": 7},
+        {"X-Line": "a\r\nX-Other: b"},
+        {"X-Accent": "é"},
+        {"X-Space": " x"},
+        {"Authorization": f"Bearer hf_{'secret' * 5}"},
+        {"X-Key": f"hf_{'secret' * 5}"},
+        {"X-HF-Authorization": "x"},
+        {"Host": "elsewhere.test"},
+        {"Cookie": "a=b"},
+    ],
+)
+def test_a_header_that_cannot_be_sent_is_rejected(headers: Any) -> None:
+    with pytest.raises(ValueError, match=r"^headers: ") as caught:
+        Access.to("a/b", headers=headers)
+    assert "secret" not in str(caught.value)
+
+
+def test_an_oauth_token_may_end_in_a_newline_and_must_be_one() -> None:
+    assert Access.to("a/b", oauth_token="hf_secret\n").oauth_token == "hf_secret"
+    with pytest.raises(AuthenticationError, match="oauth_token"):
+        Access.to("a/b", oauth_token="hf_sécret")
+
+
+def test_no_secret_is_in_the_repr() -> None:
+    access = Access.to("a/b", "secret", headers={"X-Key": "secret"}, oauth_token="secret")
+    assert "secret" not in repr(access)
+
+
+def test_headers_are_sent_as_they_are_given() -> None:
+    headers = {"Authorization": "Basic YWRhOng=", "X-Source": "an hf_space", "X-Empty": ""}
+    assert dict(Access.to("a/b", headers=headers).headers) == headers

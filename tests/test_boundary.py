@@ -14,7 +14,8 @@ PACKAGE = Path(qwen_gradio.__file__).parent
 GRADIO = {"gradio_client", "httpx", "httpx2", "huggingface_hub"}
 REGISTRIES = {"g4f", "langchain_core", "litellm", "llm"}
 PURE = [
-    *("_access", "_chains", "_described", "_messages", "_plan", "_replies", "errors"),
+    *("_access", "_chains", "_described", "_messages", "_plan", "_replies", "_stages"),
+    "errors",
     "_gradio/events",
 ]
 WITH_IO = {

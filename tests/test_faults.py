@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import traceback
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta, timezone
@@ -305,8 +304,46 @@ async def test_the_apps_message_is_raised_whatever_comes_with_it(
         return reported if request.path == EVENTS else Forward()
 
     with Front(behave, scripted.url) as front:
-        with pytest.raises(GenerationError, match=r"^the words$"):
+        with pytest.raises(GenerationError, match=r"^Oops: the words$"):
             await ask(front.url, script(say=["x"])).text()
+
+
+QUOTA = (
+    "You have exceeded your ZeroGPU quota (60s requested vs. 0s left). Try again in 23:51:22. "
+    "Subscribe for more."
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "title", "retry_after"),
+    [
+        (QUOTA, "ZeroGPU quota exceeded", 85882),
+        (QUOTA, "Error", 85882),
+        ("You have exceeded your ZeroGPU runs limit.", "Error", None),
+        ("Try again in 1 day, 0:00:01", "ZeroGPU quota exceeded", 86401),
+    ],
+)
+async def test_a_spent_gpu_quota_is_a_rate_limit(
+    scripted: ScriptedSpace, message: str, title: str, retry_after: float | None
+) -> None:
+    question = script(finish="fail", error=[message, title])
+    with pytest.raises(RateLimitError) as caught:
+        await ask(scripted, question).text()
+    assert caught.value.retry_after == retry_after
+    assert str(caught.value) == (message if title == "Error" else f"{title}: {message}")
+
+
+async def test_other_errors_of_a_gpu_are_failures(scripted: ScriptedSpace) -> None:
+    message = "CUDA error: the GPU has exceeded its memory limit"
+    question = script(finish="fail", error=[message, "ZeroGPU worker error"])
+    with pytest.raises(GenerationError, match=f"^ZeroGPU worker error: {message}$"):
+        await ask(scripted, question).text()
+
+
+async def test_a_failure_without_a_reason_is_reported_to_a_caller() -> None:
+    with scripted_space("--hide-errors") as space:
+        with pytest.raises(GenerationError, match="gave no reason; only its author can"):
+            await ask(space, script(finish="fail", error=[None, "Error"])).text()
 
 
 async def test_a_lost_session_is_reported_with_the_spaces_message(
@@ -511,46 +548,6 @@ async def test_a_token_goes_to_the_space_alone_and_into_no_error(
     assert "hf_secret" not in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("stage", "expected"), [("RUNNING", None), ("PAUSED", "PAUSED"), ("BUILD_ERROR", "BUILD_ERROR")]
-)
-async def test_the_hub_finds_a_space_by_name_without_the_token(
-    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch, stage: str, expected: str | None
-) -> None:
-    reported = answer("200 OK", json.dumps({"host": scripted.url, "runtime": {"stage": stage}}))
-    with Front(lambda request: reported) as hub:
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
-        name = f"someone/{uuid.uuid4().hex}"
-        stream = ask(name, script(say=["found"]), api_key="hf_secret")
-        if expected is None:
-            assert await stream.text() == "found"
-        else:
-            with pytest.raises(SpaceUnavailableError, match=expected):
-                await stream.text()
-        assert [request.path for request in hub.requests] == [f"/api/spaces/{name}"]
-        assert "hf_secret" not in str(hub.requests[0].headers)
-
-
-async def test_the_hubs_cookies_do_not_go_to_the_space(
-    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with Front(lambda request: Forward(), scripted.url) as front:
-        body = json.dumps({"host": front.url, "runtime": {"stage": "RUNNING"}})
-        reported = answer("200 OK", body, Set_Cookie="tracked=1; Path=/")
-        with Front(lambda request: reported) as hub:
-            address = hub.url.replace("127.0.0.1", "localhost")  # cookies know no ports
-            monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
-            assert await ask(f"someone/{uuid.uuid4().hex}", script(say=["x"])).text() == "x"
-        assert [request.headers.get("cookie") for request in front.requests] == [None] * 4
-
-
-async def test_a_name_that_the_hub_does_not_know_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Front(lambda request: answer("401 Unauthorized")) as hub:
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
-        with pytest.raises(SpaceUnavailableError, match="no Space someone/hidden"):
-            await ask("someone/hidden", script(say=["x"])).text()
-
-
 async def test_an_app_with_a_login_takes_auth() -> None:
     with scripted_space("--auth", "ada", "swordfish") as space:
         for auth in (("ada", "swordfish"), ["ada", "swordfish"]):
@@ -684,6 +681,28 @@ async def test_no_secret_gets_into_an_error(options: dict[str, str]) -> None:
     assert "cret" not in reported.replace("test_no_secret_gets", "")
 
 
+async def test_headers_go_with_every_request_of_a_reply() -> None:
+    with scripted_space("--auth", "ada", "swordfish") as space:
+        with Front(lambda request: Forward(), space.url) as front:
+            question = script(say=["x"], finish="hang")
+            async with ask(
+                front.url, question, auth=("ada", "swordfish"), headers={"X-Gateway": "key"}
+            ) as stream:
+                assert await stream.__anext__() == "x"
+            await anyio.to_thread.run_sync(space.wait_for, "stopped", tag_of(question))
+    asked = [(request.path, request.headers.get("x-gateway")) for request in front.requests]
+    paths = ["/login", "/config", "/gradio_api/info", JOIN, EVENTS, CANCEL]
+    assert asked == [(path, "key") for path in paths]
+
+
+async def test_an_oauth_token_goes_to_an_endpoint_that_takes_one(scripted: ScriptedSpace) -> None:
+    with scripted_space("--oauth") as space:
+        assert await ask(space, script(), oauth_token="hf_secret").text() == "hf_secret"
+        assert await ask(space, script()).text() == "none"
+    asked = script(show="inputs")
+    assert "hf_secret" not in await ask(scripted, asked, oauth_token="hf_secret").text()
+
+
 async def test_a_token_may_end_in_a_newline(scripted: ScriptedSpace) -> None:
     with Front(lambda request: Forward(), scripted.url) as front:
         assert await ask(front.url, script(say=["x"]), api_key="hf_secret\n").text() == "x"
@@ -766,6 +785,20 @@ async def test_an_unknown_authority_is_rejected_before_asking(
             await ask(front.url, script(say=["x"]), max_retries=2, on_status=reported.append).text()
         assert front.requests == []
     assert reported == []
+
+
+async def test_a_self_signed_certificate_can_be_accepted(scripted: ScriptedSpace) -> None:
+    trusting = ssl.create_default_context()
+    AUTHORITY.configure_trust(trusting)
+    with Front(lambda request: Forward(), scripted.url, certified("127.0.0.1")) as front:
+        for verify in (trusting, False):
+            assert await ask(front.url, script(say=["x"]), ssl_verify=verify).text() == "x"
+
+
+@pytest.mark.parametrize("verify", [None, 0, 1, "no", "/etc/ssl/cert.pem"])
+def test_ssl_verify_is_a_bool_or_a_context(verify: Any) -> None:
+    with pytest.raises(ValueError, match="ssl_verify must be"):
+        ask(NOBODY, script(say=["x"]), ssl_verify=verify)
 
 
 ASK_AND_FAIL = """

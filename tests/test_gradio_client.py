@@ -17,7 +17,7 @@ from unittest import mock
 
 import gradio_client.client
 import pytest
-from gradio_client import Client, utils
+from gradio_client import Client, exceptions, utils
 from gradio_client.client import Endpoint, Job
 
 from qwen_gradio import GenerationError, SpaceInterfaceError
@@ -41,6 +41,7 @@ RELIED_ON: list[tuple[object, str, list[str] | None]] = [
     (Client, "_stream_heartbeat", None),  # a method until 2.7.1, static since
     (Client, "new_helper", ["self", "fn_index", "headers"]),
     (Client, "send_data", ["self", "data", "hash_data", "protocol", "request_headers"]),
+    (Client, "add_zero_gpu_headers", ["self", "headers"]),
     (Client, "stream_messages", ["self", "protocol", "session_hash"]),
     # replaced on a reply's endpoint
     (Endpoint, "process_input_files", ["self", "data"]),
@@ -52,11 +53,15 @@ RELIED_ON: list[tuple[object, str, list[str] | None]] = [
     (Client, "__init__", None),
     (Client, "submit", None),
     (Job, "cancel", ["self"]),
+    (
+        exceptions.AppError,
+        "__init__",
+        ["self", "message", "duration", "visible", "title", "print_exception"],
+    ),
     (utils, "check_for_cancel", ["helper", "headers", "cookies", "ssl_verify"]),
     (utils, "StatusUpdate", None),
     (utils, "OutputUpdate", None),
     (utils, "Status", None),
-    (utils, "INVALID_RUNTIME", None),
 ]
 """Every class member and module name of gradio_client's that is used, with its parameters where
 they matter."""
@@ -103,7 +108,16 @@ def test_gradio_client_has_what_is_relied_on(
 
 def test_a_client_takes_what_a_space_gives_it() -> None:
     taken = set(inspect.signature(Client.__init__).parameters)
-    assert {"src", "token", "auth", "verbose", "download_files", "analytics_enabled"} <= taken
+    assert {
+        "src",
+        "token",
+        "auth",
+        "headers",
+        "oauth_token",
+        "verbose",
+        "download_files",
+        "analytics_enabled",
+    } <= taken
 
 
 def test_a_client_has_the_attributes_that_a_reply_copies(space: Space) -> None:

@@ -77,6 +77,9 @@ def test_its_signature_is_the_contracts() -> None:
         ("inputs", None),
         ("api_name", None),
         ("on_reasoning", None),
+        ("headers", None),
+        ("oauth_token", None),
+        ("ssl_verify", True),
         ("kwargs", inspect.Parameter.empty),
     ]
 

@@ -93,6 +93,7 @@ def test_updates_go_to_whichever_loop_waits(anyio_backend: str) -> None:
             "Working 50%",
         ),
         (StreamStatus("log", log="warming up"), "warming up"),
+        (StreamStatus("waking", log="The Space is starting"), "The Space is starting"),
         (StreamStatus("retrying", eta=2.0, log="full"), "full; asking again in 2 s"),
     ],
 )

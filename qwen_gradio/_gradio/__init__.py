@@ -27,12 +27,14 @@ stream of fragments needs is different in these points, and in no others:
 | `send_data` raises what httpx does | the same, with our errors        | was the question taken? |
 | `_get_config` starts a heartbeat   | the same, without one            | a session is one reply  |
 | `_telemetry_thread`                | does nothing                     | no request              |
+| `add_zero_gpu_headers` needs the   | the same for Spaces by URL, and  | no lookup, and no slow  |
+| Space's name, and imports gradio   | only where gradio is imported    | import to find nothing  |
 
-Ours alone are the connection, the reader of the event stream (`events`), the lookup of a name on
-the hub (`hub`) and the errors (`faults`). The files build on one another in this order: `seam`,
-`events`, `faults`, `connection`, `hub`, `space`, `outputs`, `reply`. All names of gradio_client's
-that they rely on are listed and checked in `tests/test_gradio_client.py`, where a new version fails
-first.
+Ours alone are the connection, the reader of the event stream (`events`), what the hub says of a
+Space (`hub`: where it is, and whether it is worth waiting for) and the errors (`faults`). The files
+build on one another in this order: `seam`, `events`, `faults`, `connection`, `hub`, `space`,
+`outputs`, `reply`. All names of gradio_client's that they rely on are listed and checked in
+`tests/test_gradio_client.py`, where a new version fails first.
 
 Upstream has the same wish, to pass an httpx client in:
 https://github.com/gradio-app/gradio/issues/7890, https://github.com/gradio-app/gradio/pull/7960

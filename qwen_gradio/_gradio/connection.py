@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from http.cookiejar import Cookie
@@ -34,7 +34,7 @@ class Connection:
         self._is_aborted = False
         self._process = os.getpid()
         try:
-            verify = _ssl_context()
+            verify = _ssl_context() if access.ssl_verify is True else access.ssl_verify
         except OSError as error:
             raise SpaceUnavailableError(
                 f"The certificates in SSL_CERT_FILE or SSL_CERT_DIR cannot be loaded: {error}"
@@ -67,14 +67,24 @@ class Connection:
         for cookie in cookies:
             self._client.cookies.jar.set_cookie(cookie)
 
-    def request(self, method: str, url: str, **options: Any) -> httpx.Response:
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        server: str | None = None,
+        accepted: Container[int] = (),
+        **options: Any,
+    ) -> httpx.Response:
         """Send a request, and return its response, which has been read.
 
-        :raises QwenGradioError: if its status is not a success.
+        :param server: who is asked, for errors, if it is not the Space.
+        :param accepted: statuses to return besides success.
+        :raises QwenGradioError: if its status is another one.
         :raises ValueError: if it has more than `MAX_BYTES`.
         """
         deadline = time.monotonic() + self._timeout
-        with self._response(method, url, **options) as response:
+        with self._response(method, url, server, accepted, **options) as response:
             body = bytearray()
             for chunk in response.iter_raw():
                 body += chunk
@@ -130,11 +140,18 @@ class Connection:
                 socket.socket.shutdown(opened, socket.SHUT_RDWR)
 
     @contextmanager
-    def _response(self, method: str, url: str, **options: Any) -> Iterator[httpx.Response]:
+    def _response(
+        self,
+        method: str,
+        url: str,
+        server: str | None = None,
+        accepted: Container[int] = (),
+        **options: Any,
+    ) -> Iterator[httpx.Response]:
         extensions = {"trace": self._keep_socket}
         with self._client.stream(method, url, extensions=extensions, **options) as response:
-            if not response.is_success:
-                raise error_from_status(self.space, response)
+            if not response.is_success and response.status_code not in accepted:
+                raise error_from_status(server or self.space, response)
             if response.headers.get("content-encoding", "identity") != "identity":
                 raise ValueError("an answer that is compressed, which was not asked for")
             yield response

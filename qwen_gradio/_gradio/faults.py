@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
@@ -9,6 +10,7 @@ from email.utils import parsedate_to_datetime
 
 from gradio_client.exceptions import AppError
 
+from .._access import is_on_hub
 from ..errors import (
     AuthenticationError,
     GenerationError,
@@ -20,6 +22,10 @@ from ..errors import (
     StreamTimeoutError,
 )
 from .seam import httpx
+
+QUOTA = re.compile(r"GPU quota|GPU\b.*\bruns limit", re.IGNORECASE | re.DOTALL)
+"""What ZeroGPU says when a user's share of GPU time is spent."""
+IF_PRIVATE = "If the Space is private, pass a token that can read it as api_key"
 
 
 @contextmanager
@@ -36,7 +42,9 @@ def connecting(space: str) -> Iterator[None]:
         unavailable.transient = _is_transient(error)
         raise unavailable from error
     except Exception as error:
-        raise SpaceUnavailableError(f"{space} is not a Gradio app: {error!r:.300}") from error
+        unlike = SpaceUnavailableError(f"{space} is not a Gradio app: {error!r:.300}")
+        unlike.is_placeholder = True
+        raise unlike from error
 
 
 @contextmanager
@@ -47,7 +55,7 @@ def replying(space: str) -> Iterator[None]:
     except QwenGradioError:
         raise
     except AppError as error:
-        raise GenerationError(str(error)) from error
+        raise error_from_app(error) from error
     except httpx.TimeoutException as error:
         seconds = error.request.extensions["timeout"]["read"]
         raise StreamTimeoutError(f"{space} sent nothing for {seconds:g} seconds") from error
@@ -61,22 +69,52 @@ def replying(space: str) -> Iterator[None]:
         ) from error
 
 
+def error_from_app(failure: AppError, step: str = "") -> QwenGradioError:
+    """Return the error that an app's own code has raised, in a step if that is worth naming."""
+    text = str(failure)
+    if failure.title != "Error":  # Gradio's default
+        text = f"{failure.title}: {text}"
+    if "has not enabled verbose error reporting" in text:
+        text = "The Space failed and gave no reason; only its author can make it give one"
+    if QUOTA.search(text):
+        error: QwenGradioError = RateLimitError(text)
+        error.retry_after = _wait_in(text)
+        return error
+    return GenerationError(f"{step} failed: {text}" if step else text)
+
+
+def _wait_in(text: str) -> float | None:
+    """Seconds to wait, from a text that has them as Python prints a timedelta."""
+    found = re.search(r"again in (?:(\d{1,3}) days?, )?(\d{1,3}):(\d\d):(\d\d)", text)
+    if found is None:
+        return None
+    days, hours, minutes, seconds = (float(number or 0) for number in found.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
 def error_from_status(space: str, response: httpx.Response) -> QwenGradioError:
     """Return the error that a response's status code stands for."""
     status, path = f"{response.status_code} {response.reason_phrase}".strip(), response.url.path
     if "location" in response.headers:
         status += f", and points to {response.headers['location']!r:.200},"
+    has_token = "x-hf-authorization" in response.request.headers
+    hint = "" if has_token or not is_on_hub(response.url.host) else f". {IF_PRIVATE}"
+    is_page = response.headers.get("content-type", "").startswith("text/html")
     error: QwenGradioError
     if response.status_code == 429:
         error = RateLimitError(f"{space} has received too many requests")
     elif response.status_code in (401, 403) or (
         path.endswith("/login") and response.is_client_error
     ):
-        error = AuthenticationError(f"{space} denied access ({status}): give an api_key or auth")
-    elif response.status_code == 503 and path.endswith("/queue/join"):
+        error = AuthenticationError(
+            f"{space} denied access ({status}): give an api_key or auth{hint}"
+        )
+    elif response.status_code == 503 and path.endswith("/queue/join") and not is_page:
         error = QueueFullError(f"The queue of {space} is full")
     else:
-        error = SpaceUnavailableError(f"{space} answered {status} for {path}")
+        not_found = hint if response.status_code == 404 else ""
+        error = SpaceUnavailableError(f"{space} answered {status} for {path}{not_found}")
+        error.is_placeholder = response.status_code in (502, 503) or is_page
     error.retry_after = _seconds(response.headers.get("retry-after", ""))
     return error
 

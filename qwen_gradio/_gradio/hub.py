@@ -1,30 +1,104 @@
-"""Where the hub says that a Space is. It is asked without a token."""
+"""Where a Space is, and in which stage, according to the hub."""
 
 from __future__ import annotations
 
-from gradio_client import utils
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
 from huggingface_hub import constants
 
-from .._access import is_url
-from ..errors import AuthenticationError, SpaceUnavailableError
+from .._access import SPACES_DOMAIN, Access, is_on_hub, is_url
+from .._described import get
+from .._stages import STAGES, is_starting
+from ..errors import QwenGradioError, SpaceUnavailableError
 from .connection import Connection
+from .faults import IF_PRIVATE, connecting
+
+PUBLIC_HUB = "https://huggingface.co"
+"""Its Spaces are under `SPACES_DOMAIN`. Another hub, which a user configured, may be anything."""
+HUB_TIMEOUT = 20.0
+"""Seconds that the hub may take to answer."""
 
 
-def host_of(name: str, connection: Connection) -> str:
+@dataclass(frozen=True)
+class Listing:
+    """What the hub says about a Space; "" where it says nothing.
+
+    :ivar page: the address of the Space's page on the hub.
+    """
+
+    stage: str
+    host: str
+    page: str
+
+
+def host_of(access: Access, connection: Connection) -> str:
     """Return the URL of the Space that the hub knows as `owner/name`.
 
-    :raises SpaceUnavailableError: if there is none, or it is not running.
+    :raises SpaceUnavailableError: if there is none, or it cannot run.
     """
-    try:
-        response = connection.request("GET", f"{constants.ENDPOINT}/api/spaces/{name}")
-    except AuthenticationError as error:  # the hub's answer for a name that it does not show
+    listing = _look_up(access, connection)
+    error = _error_from_stage(access.space, listing)
+    if error is not None and not (listing.host and is_starting(listing.stage)):
+        raise error
+    if not is_url(listing.host):
+        raise SpaceUnavailableError(f"The hub gives no address for {access.space}")
+    url = urlsplit(listing.host)
+    is_expected = url.scheme == "https" and is_on_hub(url.hostname or "")
+    if constants.ENDPOINT == PUBLIC_HUB and not is_expected:
         raise SpaceUnavailableError(
-            f"The hub shows no Space {name}. If it is private, give its URL and an api_key"
-        ) from error
+            f"The hub gives {listing.host!r:.200} as the address of {access.space}, which is not "
+            f"under {SPACES_DOMAIN}. Nothing was sent there"
+        )
+    return listing.host
+
+
+def explained(
+    answer: SpaceUnavailableError, access: Access, connection: Connection
+) -> SpaceUnavailableError:
+    """Return why a Space did not answer as a Gradio app: its stage, or its own `answer`."""
+    if access.hub_key is None:
+        return answer
+    try:
+        with connecting("The hub"):
+            listing = _look_up(access, connection)
+    except QwenGradioError:
+        return answer
+    error = _error_from_stage(access.space, listing) or answer
+    error.stage = listing.stage or None
+    return error
+
+
+def _look_up(access: Access, connection: Connection) -> Listing:
+    token = {} if access.api_key is None else {"authorization": f"Bearer {access.api_key}"}
+    with connection.time_limit(HUB_TIMEOUT):
+        response = connection.request(
+            "GET",
+            f"{constants.ENDPOINT}/api/spaces/{access.hub_key}",
+            headers=token,
+            server="The hub",
+            accepted=(401, 403, 404),
+        )
+    if not response.is_success:  # the hub's answers for a name that it does not show
+        what = "that this api_key can read" if token else "by that name in public"
+        raise SpaceUnavailableError(
+            f"The hub shows no Space {access.space} {what}. Check the name. {IF_PRIVATE}"
+        )
     found = response.json()
-    stage, host = found.get("runtime", {}).get("stage"), str(found.get("host"))
-    if stage in utils.INVALID_RUNTIME:
-        raise SpaceUnavailableError(f"{name} is not running: the hub reports {stage}")
-    if not is_url(host):
-        raise SpaceUnavailableError(f"The hub gives no address for {name}")
-    return host
+    name = get(found, "id", str, access.space)
+    return Listing(
+        get(get(found, "runtime", dict, {}), "stage", str, ""),
+        get(found, "host", str, ""),
+        f"{constants.ENDPOINT}/spaces/{name}",
+    )
+
+
+def _error_from_stage(space: str, listing: Listing) -> SpaceUnavailableError | None:
+    """Return the error that a stage stands for, or None for a Space that runs."""
+    if listing.stage not in STAGES:
+        return None
+    error = SpaceUnavailableError(
+        f"{space} {STAGES[listing.stage].text} ({listing.stage}). Its page: {listing.page}"
+    )
+    error.stage = listing.stage
+    return error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor, Future
@@ -17,9 +18,8 @@ from .._messages import Prompt
 from .._plan import Step
 from .._replies import Reply
 from .._updates import Update
-from ..errors import GenerationError
 from .connection import Connection
-from .faults import connecting, replying
+from .faults import connecting, error_from_app, replying
 from .outputs import OutputSink
 from .seam import requests_over
 from .space import Description
@@ -42,6 +42,7 @@ class ReplyClient(Client):  # type: ignore[misc]
     """
 
     endpoints: dict[int, Any]
+    space_id: str | None
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class ReplyClient(Client):  # type: ignore[misc]
         self.executor = self.stream_executor = _InThisThread()
         self.helper_executor = _WithoutCancelCheck()
         self._connection = connection
+        self._is_on_hub = description.is_on_hub
         self._job: Any = None
         self._events: Generator[dict[str, Any], None, None] = (_ for _ in ())
         self._is_completed = False
@@ -130,7 +132,7 @@ class ReplyClient(Client):  # type: ignore[misc]
             if step.is_load:  # a page goes on without it
                 logger.warning("%s: %s failed: %s", self._plan.space, step.name, error)
             elif len(self._plan.steps) > 1:
-                raise GenerationError(f"{step.name} failed: {error}") from error
+                raise error_from_app(error, step.name) from error
             else:
                 raise
 
@@ -161,6 +163,17 @@ class ReplyClient(Client):  # type: ignore[misc]
         with connecting(self._plan.space):
             return super().send_data(data, hash_data, protocol, request_headers)
 
+    def add_zero_gpu_headers(self, headers: dict[str, str]) -> dict[str, str]:
+        """Add the header by which ZeroGPU knows the user of the Gradio app that this runs in."""
+        if not self._is_on_hub or "gradio.context" not in sys.modules:
+            return headers  # gradio_client would import gradio to find no request there
+        # With a name, gradio_client would ask the hub about some failures.
+        self.space_id = self._plan.space
+        try:
+            return dict(super().add_zero_gpu_headers(headers))
+        finally:
+            self.space_id = None
+
     def stream_messages(self, protocol: str, session_hash: str) -> None:
         """Put a reader of the session's events where gradio_client takes its messages from."""
         self._events = self._read_events(session_hash)
@@ -176,7 +189,10 @@ class ReplyClient(Client):  # type: ignore[misc]
                 self._is_completed = True
                 if not event.get("success", True):
                     # gradio_client accepts no keys but those of its own version's `AppError`.
-                    event["output"] = {"error": event["output"]["error"]}
+                    output = event["output"]
+                    event["output"] = {"error": output["error"]}
+                    if isinstance(title := output.get("title"), str):
+                        event["output"]["title"] = title
             elif event["msg"] == "unexpected_error":
                 # Gradio is stopping, or lost the session; what the app raises completes the step.
                 raise EOFError(f"it said {event.get('message')!r:.200}")

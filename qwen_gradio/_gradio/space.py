@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from http.cookiejar import Cookie
 from threading import Lock
 from typing import Any
@@ -15,10 +16,10 @@ from gradio_client import Client
 from .._access import Access, is_url
 from .._chains import plan_of, require_protocol
 from .._plan import Plan
-from ..errors import SpaceInterfaceError
+from ..errors import SpaceInterfaceError, SpaceUnavailableError
 from .connection import Connection
 from .faults import connecting
-from .hub import host_of
+from .hub import explained, host_of
 from .seam import requests_over
 
 DESCRIPTION_TTL = 60.0
@@ -40,6 +41,8 @@ class SpaceClient(Client):  # type: ignore[misc]  # gradio_client is not typed
             url,
             token=access.api_key,
             auth=access.auth,
+            headers=dict(access.headers),
+            oauth_token=access.oauth_token,
             verbose=False,
             download_files=False,
             analytics_enabled=False,
@@ -63,14 +66,15 @@ class SpaceClient(Client):  # type: ignore[misc]  # gradio_client is not typed
 class Description:
     """What a Space said about itself, and the cookies that it set.
 
-    :param name: the Space as it was given, for errors.
+    :param access: how it was read.
     """
 
-    def __init__(self, name: str, client: SpaceClient, cookies: list[Cookie]) -> None:
+    def __init__(self, access: Access, client: SpaceClient, cookies: list[Cookie]) -> None:
         self.client = client
         self.cookies = cookies
         self.read_at = time.monotonic()
-        self._name = name
+        self.is_on_hub = access.hub_key is not None
+        self._name = access.space
         self._plans: dict[str | int | None, Plan] = {}
 
     def plan(self, api_name: str | int | None) -> Plan:
@@ -125,10 +129,22 @@ class Space:
         access = self._access
         self._description = None
         with connecting(access.space):
-            url = access.space if is_url(access.space) else host_of(access.space, connection)
-            with requests_over(connection.request, url.rstrip("/") + "/"):
+            url = access.space if is_url(access.space) else host_of(access, connection)
+        try:
+            with (
+                connecting(access.space),
+                # gradio_client gives its own headers, with these, to all requests but the login.
+                requests_over(
+                    partial(connection.request, headers=dict(access.headers)),
+                    url.rstrip("/") + "/",
+                ),
+            ):
                 client = SpaceClient(url, access)
-        self._description = Description(access.space, client, connection.cookies)
+        except SpaceUnavailableError as answer:
+            if not answer.is_placeholder:
+                raise
+            raise explained(answer, access, connection) from answer.__cause__
+        self._description = Description(access, client, connection.cookies)
         return self._description
 
     @contextmanager

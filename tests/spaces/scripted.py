@@ -6,6 +6,7 @@ The query is JSON (any other query is said back):
     every   seconds before each of them
     text    instead of `say`: the texts to yield, as they are
     finish  "fail" raises when all is said, "hang" yields the same text from then on
+    error   the message and title of the `gr.Error` to fail with; without a message, an exception
     show    "session_hash" or "inputs": reply with what the Space sees of the request
     steps   fractions of progress to report first
     log     lines to report first
@@ -31,6 +32,8 @@ arguments.add_argument("--swapped", action="store_true", help="another endpoint 
 arguments.add_argument("--port", type=int)
 arguments.add_argument("--queue", type=int, help="how many requests may wait")
 arguments.add_argument("--auth", nargs=2)
+arguments.add_argument("--hide-errors", action="store_true")
+arguments.add_argument("--oauth", action="store_true", help="reply with the user's token")
 options = arguments.parse_args()
 
 
@@ -90,7 +93,10 @@ def model_chat(query, history, system, request: gr.Request, progress=gr.Progress
                 asked_for_more[tag] = time.monotonic()
             yield "", held(history, query, text), system
         if script.get("finish") == "fail":
-            raise gr.Error("the model is out of words")
+            message, title = script.get("error", ["the model is out of words", "Error"])
+            if message is None:
+                raise RuntimeError("of which callers see nothing")
+            raise gr.Error(message, **({"title": title} if title != "Error" else {}))
         while script.get("finish") == "hang":
             time.sleep(0.05)
             asked_for_more[tag] = time.monotonic()
@@ -100,6 +106,10 @@ def model_chat(query, history, system, request: gr.Request, progress=gr.Progress
         if asked_for_more.pop(tag, None):
             tell(event="stopped", tag=tag)
         raise
+
+
+def oauth_chat(query, history, system, oauth_token: gr.OAuthToken | None = None):
+    return "", held(history or [], query, oauth_token.token if oauth_token else "none"), system
 
 
 with gr.Blocks() as app:
@@ -118,7 +128,7 @@ with gr.Blocks() as app:
     )
     for listen, name in chats:
         listen(
-            model_chat,
+            oauth_chat if options.oauth else model_chat,
             [query, chatbot, system],
             [query, chatbot, system],
             api_name=name,
@@ -132,7 +142,7 @@ _, url, _ = app.launch(
     server_port=options.port,
     prevent_thread_lock=True,
     quiet=True,
-    show_error=True,
+    show_error=not options.hide_errors,
     auth=tuple(options.auth) if options.auth else None,
 )
 tell(event="listening", url=url.rstrip("/"), gradio=gr.__version__)

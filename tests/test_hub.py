@@ -1,0 +1,441 @@
+"""Spaces as they are on the hub: asleep, starting, paused, private."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any, TypeAlias
+
+import anyio
+import pytest
+import trustme
+
+from qwen_gradio import (
+    FragmentStream,
+    QwenGradioError,
+    RateLimitError,
+    SpaceUnavailableError,
+    StreamInterruptedError,
+    StreamStatus,
+    StreamTimeoutError,
+)
+from qwen_gradio._stages import STAGES
+
+from .asking import ask
+from .fronts import Endless, Forward, Front, Request, answer
+from .servers import PATIENCE, QUIET, ScriptedSpace, script
+
+pytestmark = pytest.mark.anyio
+
+JOIN = "/gradio_api/queue/join"
+ASLEEP = answer("503 Service Unavailable", "<html>This Space is asleep</html>", "text/html")
+OUTAGES = {
+    "500": answer("500 Internal Server Error"),
+    "429": answer("429 Too Many Requests", Retry_After="3600"),
+    "nonsense": answer("200 OK", "<html>"),
+    "a list": answer("200 OK", "[]"),
+    "odd types": answer("200 OK", '{"runtime": [], "host": 7, "id": {}}'),
+    "endless": Endless(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b" " * 2**18),
+    "dropped": b"",
+}
+
+
+class Hub:
+    """What a front does that stands for the hub and for a Space, which answers when it runs.
+
+    :ivar stages: reported one after the other, the last one from then on.
+    :ivar outage: answered instead, while there is one.
+    :ivar token: required by the hub and by the Space, if it is not None.
+    """
+
+    def __init__(self, *stages: str, token: str | None = None) -> None:
+        self.stages = list(stages)
+        self.outage: bytes | Forward | Endless | None = None
+        self.token = token
+        self.host = ""
+        self.looked_up: list[Request] = []
+        self.asked: list[Request] = []
+
+    def __call__(self, request: Request) -> bytes | Forward | Endless:
+        if request.path.startswith("/api/spaces/"):
+            return self._describe(request)
+        self.asked.append(request)
+        if self.token and request.headers.get("x-hf-authorization") != f"Bearer {self.token}":
+            return answer("404 Not Found", "<html>Sorry", "text/html")
+        return Forward() if self.stages[0].startswith("RUNNING") else ASLEEP
+
+    def _describe(self, request: Request) -> bytes | Forward | Endless:
+        self.looked_up.append(request)
+        if self.outage is not None:
+            return self.outage
+        if self.token and request.headers.get("authorization") != f"Bearer {self.token}":
+            return answer("401 Unauthorized")
+        stage = self.stages.pop(0) if len(self.stages) > 1 else self.stages[0]
+        described = {"id": "ada/chat", "host": self.host, "runtime": {"stage": stage}}
+        return answer("200 OK", json.dumps(described))
+
+
+@pytest.fixture
+def serve(
+    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Hub], str]]:
+    """Serve a hub, configured as huggingface_hub's, and a Space; return the URL of both."""
+    monkeypatch.setattr("qwen_gradio._worker.MIN_WAKING_PAUSE", 0.01)
+    monkeypatch.setattr("qwen_gradio._worker.MAX_WAKING_PAUSE", 0.05)
+    with ExitStack() as opened:
+
+        def served(hub: Hub) -> str:
+            url = opened.enter_context(Front(hub, scripted.url)).url
+            hub.host = hub.host or url
+            monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
+            return url
+
+        yield served
+
+
+def by_name(url: str, **options: Any) -> FragmentStream:
+    """Ask by a name that no other test asks, as descriptions are cached."""
+    return ask(f"someone/{uuid.uuid4().hex}", script(say=["x"]), **options)
+
+
+def by_subdomain(url: str, **options: Any) -> FragmentStream:
+    """Ask by a URL that leads to the front, which is a proxy, too."""
+    return ask(f"http://{uuid.uuid4().hex}.hf.space", script(say=["x"]), proxy=url, **options)
+
+
+Asking: TypeAlias = Callable[..., FragmentStream]
+each_way = pytest.mark.parametrize("asking", [by_name, by_subdomain], ids=lambda way: way.__name__)
+
+
+@each_way
+async def test_a_running_space_costs_no_lookup_but_of_its_name(
+    serve: Callable[[Hub], str], asking: Asking
+) -> None:
+    hub = Hub("RUNNING")
+    stream = asking(serve(hub))
+    assert await stream.text() == "x"
+    looked_up = [] if asking is by_subdomain else [f"/api/spaces/{stream.space}"]
+    assert [request.path for request in hub.looked_up] == looked_up
+
+
+@pytest.mark.parametrize(
+    ("stage", "line"),
+    [
+        ("SLEEPING", "The Space is asleep and is being woken"),
+        ("STOPPED", "The Space is stopped and is being started"),
+        ("BUILDING", "The Space is being built"),
+        ("APP_STARTING", "The Space is starting"),
+    ],
+)
+@each_way
+async def test_a_space_that_starts_is_waited_for(
+    serve: Callable[[Hub], str], asking: Asking, stage: str, line: str
+) -> None:
+    reported: list[StreamStatus] = []
+    url = serve(hub := Hub(*[stage] * 5, "RUNNING"))
+    stream = asking(url, on_status=reported.append)
+    assert await stream.text() == "x"
+    assert {str(status) for status in reported if status.state == "waking"} >= {line}
+    if asking is by_subdomain:
+        subdomain = stream.space.removeprefix("http://").partition(".")[0]
+        assert {request.path for request in hub.looked_up} == {
+            f"/api/spaces/by-subdomain/{subdomain}"
+        }
+
+
+@pytest.mark.parametrize("stage", [name for name, stage in STAGES.items() if not stage.is_starting])
+@each_way
+async def test_a_space_that_will_not_start_is_reported_at_once(
+    serve: Callable[[Hub], str], asking: Asking, stage: str
+) -> None:
+    reported: list[StreamStatus] = []
+    url = serve(hub := Hub(stage))
+    page = f"{url}/spaces/ada/chat"
+    with pytest.raises(SpaceUnavailableError, match=rf"\({stage}\)\. Its page: {page}") as caught:
+        await asking(url, on_status=reported.append, max_retries=2).text()
+    assert caught.value.stage == stage
+    assert (len(hub.looked_up), reported) == (1, [])
+
+
+async def test_a_space_that_is_not_built_yet_has_no_address(
+    serve: Callable[[Hub], str],
+) -> None:
+    hub = Hub("BUILDING", "BUILDING", "BUILDING", "RUNNING")
+    url = serve(hub)
+    hub.host = ""
+
+    def see(status: StreamStatus) -> None:
+        hub.host = url
+
+    assert await by_name(url, on_status=see).text() == "x"
+
+
+@pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
+async def test_without_the_hub_the_space_speaks_for_itself(
+    serve: Callable[[Hub], str], outage: bytes | Endless
+) -> None:
+    url = serve(hub := Hub("SLEEPING"))
+    hub.outage = outage
+    with pytest.raises(SpaceUnavailableError, match="answered 503 Service Unavailable for /config"):
+        await by_subdomain(url).text()
+    assert len(hub.looked_up) == 1
+
+
+@pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
+async def test_a_name_cannot_be_found_without_the_hub(
+    serve: Callable[[Hub], str], outage: bytes | Endless
+) -> None:
+    url = serve(hub := Hub("RUNNING"))
+    hub.outage = outage
+    with pytest.raises(QwenGradioError) as caught:
+        await by_name(url).text()
+    assert isinstance(caught.value, (SpaceUnavailableError, RateLimitError))
+
+
+async def test_a_hub_that_does_not_answer_is_not_waited_for(
+    serve: Callable[[Hub], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qwen_gradio._gradio.hub.HUB_TIMEOUT", 0.2)
+    url = serve(hub := Hub("SLEEPING"))
+    hub.outage = Forward(wait=10 * PATIENCE)
+    with pytest.raises(SpaceUnavailableError, match="answered 503"):
+        await by_subdomain(url).text()
+
+
+async def test_a_running_space_that_is_no_gradio_app_is_not_waited_for(
+    serve: Callable[[Hub], str],
+) -> None:
+    class Page(Hub):
+        def __call__(self, request: Request) -> bytes | Forward | Endless:
+            found = super().__call__(request)
+            return answer("200 OK", "<html>", "text/html") if request in self.asked else found
+
+    url = serve(hub := Page("SLEEPING", "SLEEPING", "RUNNING"))
+    with pytest.raises(SpaceUnavailableError, match="is not a Gradio app") as caught:
+        await by_subdomain(url).text()
+    assert caught.value.stage == "RUNNING"
+    assert len(hub.looked_up) == 4
+
+
+async def test_a_space_is_not_waited_for_without_end(
+    serve: Callable[[Hub], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qwen_gradio._worker.MAX_WAKING_TIME", 0.3)
+    with pytest.raises(SpaceUnavailableError, match=r"After 0\.3 seconds: .* is asleep") as caught:
+        await by_subdomain(serve(Hub("SLEEPING")), max_retries=2).text()
+    assert caught.value.stage == "SLEEPING"
+
+
+async def test_each_look_at_the_space_restarts_the_stream_timeout(
+    serve: Callable[[Hub], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit in ("MIN", "MAX"):
+        monkeypatch.setattr(f"qwen_gradio._worker.{limit}_WAKING_PAUSE", 1.5)
+    url = serve(Hub(*["SLEEPING"] * 5, "RUNNING"))
+    started = anyio.current_time()
+    assert await by_subdomain(url, stream_timeout=6).text() == "x"
+    assert anyio.current_time() - started > 6
+
+
+async def test_timeout_includes_the_wait(serve: Callable[[Hub], str]) -> None:
+    with pytest.raises(StreamTimeoutError, match=r"timeout=0\.5"):
+        await by_subdomain(serve(Hub("SLEEPING")), timeout=0.5).text()
+
+
+async def test_closing_the_stream_ends_the_wait(
+    serve: Callable[[Hub], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit in ("MIN", "MAX"):
+        monkeypatch.setattr(f"qwen_gradio._worker.{limit}_WAKING_PAUSE", 10 * PATIENCE)
+    waiting = anyio.Event()
+    url = serve(hub := Hub("SLEEPING"))
+    stream = by_subdomain(url, on_status=lambda status: waiting.set())
+    async with anyio.create_task_group() as tasks:
+
+        async def read() -> None:
+            with pytest.raises(StreamInterruptedError):
+                await stream.text()
+
+        tasks.start_soon(read)
+        await waiting.wait()
+        stream.close()
+    for thread in threading.enumerate():
+        if thread.name == "qwen_gradio":
+            await anyio.to_thread.run_sync(thread.join, PATIENCE)
+            assert not thread.is_alive()
+    assert len(hub.asked) == 1
+
+
+@pytest.mark.parametrize("stage", ["RUNNING", "PAUSED"])
+@each_way
+async def test_a_space_that_fell_asleep_since_it_was_read_is_woken_and_asked_again(
+    serve: Callable[[Hub], str], asking: Asking, stage: str
+) -> None:
+    url = serve(hub := Hub("RUNNING"))
+    stream = asking(url)
+    assert await stream.text() == "x"
+    hub.stages = ["SLEEPING", "SLEEPING", "SLEEPING", stage]
+    proxy = None if asking is by_name else url
+    again = ask(stream.space, script(say=["again"]), proxy=proxy)
+    if stage == "RUNNING":
+        assert await again.text() == "again"
+    else:
+        with pytest.raises(SpaceUnavailableError, match="is paused"):
+            await again.text()
+
+
+async def test_the_hubs_cookies_do_not_go_to_the_space(serve: Callable[[Hub], str]) -> None:
+    class Tracking(Hub):
+        def __call__(self, request: Request) -> bytes | Forward | Endless:
+            found = super().__call__(request)
+            if request not in self.looked_up:
+                return found
+            assert isinstance(found, bytes)
+            return found.replace(b"\r\n", b"\r\nSet-Cookie: tracked=1; Path=/\r\n", 1)
+
+    hub = Tracking("RUNNING")
+    hub.host = (url := serve(hub)).replace("127.0.0.1", "localhost")  # cookies know no ports
+    assert await by_name(url).text() == "x"
+    assert [request.headers.get("cookie") for request in hub.asked] == [None] * 4
+
+
+async def test_a_name_that_the_hub_does_not_show_is_named(serve: Callable[[Hub], str]) -> None:
+    stream = by_name(serve(Hub("RUNNING", token="hf_secret")))
+    with pytest.raises(SpaceUnavailableError, match=f"no Space {stream.space} .* api_key"):
+        await stream.text()
+
+
+def test_the_hub_is_the_one_that_the_environment_names(serve: Callable[[Hub], str]) -> None:
+    url = serve(hub := Hub("RUNNING"))
+    code = "from qwen_gradio import ask; print(ask('here', space='ada/chat'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"HF_ENDPOINT": url},
+        capture_output=True,
+        text=True,
+        timeout=4 * PATIENCE,
+    )
+    assert (done.stdout, done.stderr) == ("here\n", "")
+    assert [request.path for request in hub.looked_up] == ["/api/spaces/ada/chat"]
+
+
+@each_way
+async def test_a_private_space_takes_a_token(
+    serve: Callable[[Hub], str], asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")  # not used, as it was not given
+    url = serve(hub := Hub("SLEEPING", "SLEEPING", "SLEEPING", "RUNNING", token="hf_secret"))
+    with pytest.raises(QwenGradioError, match=r"is private, pass a token .* as api_key"):
+        await asking(url).text()
+    assert "hf_secret" not in str([request.headers for request in hub.looked_up + hub.asked])
+    assert await asking(url, api_key="hf_secret").text() == "x"
+
+
+async def test_a_token_goes_to_the_hub_and_the_space(serve: Callable[[Hub], str]) -> None:
+    hub = Hub("RUNNING", token="hf_secret")
+    await by_name(serve(hub), api_key="hf_secret").text()
+    assert [request.headers.get("authorization") for request in hub.looked_up] == [
+        "Bearer hf_secret"
+    ]
+    assert {request.headers.get("x-hf-authorization") for request in hub.asked} == {
+        "Bearer hf_secret"
+    }
+    assert {request.headers.get("authorization") for request in hub.asked} == {None}
+
+
+async def test_a_space_elsewhere_is_not_looked_up(serve: Callable[[Hub], str]) -> None:
+    url = serve(hub := Hub("SLEEPING"))
+    with pytest.raises(SpaceUnavailableError, match="answered 503"):
+        await ask(url, script(say=["x"]), api_key="hf_secret").text()
+    assert hub.looked_up == []
+
+
+AUTHORITY = trustme.CA()
+
+
+@pytest.fixture
+def public_hub(
+    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Hub, Front]]:
+    """A stand-in for huggingface.co and all of hf.space, and the proxy that leads to it."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "https://huggingface.co")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert("huggingface.co", "*.hf.space").configure_cert(context)
+    with (
+        Front(hub := Hub("RUNNING", token="hf_secret"), scripted.url, context) as front,
+        Front(lambda request: Forward(), front.url) as proxy,
+    ):
+        yield hub, proxy
+
+
+def trusting() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    AUTHORITY.configure_trust(context)
+    return context
+
+
+async def test_the_public_hub_leads_to_a_host_of_its_own(public_hub: tuple[Hub, Front]) -> None:
+    hub, proxy = public_hub
+    hub.host = f"https://{uuid.uuid4().hex}.hf.space"
+    options = {"proxy": proxy.url, "api_key": "hf_secret", "ssl_verify": trusting()}
+    assert await by_name("", **options).text() == "x"
+    assert await ask(hub.host, script(say=["x"]), **options).text() == "x"
+    assert {request.headers["host"] for request in hub.looked_up} == {"huggingface.co"}
+    assert {f"https://{request.headers['host']}" for request in hub.asked} == {hub.host}
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "http://ada-chat.hf.space",
+        "https://ada-chat.hf.space.test",
+        "https://ada-chat.hf.space@elsewhere.test",
+        "https://127.0.0.1",
+        "ada-chat.hf.space",
+        "",
+    ],
+)
+async def test_the_public_hub_cannot_lead_elsewhere(
+    public_hub: tuple[Hub, Front], host: str
+) -> None:
+    hub, proxy = public_hub
+    hub.host = host
+    with pytest.raises(SpaceUnavailableError, match="The hub gives"):
+        await by_name("", proxy=proxy.url, api_key="hf_secret", ssl_verify=trusting()).text()
+    assert hub.asked == []
+    assert {request.path for request in proxy.requests} == {"huggingface.co:443"}
+
+
+def test_the_user_of_a_gradio_app_is_known_to_zero_gpu(serve: Callable[[Hub], str]) -> None:
+    url = serve(hub := Hub("RUNNING"))
+    code = """
+import gradio
+from gradio_client import Client
+from qwen_gradio import ask
+
+def relay(question):
+    return ask(question, space="ada/chat")
+
+app = gradio.Interface(relay, "text", "text", api_name="relay")
+_, url, _ = app.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+client = Client(url, headers={"x-ip-token": "the user's"}, verbose=False)
+print(client.predict("here", api_name="/relay"))
+app.close(verbose=False)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | QUIET | {"HF_ENDPOINT": url},
+        capture_output=True,
+        text=True,
+        timeout=4 * PATIENCE,
+    )
+    assert done.stdout == "here\n", done.stderr
+    joined = [request for request in hub.asked if request.path == JOIN]
+    assert [request.headers.get("x-ip-token") for request in joined] == ["the user's"]
