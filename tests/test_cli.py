@@ -390,6 +390,7 @@ def test_ctrl_c_in_chat_stops_the_reply_and_keeps_the_conversation(
         terminal.shown = ""
         terminal.type(query(show="inputs") + "\n")
         terminal.wait_for("remembered")
+        terminal.wait_for("\r\n> ")
         terminal.type("\x04")
         terminal.wait_for("> \r\n")
         assert process.wait(PATIENCE) == 0
