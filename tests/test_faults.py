@@ -606,7 +606,8 @@ async def test_a_space_that_was_not_ready_is_read_again(scripted: ScriptedSpace,
 
 async def test_a_space_cannot_send_requests_to_another_host(scripted: ScriptedSpace) -> None:
     with Front(lambda request: Forward(), scripted.url) as other:
-        config = json.dumps({"version": "6", "api_prefix": f"{other.url}/gradio_api"})
+        prefix = f"{other.url}/gradio_api"
+        config = json.dumps({"version": "6", "protocol": "sse_v3", "api_prefix": prefix})
         with Front(misbehaving("/config", answer("200 OK", config)), scripted.url) as front:
             with pytest.raises(SpaceUnavailableError, match="leads elsewhere"):
                 await ask(front.url, script(say=["x"]), api_key="hf_secret").text()

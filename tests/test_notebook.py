@@ -114,7 +114,8 @@ def test_a_reply_is_a_plain_string_in_later_cells(kernel: Kernel) -> None:
 
 
 def test_an_empty_reply_leaves_nothing_behind(kernel: Kernel) -> None:
-    assert kernel.data(f"show(ask({query(say=[])}))")[-1] == {"text/plain": ""}
+    empty = query(say=[""])
+    assert kernel.data(f"show(ask({empty}))")[-1] == {"text/plain": ""}
 
 
 def test_outside_of_ipython_show_says_what_to_use() -> None:
