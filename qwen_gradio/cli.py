@@ -74,8 +74,8 @@ ContextOption = Annotated[
     int | None,
     typer.Option(
         metavar="TOKENS",
-        help="Limit for a conversation with the embedded Space, replies included. Conversations "
-        "that are answered at once share it. The default is the model's own.",
+        help="Limit for a conversation with the embedded Space, replies included. The default is "
+        "half of the model's own, as two replies are written at once.",
     ),
 ]
 

@@ -42,7 +42,8 @@ class Model:
     """A language model in memory. Thread-safe.
 
     :param gguf: the file of a model that is tuned for chat, with its chat template.
-    :param context: limit for a conversation in tokens, replies included; by default, the model's.
+    :param context: limit for a conversation in tokens, replies included; by default, the model's
+        own, divided among the replies that are written at once.
     :param max_tokens: limit for a reply in tokens; by default, what the context has left.
     :raises FileNotFoundError: if there is no such file.
     :raises ValueError: if the file is not a model that can be run, or the context is too small.
@@ -62,8 +63,10 @@ class Model:
         parameters = xllamacpp.CommonParams()
         parameters.model.path = str(self.path)
         parameters.n_parallel = MAX_REPLIES
-        parameters.n_ctx = context or 0  # 0 stands for the model's own
-        parameters.kv_unified = True  # otherwise each reply would have a part of it
+        # Each reply has a part of its own: where they shared all of it, replies were mixed up. Zero
+        # stands for the model's own context.
+        parameters.kv_unified = False
+        parameters.n_ctx = (context or 0) * MAX_REPLIES
         parameters.verbosity = -1
         # xllamacpp always opens an HTTP server on loopback: a random key locks it.
         parameters.api_keys = [secrets.token_hex()]
