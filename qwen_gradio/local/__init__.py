@@ -28,7 +28,7 @@ def running(
     :param port: the port; by default, the first free one from 7860.
     :param gguf: the file of a model to run in place of the stand-in.
     :param context: limit for a conversation in tokens, replies included; by default, the model's
-        own. Conversations that are answered at once share it.
+        own, divided among the replies that are written at once.
     :param max_tokens: limit for a reply in tokens; by default, what the context has left.
     :raises ModuleNotFoundError: if the extra is not installed.
     :raises FileNotFoundError: if there is no such model.
