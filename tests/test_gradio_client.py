@@ -117,6 +117,7 @@ def test_a_client_takes_what_a_space_gives_it() -> None:
         "verbose",
         "download_files",
         "analytics_enabled",
+        "_skip_components",
     } <= taken
 
 
