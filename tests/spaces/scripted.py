@@ -103,7 +103,7 @@ def model_chat(query, history, system, request: gr.Request, progress=gr.Progress
             yield "", held(history, query, text), system
         tell(event="finished", tag=tag)
     except GeneratorExit:
-        if asked_for_more.pop(tag, None):
+        if asked_for_more.pop(tag, True):  # it may be closed before it was asked for more
             tell(event="stopped", tag=tag)
         raise
 
