@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from .servers import GRADIOS, ScriptedSpace, ZooSpace
 # Ray reads this when it is imported. Else each of its workers would be started by `uv run`, in an
 # environment of its own, where the tests are.
 os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+
+# A shell lets its background jobs ignore SIGINT, and with them the commands that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FORMS = [("4.44.1", "pairs"), ("4.44.1", "messages"), ("5.49.1", "pairs"), ("5.49.1", "messages")]
 
