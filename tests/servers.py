@@ -51,7 +51,7 @@ SPACES = ROOT / "tests" / "spaces"
 QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "PYTHONWARNINGS": "ignore"}
 """What keeps Gradio from writing and sending what no test is about."""
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds after which a test gives up waiting; it says nothing of how fast anything is."""
 
 
