@@ -118,6 +118,8 @@ class Space:
 
         :raises QwenGradioError: if it cannot be reached.
         """
+        if (known := self.known) is not None:
+            return known  # without the lock, at which a thousand replies would queue
         with self._one_reader():
             return self.known or self.read(connection)
 

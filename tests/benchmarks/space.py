@@ -5,23 +5,33 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..servers import python_with
+from ..servers import ROOT, python_with
 
-GRADIO = "5.49.1"
+GRADIOS = ("6", "5.49.1")
+"""The versions that are measured: the newest, and the last whose server polls for news."""
 
 
 @contextmanager
-def stamping_space() -> Iterator[str]:
+def stamping_space(gradio: str = "6") -> Iterator[str]:
     """The URL of a stamping Space, while it runs."""
+    with serving([python_with(gradio), str(Path(__file__).with_name("stamping.py"))]) as url:
+        yield url
+
+
+@contextmanager
+def serving(command: Sequence[str]) -> Iterator[str]:
+    """The URL that a program says it has, while it runs: until its standard input is closed."""
     process = subprocess.Popen(
-        [python_with(GRADIO), str(Path(__file__).with_name("stamping.py"))],
+        command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        cwd=ROOT,
         env=os.environ | {"GRADIO_ANALYTICS_ENABLED": "False", "PYTHONWARNINGS": "ignore"},
         text=True,
     )
@@ -38,6 +48,13 @@ def stamping_space() -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+@contextmanager
+def replaying_space() -> Iterator[str]:
+    """The URL of a server that replays what a stamping Space on Gradio 6 has said."""
+    with serving([sys.executable, "-m", f"{__package__}.replay"]) as url:
+        yield url
 
 
 def question(fragments: int, every: float = 0.0) -> str:

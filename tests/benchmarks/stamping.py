@@ -1,10 +1,11 @@
 """A Space whose replies tell when they were written: each fragment is `number:seconds `.
 
 The query is JSON: `fragments`, how many to write, and `every`, the seconds before each of them (0
-is full speed). The stamps are those of `time.monotonic()`. Runs on Gradio 5, a program of its own.
+is full speed). The stamps are those of `time.monotonic()`. Runs on Gradio 5 and 6, a program of its
+own.
 
-The seconds vary by half. Gradio looks for news every 50 ms, and a reply in step with that would be
-on time or late by chance, for all of its fragments.
+The seconds vary by half. Gradio 5 looks for news every 50 ms, and a reply in step with that would
+be on time or late by chance, for all of its fragments.
 """
 
 import asyncio
@@ -16,6 +17,8 @@ import time
 import gradio as gr
 
 AT_ONCE = 150
+OF_PAIRS = int(gr.__version__.partition(".")[0]) < 6
+"""Whether a chatbot holds pairs of texts, as it does by default before Gradio 6."""
 
 
 async def model_chat(query, history, system):
@@ -24,11 +27,17 @@ async def model_chat(query, history, system):
     for number in range(script["fragments"]):
         await asyncio.sleep(script["every"] * random.uniform(0.5, 1.5))
         text += f"{number}:{time.monotonic():.6f} "
-        yield "", [*(history or []), [query, text]], system
+        yield "", [*(history or []), *turn(query, text)], system
+
+
+def turn(query, text):
+    if OF_PAIRS:
+        return [[query, text]]
+    return [{"role": "user", "content": query}, {"role": "assistant", "content": text}]
 
 
 with gr.Blocks() as app:
-    chatbot = gr.Chatbot(type="tuples")
+    chatbot = gr.Chatbot(**({"type": "tuples"} if OF_PAIRS else {}))
     query = gr.Textbox()
     system = gr.Textbox()
     query.submit(

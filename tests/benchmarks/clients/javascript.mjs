@@ -16,7 +16,8 @@ async function ask(app, query) {
   const job = app.submit("/model_chat", { query, history: [], system: "" });
   for await (const { type, data } of job) {
     if (type !== "data") continue;
-    const text = data[1].at(-1)[1];
+    const last = data[1].at(-1);
+    const text = Array.isArray(last) ? last[1] : (last.content[0].text ?? last.content);
     const now = clock();
     for (const piece of text.slice(length).split(" ").slice(0, -1)) {
       const [number, stamp] = piece.split(":").map(Number);

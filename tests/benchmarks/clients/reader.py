@@ -1,6 +1,6 @@
 """The least code that reads a Space's event stream right: what the others are measured against.
 
-It knows the endpoint's number and that a reply is the second output's last pair, asks the Space
+It knows the endpoint's number and that a reply is the second output's last turn, asks the Space
 nothing about itself, and has no time-outs, no retries and no way to stop.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from . import Ask, Heard
+from . import Ask, Heard, text_of
 
 
 @asynccontextmanager
@@ -32,7 +32,7 @@ async def connected(url: str) -> AsyncIterator[Ask]:
             async for event in _events(http, session_hash):
                 if event["msg"] == "process_generating":
                     outputs = _updated(outputs, event["output"]["data"])
-                    text = outputs[1][-1][1]
+                    text = text_of(outputs)
                     heard(text[length:])
                     length = len(text)
                 elif event["msg"] == "unexpected_error" or not event.get("success", True):

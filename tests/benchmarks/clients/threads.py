@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from gradio_client import Client
 
-from . import Ask, Heard
+from . import Ask, Heard, text_of
 
 AT_ONCE = 250
 
@@ -22,7 +22,7 @@ async def connected(url: str) -> AsyncIterator[Ask]:
     def read(query: str, heard: Heard) -> None:
         length = 0
         for output in client.submit(query, [], "", api_name="/model_chat"):
-            text = output[1][-1][1]
+            text = text_of(output)
             heard(text[length:])
             length = len(text)
 

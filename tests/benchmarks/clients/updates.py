@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from gradio_client import Client
 
-from . import Ask, Heard
+from . import Ask, Heard, text_of
 
 AT_ONCE = 250
 
@@ -20,7 +20,7 @@ async def connected(url: str) -> AsyncIterator[Ask]:
         length = 0
         async for update in client.submit(query, [], "", api_name="/model_chat"):
             if update.type == "output" and not update.final:
-                text = update.outputs[1][-1][1]
+                text = text_of(update.outputs)
                 heard(text[length:])
                 length = len(text)
 
