@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import sys
 import threading
 from importlib.metadata import version as installed_version
@@ -21,24 +22,14 @@ try:
     import typer
 
     from ._cli.dialogue import hold_dialogue
-    from ._cli.options import (
-        ApiKeyOption,
-        ApiNameOption,
-        AuthOption,
-        ContextOption,
-        GgufOption,
-        Options,
-        ProxyOption,
-        arguments_to_ask,
-        embedded_space,
-        login_from,
-        with_options,
-    )
-    from ._cli.terminal import fail, note, reported_errors, with_piped_text, write, write_reply
+    from ._cli.options import Options, arguments_to_ask, embedded_space, with_options
+    from ._cli.replies import write_as_json, write_reply
+    from ._cli.stdin import STANDARD_INPUT, items_file, with_piped_text
+    from ._cli.terminal import fail, note, reported_errors, write
 except ModuleNotFoundError as missing:
     sys.exit(f"qwen-gradio: {missing.name} is not installed. Run: pip install 'qwen-gradio[cli]'")
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _show_version(is_wanted: bool) -> None:
@@ -59,45 +50,64 @@ def about(
     """Ask Qwen2.5-Max, or any chat behind a Gradio Space, and read the reply as it is written."""
 
 
-@app.command()
-@with_options
+@app.command(context_settings={"allow_extra_args": True})
+@with_options()
 def ask(
-    prompt: Annotated[
-        str,
-        typer.Argument(help="The question, followed by what is piped in; - is the latter alone."),
-    ],
+    invocation: typer.Context,
     options: Options,
+    prompt: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="PROMPT",
+            help="The question, followed by what is piped in; without it, or for -, the latter "
+            "alone.",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Write one JSON object, when the reply is complete: reply, reasoning, model, "
+            "space and seconds.",
+        ),
+    ] = False,
 ) -> None:
     """Ask one question, and write the reply as it arrives."""
+    if invocation.args:
+        words = shlex.quote(" ".join([prompt or "", *invocation.args]))
+        raise typer.BadParameter(f"put the question in quotes: {words}", param_hint="PROMPT")
+    if prompt is None and sys.stdin.isatty():
+        raise typer.BadParameter("there is no question", param_hint="PROMPT")
     text = with_piped_text(prompt)
     if not text.strip():
         raise typer.BadParameter("the question is empty", param_hint="PROMPT")
     with arguments_to_ask(options) as arguments, reported_errors():
         provider, system = arguments.pop("provider"), arguments.pop("system", None)
-        stream = provider.create_async_generator(
-            arguments.pop("model", None), as_question(text, system), **arguments
-        )
-        anyio.run(write_reply, stream)
+        model = provider.get_model(arguments.pop("model", None))
+        stream = provider.create_async_generator(model, as_question(text, system), **arguments)
+        if as_json:
+            anyio.run(write_as_json, stream, model)
+        else:
+            anyio.run(write_reply, stream)
 
 
 @app.command()
-@with_options
+@with_options()
 def chat(options: Options) -> None:
-    """Have a conversation, with the commands /system TEXT, /reset and /quit."""
+    """Have a conversation. Its command /help lists the others."""
     hold_dialogue(options)
 
 
 @app.command()
-@with_options
+@with_options()
 def batch(
     prompts: Annotated[
         Path,
         typer.Argument(
             metavar="IN",
-            exists=True,
             dir_okay=False,
             help="JSON Lines or an array (.jsonl, .json), CSV (.csv, .tsv), or text with one "
-            "prompt per line.",
+            "prompt per line. - reads standard input: JSON if it begins with { or [, else text.",
         ),
     ],
     out: Annotated[
@@ -128,19 +138,22 @@ def batch(
     """Ask every prompt in a file. If it is stopped, the same command resumes it."""
     from .batch import run_sync
 
+    if prompts != STANDARD_INPUT and not prompts.exists():  # Typer's own check fails for -
+        raise typer.BadParameter(f"file {str(prompts)!r} does not exist", param_hint="IN")
     with arguments_to_ask(options) as arguments, reported_errors():
         try:
-            outcome = run_sync(
-                prompts,
-                out,
-                concurrency=concurrency,
-                retry_errors=retry_errors,
-                keep=keep,
-                give_up_after=give_up_after,
-                **arguments,
-            )
+            with items_file(prompts) as file:
+                outcome = run_sync(
+                    file,
+                    out,
+                    concurrency=concurrency,
+                    retry_errors=retry_errors,
+                    keep=keep,
+                    give_up_after=give_up_after,
+                    **arguments,
+                )
         except InvalidItemsError as error:
-            note(f"{prompts}: {error}")
+            note(str(error))
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             note("stopped. Run the same command again to continue.")
@@ -151,20 +164,25 @@ def batch(
 
 
 @app.command()
+@with_options("api_name", "api_key", "auth", "headers", "proxy")
 def inspect(
-    space: Annotated[str, typer.Argument(metavar="SPACE", help="The Space: owner/name or URL.")],
-    api_name: ApiNameOption = None,
-    api_key: ApiKeyOption = None,
-    auth: AuthOption = None,
-    proxy: ProxyOption = None,
+    options: Options,
+    space: Annotated[
+        str | None,
+        typer.Argument(
+            envvar="QWEN_GRADIO_SPACE", metavar="SPACE", help="The Space: owner/name or URL."
+        ),
+    ] = None,
 ) -> None:
     """Show what a Space offers, and how it would be asked."""
-    login = login_from(auth)
+    if not space:
+        raise typer.BadParameter("name a Space, or set $QWEN_GRADIO_SPACE", param_hint="SPACE")
+    access = options.to_access()
     with reported_errors():
         from ._gradio.space import describe
 
-        found = describe(Access.to(space, api_key, proxy, login))
-        plan = found.plan(api_name)
+        found = describe(Access.to(space, **access))
+        plan = found.plan(options.api_name)
         gradio = found.client.config.get("version")
         write(f"{found.client.src} runs Gradio {gradio}\n\n{plan}\n")
 
@@ -178,7 +196,9 @@ def models() -> None:
 
 
 @app.command()
+@with_options("gguf", "context")
 def serve(
+    options: Options,
     port: Annotated[
         int | None,
         typer.Option(
@@ -189,10 +209,11 @@ def serve(
         ),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="The address to listen on. 0.0.0.0 opens it to the network.")
+        str,
+        typer.Option(
+            metavar="ADDRESS", help="The address to listen on. 0.0.0.0 opens it to the network."
+        ),
     ] = "127.0.0.1",
-    gguf: GgufOption = None,
-    context: ContextOption = None,
     max_tokens: Annotated[
         int | None,
         typer.Option(
@@ -202,7 +223,7 @@ def serve(
 ) -> None:
     """Run the embedded Space: a chat page, with the API of Qwen2.5-Max's Space."""
     with embedded_space(
-        host=host, port=port, gguf=gguf, context=context, max_tokens=max_tokens
+        host=host, port=port, gguf=options.gguf, context=options.context, max_tokens=max_tokens
     ) as url:
         typer.echo(f"The embedded Space is at {url}\nAsk it: qwen-gradio ask --space {url} ...")
         typer.echo("Press Ctrl-C to stop it.")

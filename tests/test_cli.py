@@ -263,7 +263,8 @@ def test_fragments_are_written_as_they_arrive(scripted: ScriptedSpace) -> None:
     [
         (["ask", "--space", NOBODY, "hi"], 1, f"{NOBODY} cannot be reached"),
         (["ask", "--space", "nowhere", "hi"], 1, "'nowhere' is not a Space"),
-        (["ask"], 2, "Missing argument"),
+        (["ask"], 2, "the question is empty"),
+        (["ask", "Why", "is", "it?"], 2, "put the question in quotes: 'Why is it?'"),
         (["ask", " "], 2, "the question is empty"),
         (["ask", "--local", "--space", NOBODY, "hi"], 2, "cannot be used together"),
         (["ask", "--gguf", "x.gguf", "hi"], 2, "--gguf requires --local"),
