@@ -4,86 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from qwen_gradio import providers
 
+from .commands import COMMAND, Terminal, on_terminals, run, started
 from .servers import NOBODY, PATIENCE, ScriptedSpace, ZooSpace, free_port, query, script, tag_of
-
-COMMAND = [sys.executable, "-m", "qwen_gradio"]
-
-
-def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments], input=stdin, capture_output=True, text=True, timeout=4 * PATIENCE
-    )
-
-
-@contextmanager
-def started(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
-    with subprocess.Popen([*COMMAND, *arguments], **options) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-class Terminal:
-    """A pseudo-terminal that a command runs on, and all that it has shown."""
-
-    def __init__(self) -> None:
-        import pty
-
-        self._ours, self.its = pty.openpty()
-        self.shown = ""
-
-    def __enter__(self) -> Terminal:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        os.close(self._ours)
-        os.close(self.its)
-
-    def wait_for(self, text: str) -> None:
-        """Read until that text was shown."""
-        while text not in self.shown:
-            assert select.select([self._ours], [], [], PATIENCE)[0], self.shown
-            self.shown += os.read(self._ours, 1000).decode()
-
-    def type(self, text: str) -> None:
-        os.write(self._ours, text.encode())
-
-    def started(self, *arguments: str) -> Any:
-        """Run a command with this as its controlling terminal, so that Ctrl-C reaches it."""
-        import fcntl
-        import termios
-
-        def take_control() -> None:
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-        ends = {"stdin": self.its, "stdout": self.its, "stderr": self.its}
-        return started(*arguments, **ends, start_new_session=True, preexec_fn=take_control)
-
-
-@pytest.fixture
-def terminal() -> Iterator[Terminal]:
-    with Terminal() as opened:
-        yield opened
-
-
-on_terminals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
 
 
 @pytest.fixture(scope="module")
@@ -371,64 +305,6 @@ def test_errors_never_hold_control_characters(scripted: ScriptedSpace) -> None:
     done = run("ask", "--space", scripted.url, "--api-name", "a\x1b[2Jb\x9bc", "hi")
     assert done.returncode == 1
     assert not {"\x1b", "\x9b"} & set(done.stderr)
-
-
-@on_terminals
-def test_ctrl_c_in_chat_stops_the_reply_and_keeps_the_conversation(
-    scripted: ScriptedSpace, terminal: Terminal
-) -> None:
-    question = script(say=["fir", "st"], finish="hang")
-    with terminal.started("chat", "--space", scripted.url) as process:
-        terminal.wait_for("> ")
-        terminal.type("remembered\n")
-        terminal.wait_for("remembered\r\n> ")
-        terminal.type(question["content"] + "\n")
-        terminal.wait_for("first")
-        terminal.shown = ""
-        terminal.type("\x03")
-        terminal.wait_for("\r\n> ")
-        scripted.wait_for("stopped", tag_of(question))
-        terminal.shown = ""
-        terminal.type(query(show="inputs") + "\n")
-        terminal.wait_for("remembered")
-        terminal.wait_for("\r\n> ")
-        terminal.type("\x04")
-        terminal.wait_for("> \r\n")
-        assert process.wait(PATIENCE) == 0
-
-
-@on_terminals
-def test_ctrl_c_at_the_prompt_ends_chat(terminal: Terminal) -> None:
-    with terminal.started("chat", "--space", NOBODY) as process:
-        terminal.wait_for("> ")
-        while process.poll() is None:  # one that comes just before reading begins is not noticed
-            terminal.type("\x03")
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(PATIENCE / 10)
-        assert process.returncode == 130
-        terminal.wait_for("> ^C\r\n" if "^C" in terminal.shown else "\r\n")
-
-
-def test_chat_remembers_the_conversation_until_reset(scripted: ScriptedSpace) -> None:
-    look = query(show="inputs")
-    lines = ["hello", "/system Be brief.", look, "/reset", look, "/quit", "never asked"]
-    done = run("chat", "--space", scripted.url, stdin="\n".join(lines))
-    assert done.returncode == 0
-    first, second, third = done.stdout.splitlines()
-    assert first == "hello"
-    _, history, system = json.loads(second)
-    assert system == "Be brief."
-    assert "hello" in json.dumps(history)
-    assert json.loads(third)[1] == []
-
-
-def test_chat_continues_after_a_turn_that_failed(scripted: ScriptedSpace) -> None:
-    lines = [query(finish="fail"), "/fly", query(show="inputs")]
-    done = run("chat", "--space", scripted.url, stdin="\n".join(lines))
-    assert done.returncode == 1
-    assert "the model is out of words" in done.stderr
-    assert "Unknown command: /fly" in done.stderr
-    assert json.loads(done.stdout)[1] == []
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,8 @@ def hold_dialogue(options: Options) -> None:
     has_failed = False
     with arguments_to_ask(options) as arguments:
         conversation = _Conversation(Chat(**arguments))
-        if notes.is_terminal:
-            notes.print("/help lists the commands", style="dim")
+        if notes().is_terminal:
+            notes().print("/help lists the commands", style="dim")
         for command, text in _typed(is_dialogue):
             if command == "/quit":
                 break
@@ -69,7 +69,7 @@ class _Conversation:
             case "/save":
                 self._save(text)
             case "/help":
-                notes.print(HELP, end="", markup=False, soft_wrap=True)
+                notes().print(HELP, end="", markup=False, soft_wrap=True)
             case _:
                 note(f"Unknown command: {command}. /help lists the commands")
 

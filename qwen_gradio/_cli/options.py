@@ -287,7 +287,7 @@ def embedded_space(**options: Any) -> Iterator[str]:
 
     with ExitStack() as stack:
         try:
-            with notes.status("Starting the embedded Space"):
+            with notes().status("Starting the embedded Space"):
                 url = stack.enter_context(running(**options))
         except (ModuleNotFoundError, OSError, ValueError) as error:
             fail(str(error))

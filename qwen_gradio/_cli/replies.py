@@ -6,16 +6,17 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
-from rich.markup import escape
-from rich.status import Status
 
 from .._stream import FragmentStream
 from .._updates import StreamStatus
 from ..errors import QwenGradioError
 from .terminal import _without_controls, notes, write
+
+if TYPE_CHECKING:
+    from rich.status import Status
 
 
 async def write_reply(stream: FragmentStream) -> None:
@@ -28,7 +29,7 @@ async def write_reply(stream: FragmentStream) -> None:
             spinner.stop()
             reasoning.add(text)
 
-        if notes.is_terminal:
+        if notes().is_terminal:
             stream.on_reasoning = think
         try:
             async for fragment in stream:
@@ -85,17 +86,18 @@ class _Lines:
 @contextmanager
 def _status_of(stream: FragmentStream) -> Iterator[Status]:
     """Show the status of a request until it is stopped, if standard error is a terminal."""
+    from rich.markup import escape
 
     def show(status: StreamStatus) -> None:
         spinner.update(escape(_without_controls(str(status))))
 
-    with notes.status("Connecting") as spinner:
+    with notes().status("Connecting") as spinner:
         stream.on_status = show
         yield spinner
 
 
 def _write_reasoning(text: str) -> None:
-    notes.out(_without_controls(text), style="dim", end="", highlight=False)
+    notes().out(_without_controls(text), style="dim", end="", highlight=False)
 
 
 def _json(value: dict[str, Any]) -> str:
