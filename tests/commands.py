@@ -49,10 +49,10 @@ class Terminal:
         os.close(self._ours)
         os.close(self.its)
 
-    def wait_for(self, text: str) -> None:
+    def wait_for(self, text: str, patience: float = PATIENCE) -> None:
         """Read until that text was shown."""
         while text not in self.shown:
-            assert select.select([self._ours], [], [], PATIENCE)[0], self.shown
+            assert select.select([self._ours], [], [], patience)[0], self.shown
             self.shown += os.read(self._ours, 1000).decode()
 
     def type(self, text: str) -> None:
