@@ -95,12 +95,8 @@ def test_prompts_are_read_from_standard_input_as_from_a_file(
     path = tmp_path / "prompts.txt"
     path.write_text(text)
     for prompts, piped in (("-", "one\n"), ("-", text), (path, "")):
-        done = subprocess.run(
-            command(prompts, out, "--space", scripted.url),
-            input=piped,
-            capture_output=True,
-            text=True,
-        )
+        arguments = command(prompts, out, "--space", scripted.url)
+        done = subprocess.run(arguments, input=piped, capture_output=True, text=True)
         assert (done.returncode, done.stdout) == (0, "")
     assert [(row["id"], row["reply"]) for row in rows(out)] == [(1, "one"), (3, "three")]
 

@@ -443,7 +443,7 @@ COMPLETION = {
 def test_a_shell_completes(shell: str, line: str, completions: set[str]) -> None:
     program = (
         "import sys, atexit; from qwen_gradio.cli import main;"
-        "atexit.register(lambda: print({'gradio_client', 'httpx', 'rich'} & {*sys.modules}));"
+        "atexit.register(lambda: print({'gradio_client', 'httpx'} & {*sys.modules}));"
         "sys.argv[0] = 'qwen-gradio'; main()"
     )
     asked = {"_QWEN_GRADIO_COMPLETE": f"complete_{shell}", **COMPLETION[shell](line)}

@@ -90,7 +90,7 @@ def _typed(is_dialogue: bool) -> Iterator[tuple[str, str]]:
     lines = _Lines(is_dialogue)
     while True:
         try:
-            line = lines.next("> ")
+            line = lines.next("> ").strip()
         except (EOFError, KeyboardInterrupt) as end:
             lines.end()
             if isinstance(end, EOFError):
