@@ -135,6 +135,13 @@ def test_ask_without_a_question_reads_standard_input(scripted: ScriptedSpace) ->
     assert run("ask", "--space", scripted.url, stdin="piped in").stdout == "piped in\n"
 
 
+@on_terminals
+def test_ask_without_a_question_on_a_terminal_says_so(terminal: Terminal) -> None:
+    with terminal.started("ask") as process:
+        terminal.wait_for("there is no question")
+        assert process.wait(PATIENCE) == 2
+
+
 def test_headers_are_sent_with_every_request(scripted: ScriptedSpace) -> None:
     headers = ["--header", "X-First=1=a", "--header", "X-Second: http://b"]
     with Front(lambda request: Forward(), scripted.url) as front:

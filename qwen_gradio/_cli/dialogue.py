@@ -21,9 +21,10 @@ QUOTES = '"""'
 HELP = f"""\
 /system TEXT  set the system prompt; without TEXT, remove it
 /reset        forget the conversation
-/save FILE    save the conversation, as a JSON array of messages in OpenAI's format
+/save FILE    save the conversation as JSON: messages in OpenAI's format
 /quit         exit, as Ctrl-D does
-A message of several lines begins and ends with {QUOTES}, or each line but the last ends with \\.
+{QUOTES}           at the beginning and the end of a message of several lines
+\\             at the end of a line: the message continues on the next one
 """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,31 +37,30 @@ def read(read: Callable[[], str]) -> str:
 
 @contextmanager
 def items_file(path: Path) -> Iterator[Path]:
-    """Give the file to read items from: for "-", a copy of standard input, whose suffix says how.
+    """Give the file to read items from: for "-", a copy of standard input.
 
-    :raises InvalidItemsError: if the block raised it; this one names the file.
+    :raises InvalidItemsError: if the block does; this one begins with the file's name.
     """
-    if path != STANDARD_INPUT:
-        with _named(str(path)):
+    with ExitStack() as opened:
+        source = str(path)
+        if path == STANDARD_INPUT:
+            folder = opened.enter_context(TemporaryDirectory(prefix="qwen-gradio-"))
+            path, source = _copy_to(Path(folder))
+        try:
             yield path
-        return
-    with TemporaryDirectory(prefix="qwen-gradio-") as folder:
-        copy = Path(folder, "items.txt")
-        with copy.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        with copy.open("rb") as file:
-            first = next(filter(None, (line.lstrip(BLANK) for line in file)), b"")
-        if first.startswith((b"{", b"[")):
-            with _named(f"standard input, which begins with {first[:1].decode()} as JSON does"):
-                yield copy.rename(copy.with_suffix(".json"))
-        else:
-            with _named("standard input"):
-                yield copy
+        except InvalidItemsError as error:
+            raise InvalidItemsError(f"{source}: {error}") from None
 
 
-@contextmanager
-def _named(source: str) -> Iterator[None]:
-    try:
-        yield
-    except InvalidItemsError as error:
-        raise InvalidItemsError(f"{source}: {error}") from None
+def _copy_to(folder: Path) -> tuple[Path, str]:
+    """Copy standard input to a file, whose suffix is that of its format, and describe it."""
+    copy = folder / "items.txt"
+    with copy.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    with copy.open("rb") as file:
+        first = next(filter(None, (line.lstrip(BLANK) for line in file)), b"")[:1].decode("latin-1")
+    if first not in ("{", "["):
+        return copy, "standard input"
+    # As text, an array that spans lines would be taken for a prompt on each of them.
+    json_copy = copy.rename(copy.with_suffix(".json"))
+    return json_copy, f"standard input, which begins with {first} as JSON does"
