@@ -138,6 +138,12 @@ def test_a_conversation_is_saved_as_messages(scripted: ScriptedSpace, tmp_path: 
     ]
 
 
+def test_an_unknown_command_is_an_error() -> None:
+    done = run("chat", "--space", NOBODY, stdin="/sytem Be brief.\n")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "qwen-gradio: Unknown command: /sytem. /help lists the commands\n"
+
+
 def test_help_lists_the_commands() -> None:
     done = run("chat", "--space", NOBODY, stdin="/help\n")
     assert (done.returncode, done.stdout) == (0, "")
@@ -159,6 +165,18 @@ def test_what_was_typed_can_be_recalled_in_a_later_dialogue(
     kept = state / "qwen-gradio" / "history"
     assert kept.read_text() == "remembered\nremembered\n"
     assert kept.stat().st_mode & 0o777 == 0o600
+
+
+@on_terminals
+def test_the_last_thousand_lines_are_kept(state: Path, terminal: Terminal) -> None:
+    kept = state / "qwen-gradio" / "history"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("".join(f"{number}\n" for number in range(1500)))
+    with terminal.started("chat", "--space", NOBODY) as process:
+        terminal.wait_for("> ")
+        terminal.type("/quit\n")
+        assert process.wait(PATIENCE) == 0
+    assert kept.read_text().splitlines() == [*map(str, range(500, 1500)), "/quit"]
 
 
 @on_terminals

@@ -11,7 +11,7 @@ import anyio
 import typer
 
 from ..chat import Chat
-from .history import LineHistory
+from .line_history import LineHistory
 from .options import Options, arguments_to_ask
 from .replies import write_reply
 from .stdin import read
@@ -72,7 +72,7 @@ class _Conversation:
             case "/help":
                 notes().print(HELP, end="", markup=False, soft_wrap=True)
             case _:
-                note(f"Unknown command: {command}. /help lists the commands")
+                fail(f"Unknown command: {command}. /help lists the commands")
 
     def _save(self, name: str) -> None:
         if not name:
