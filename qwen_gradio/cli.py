@@ -177,11 +177,11 @@ def inspect(
     """Show what a Space offers, and how it would be asked."""
     if not space:
         raise typer.BadParameter("name a Space, or set $QWEN_GRADIO_SPACE", param_hint="SPACE")
-    access = options.to_access()
     with reported_errors():
         from ._gradio.space import describe
 
-        found = describe(Access.to(space, **access))
+        access = Access.to(space, **options.to_access())
+        found = describe(access)
         plan = found.plan(options.api_name)
         gradio = found.client.config.get("version")
         write(f"{found.client.src} runs Gradio {gradio}\n\n{plan}\n")
