@@ -63,7 +63,7 @@ class Access:
             _token("api_key", api_key),
             proxy,
             user,
-            _headers(headers or {}),
+            checked_headers(headers or {}),
             _token("oauth_token", oauth_token),
             ssl_verify,
         )
@@ -108,7 +108,7 @@ def _token(name: str, given: str | None) -> str | None:
     return token or None
 
 
-def _headers(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+def checked_headers(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     for name, value in given.items():
         if not (isinstance(name, str) and HEADER_NAME.fullmatch(name)):
             raise ValueError(f"headers: {name!r:.100} cannot be the name of a header")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from .commands import Terminal
 from .servers import GRADIOS, ScriptedSpace, ZooSpace
 
 # Ray reads this when it is imported. Else each of its workers would be started by `uv run`, in an
@@ -33,6 +34,12 @@ def no_space_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def out(tmp_path: Path) -> Path:
     """The output file of a batch."""
     return tmp_path / "replies.jsonl"
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    with Terminal() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -88,6 +88,64 @@ def test_ctrl_c_stops_a_batch_that_is_still_reading_its_items(tmp_path: Path, ou
             assert process.wait(PATIENCE) == 130
 
 
+def test_prompts_are_read_from_standard_input_as_from_a_file(
+    scripted: ScriptedSpace, tmp_path: Path, out: Path
+) -> None:
+    text = "one\n\nthree\n"
+    path = tmp_path / "prompts.txt"
+    path.write_text(text)
+    for prompts, piped in (("-", "one\n"), ("-", text), (path, "")):
+        arguments = command(prompts, out, "--space", scripted.url)
+        done = subprocess.run(arguments, input=piped, capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (0, "")
+    assert [(row["id"], row["reply"]) for row in rows(out)] == [(1, "one"), (3, "three")]
+
+
+@pytest.mark.parametrize(
+    "piped",
+    [
+        '\ufeff\n{"prompt": "one", "id": 1}\n{"prompt": "two", "id": 2}\n',
+        '[\n  {"prompt": "one"},\n  {"prompt": "two"}\n]\n',
+    ],
+    ids=["lines", "array"],
+)
+def test_json_is_recognised_on_standard_input(
+    scripted: ScriptedSpace, out: Path, piped: str
+) -> None:
+    arguments = command("-", out, "--space", scripted.url)
+    subprocess.run(arguments, input=piped.encode(), check=True)
+    assert {row["id"]: row["reply"] for row in rows(out)} == {1: "one", 2: "two"}
+
+
+@pytest.mark.parametrize(
+    ("piped", "complaint"),
+    [
+        (b'{"prompt"', b"standard input, which begins with { as JSON does: 1 item cannot be asked"),
+        (b"[INST]", b"standard input, which begins with [ as JSON does: The array is not JSON"),
+        (b"caf\xe9", b"standard input: 1 item cannot be asked"),
+    ],
+)
+def test_standard_input_that_cannot_be_asked_is_named(
+    piped: bytes, complaint: bytes, out: Path
+) -> None:
+    done = subprocess.run(command("-", out, "--space", NOBODY), input=piped, capture_output=True)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"qwen-gradio: " + complaint)
+
+
+def test_ctrl_c_stops_a_batch_that_waits_for_its_input(out: Path) -> None:
+    arguments = command("-", out, "--space", NOBODY)
+    with subprocess.Popen(
+        arguments, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write("x" * 1_000_000)  # returns when the command has begun to read
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+        assert process.stderr is not None
+        assert process.stderr.read().endswith("Run the same command again to continue.\n")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file sizes")
 def test_a_full_disk_is_reported_and_the_batch_can_be_resumed(
     scripted: ScriptedSpace, prompts: Path, out: Path

@@ -4,86 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import select
+import re
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from qwen_gradio import providers
 
+from .commands import COMMAND, Terminal, on_terminals, run, started
+from .fronts import Forward, Front
 from .servers import NOBODY, PATIENCE, ScriptedSpace, ZooSpace, free_port, query, script, tag_of
-
-COMMAND = [sys.executable, "-m", "qwen_gradio"]
-
-
-def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments], input=stdin, capture_output=True, text=True, timeout=4 * PATIENCE
-    )
-
-
-@contextmanager
-def started(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
-    with subprocess.Popen([*COMMAND, *arguments], **options) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-class Terminal:
-    """A pseudo-terminal that a command runs on, and all that it has shown."""
-
-    def __init__(self) -> None:
-        import pty
-
-        self._ours, self.its = pty.openpty()
-        self.shown = ""
-
-    def __enter__(self) -> Terminal:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        os.close(self._ours)
-        os.close(self.its)
-
-    def wait_for(self, text: str) -> None:
-        """Read until that text was shown."""
-        while text not in self.shown:
-            assert select.select([self._ours], [], [], PATIENCE)[0], self.shown
-            self.shown += os.read(self._ours, 1000).decode()
-
-    def type(self, text: str) -> None:
-        os.write(self._ours, text.encode())
-
-    def started(self, *arguments: str) -> Any:
-        """Run a command with this as its controlling terminal, so that Ctrl-C reaches it."""
-        import fcntl
-        import termios
-
-        def take_control() -> None:
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-        ends = {"stdin": self.its, "stdout": self.its, "stderr": self.its}
-        return started(*arguments, **ends, start_new_session=True, preexec_fn=take_control)
-
-
-@pytest.fixture
-def terminal() -> Iterator[Terminal]:
-    with Terminal() as opened:
-        yield opened
-
-
-on_terminals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +131,83 @@ def test_ctrl_c_during_the_imports_ends_silently() -> None:
     assert (done.stdout, done.stderr) == ("", "")
 
 
+def test_ask_without_a_question_reads_standard_input(scripted: ScriptedSpace) -> None:
+    assert run("ask", "--space", scripted.url, stdin="piped in").stdout == "piped in\n"
+
+
+@on_terminals
+def test_ask_without_a_question_on_a_terminal_says_so(terminal: Terminal) -> None:
+    with terminal.started("ask") as process:
+        terminal.wait_for("there is no question")
+        assert process.wait(PATIENCE) == 2
+
+
+def test_headers_are_sent_with_every_request(scripted: ScriptedSpace) -> None:
+    headers = ["--header", "X-First=1=a", "--header", "X-Second: http://b"]
+    with Front(lambda request: Forward(), scripted.url) as front:
+        assert run("ask", "--space", front.url, *headers, "hi").stdout == "hi\n"
+        assert run("inspect", front.url, *headers).returncode == 0
+        sent = {(r.headers.get("x-first"), r.headers.get("x-second")) for r in front.requests}
+    assert sent == {("1=a", "http://b")}
+
+
+def test_json_has_the_reply_and_what_it_took(thinking: str) -> None:
+    done = run("ask", "--space", thinking, "--json", "hi")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 1
+    written = json.loads(done.stdout)
+    assert written.pop("seconds") > 0
+    assert written == {
+        "reply": '{"message": "hi"}',
+        "reasoning": "Let me think.",
+        "model": "qwen-qwen2-5-max",
+        "space": thinking,
+    }
+
+
+def test_json_has_the_error_and_what_had_arrived(scripted: ScriptedSpace) -> None:
+    question = query(say=["so far"], every=0.1, finish="fail")
+    done = run("ask", "--space", scripted.url, "--json", question)
+    assert done.returncode == 1
+    assert done.stderr == "qwen-gradio: the model is out of words\n"
+    written = json.loads(done.stdout)
+    assert (written["reply"], written["partial"]) == (None, "so far")
+    assert (written["error"], written["why"]) == ("GenerationError", "the model is out of words")
+
+
+def test_json_keeps_characters_that_the_output_cannot_encode(
+    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    done = run("ask", "--space", scripted.url, "--json", "5 \N{EURO SIGN}")
+    assert json.loads(done.stdout)["reply"] == "5 \N{EURO SIGN}"
+
+
+@on_terminals
+def test_json_is_all_that_is_written_beside_the_status_on_a_terminal(
+    thinking: str, terminal: Terminal
+) -> None:
+    arguments = ["ask", "--space", thinking, "--json", "hi"]
+    with started(*arguments, stderr=terminal.its) as process:
+        terminal.wait_for("Connecting")
+        assert json.loads(process.communicate(timeout=PATIENCE)[0])["reply"]
+    os.write(terminal.its, b"the end")
+    terminal.wait_for("the end")
+    assert "think." not in terminal.shown
+
+
+def test_a_reader_that_has_enough_ends_the_command_silently(scripted: ScriptedSpace) -> None:
+    question = script(say=["first\n", *"more "], every=0.5, finish="hang")
+    with started("ask", "--space", scripted.url, question["content"]) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "first\n"
+        process.stdout.close()
+        assert process.wait(PATIENCE) == 1
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    scripted.wait_for("stopped", tag_of(question))
+
+
 def test_ask_passes_what_its_options_say(scripted: ScriptedSpace) -> None:
     earlier = [{"role": "user", "content": [{"type": "text", "text": "hello"}]}]
     inputs = ["--input", f"history={json.dumps(earlier)}", "--input", "system=1 = a"]
@@ -226,6 +239,13 @@ def test_inspect_shows_how_the_space_is_asked(scripted: ScriptedSpace) -> None:
     done = run("inspect", scripted.url, "--api-name", "shout")
     assert (done.returncode, done.stdout) == (1, "")
     assert "/model_chat(query, history, system) can be chosen with api_name" in done.stderr
+
+
+def test_inspect_shows_the_space_from_the_environment(
+    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QWEN_GRADIO_SPACE", scripted.url)
+    assert "/model_chat" in run("inspect").stdout
 
 
 def test_the_token_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +283,8 @@ def test_fragments_are_written_as_they_arrive(scripted: ScriptedSpace) -> None:
     [
         (["ask", "--space", NOBODY, "hi"], 1, f"{NOBODY} cannot be reached"),
         (["ask", "--space", "nowhere", "hi"], 1, "'nowhere' is not a Space"),
-        (["ask"], 2, "Missing argument"),
+        (["ask"], 2, "the question is empty"),
+        (["ask", "Why", "is", "it?"], 2, "put the question in quotes: 'Why is it?'"),
         (["ask", " "], 2, "the question is empty"),
         (["ask", "--local", "--space", NOBODY, "hi"], 2, "cannot be used together"),
         (["ask", "--gguf", "x.gguf", "hi"], 2, "--gguf requires --local"),
@@ -278,7 +299,12 @@ def test_fragments_are_written_as_they_arrive(scripted: ScriptedSpace) -> None:
         (["serve", "--context", "1"], 1, "too small"),
         (["ask", "--context", "1000", "hi"], 2, "--context requires --local"),
         (["ask", "--model", "gpt", "hi"], 2, "There is no model 'gpt'"),
+        (["ask", "--model", "qwen-2.5-mex", "hi"], 2, "Did you mean"),
         (["ask", "--input", "radio", "hi"], 2, "must be NAME=VALUE"),
+        (["ask", "--header", "X-Test", "hi"], 2, "must be NAME=VALUE"),
+        (["ask", "--header", "Host: x", "hi"], 2, "Host cannot be set"),
+        (["ask", "--json", "--space", "nowhere", "hi"], 1, "'nowhere' is not a Space"),
+        (["inspect"], 2, "name a Space, or set $QWEN_GRADIO_SPACE"),
         (["ask", "--auth", "me", "hi"], 2, "must be USER:PASSWORD"),
         (["ask", "--timeout", "nan", "hi"], 2, "Invalid value for '--timeout'"),
         (["fly"], 2, "fly"),
@@ -372,64 +398,6 @@ def test_errors_never_hold_control_characters(scripted: ScriptedSpace) -> None:
     assert not {"\x1b", "\x9b"} & set(done.stderr)
 
 
-@on_terminals
-def test_ctrl_c_in_chat_stops_the_reply_and_keeps_the_conversation(
-    scripted: ScriptedSpace, terminal: Terminal
-) -> None:
-    question = script(say=["fir", "st"], finish="hang")
-    with terminal.started("chat", "--space", scripted.url) as process:
-        terminal.wait_for("> ")
-        terminal.type("remembered\n")
-        terminal.wait_for("remembered\r\n> ")
-        terminal.type(question["content"] + "\n")
-        terminal.wait_for("first")
-        terminal.shown = ""
-        terminal.type("\x03")
-        terminal.wait_for("\r\n> ")
-        scripted.wait_for("stopped", tag_of(question))
-        terminal.shown = ""
-        terminal.type(query(show="inputs") + "\n")
-        terminal.wait_for("remembered")
-        terminal.wait_for("\r\n> ")
-        terminal.type("\x04")
-        terminal.wait_for("> \r\n")
-        assert process.wait(PATIENCE) == 0
-
-
-@on_terminals
-def test_ctrl_c_at_the_prompt_ends_chat(terminal: Terminal) -> None:
-    with terminal.started("chat", "--space", NOBODY) as process:
-        terminal.wait_for("> ")
-        while process.poll() is None:  # one that comes just before reading begins is not noticed
-            terminal.type("\x03")
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(PATIENCE / 10)
-        assert process.returncode == 130
-        terminal.wait_for("> ^C\r\n" if "^C" in terminal.shown else "\r\n")
-
-
-def test_chat_remembers_the_conversation_until_reset(scripted: ScriptedSpace) -> None:
-    look = query(show="inputs")
-    lines = ["hello", "/system Be brief.", look, "/reset", look, "/quit", "never asked"]
-    done = run("chat", "--space", scripted.url, stdin="\n".join(lines))
-    assert done.returncode == 0
-    first, second, third = done.stdout.splitlines()
-    assert first == "hello"
-    _, history, system = json.loads(second)
-    assert system == "Be brief."
-    assert "hello" in json.dumps(history)
-    assert json.loads(third)[1] == []
-
-
-def test_chat_continues_after_a_turn_that_failed(scripted: ScriptedSpace) -> None:
-    lines = [query(finish="fail"), "/fly", query(show="inputs")]
-    done = run("chat", "--space", scripted.url, stdin="\n".join(lines))
-    assert done.returncode == 1
-    assert "the model is out of words" in done.stderr
-    assert "Unknown command: /fly" in done.stderr
-    assert json.loads(done.stdout)[1] == []
-
-
 @pytest.mark.parametrize(
     ("module", "extra", "arguments"),
     [
@@ -461,3 +429,34 @@ def test_help_is_shown_without_loading_gradio() -> None:
     done = subprocess.run([sys.executable, "-c", program, "--help"], capture_output=True, text=True)
     assert "ask" in done.stdout
     assert done.stdout.rstrip().endswith("set()")
+
+
+COMPLETION = {
+    "bash": lambda line: {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))},
+    "zsh": lambda line: {"_TYPER_COMPLETE_ARGS": line},
+}
+
+
+@pytest.mark.parametrize("shell", COMPLETION)
+@pytest.mark.parametrize(
+    ("line", "completions"),
+    [
+        ("qwen-gradio insp", {"inspect"}),
+        ("qwen-gradio ask --stream", {"--stream-timeout"}),
+        ("qwen-gradio chat -m qwen-2.5-7", {"qwen-2.5-7b"}),
+        ("qwen-gradio ask --history f", {"flat"}),
+    ],
+)
+def test_a_shell_completes(shell: str, line: str, completions: set[str]) -> None:
+    program = (
+        "import sys, atexit; from qwen_gradio.cli import main;"
+        "atexit.register(lambda: print({'gradio_client', 'httpx'} & {*sys.modules}));"
+        "sys.argv[0] = 'qwen-gradio'; main()"
+    )
+    asked = {"_QWEN_GRADIO_COMPLETE": f"complete_{shell}", **COMPLETION[shell](line)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | asked
+    )
+    *lines, imported = done.stdout.splitlines()
+    assert (done.returncode, done.stderr, imported) == (0, "", "set()")
+    assert set(re.findall(r"[\w.-]+", "\n".join(lines))) >= completions

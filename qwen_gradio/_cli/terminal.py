@@ -1,0 +1,63 @@
+"""What commands write besides replies: notes and errors. None of it can control a terminal."""
+
+from __future__ import annotations
+
+import errno
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from ..errors import QwenGradioError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""All but newline and tab. A terminal takes commands in them, which a Space must not give."""
+
+
+@cache
+def notes() -> Console:
+    """Return the console for what is not a reply. Completion has no time to import rich."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def write(text: str) -> None:
+    """Write to standard output at once."""
+    sys.stdout.write(_without_controls(text) if sys.stdout.isatty() else text)
+    sys.stdout.flush()
+
+
+def _without_controls(text: str) -> str:
+    return CONTROL_CHARACTERS.sub("", text)
+
+
+@contextmanager
+def reported_errors() -> Iterator[None]:
+    """Turn errors of ours and of files into exit code 1 and one line of explanation."""
+    try:
+        yield
+    except QwenGradioError as error:
+        fail(str(error))
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # the reader has closed the pipe
+            raise
+        fail(str(error))
+
+
+def fail(why: str) -> NoReturn:
+    """Exit with code 1 and one line of explanation."""
+    note(" ".join(why.split()))
+    raise typer.Exit(1)
+
+
+def note(text: str) -> None:
+    """Write a line to standard error."""
+    notes().print(f"qwen-gradio: {_without_controls(text)}", markup=False, soft_wrap=True)

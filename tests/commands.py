@@ -1,0 +1,73 @@
+"""How tests run the command, also on a terminal."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from .servers import PATIENCE
+
+COMMAND = [sys.executable, "-m", "qwen_gradio"]
+
+
+def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], input=stdin, capture_output=True, text=True, timeout=4 * PATIENCE
+    )
+
+
+@contextmanager
+def started(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
+    with subprocess.Popen([*COMMAND, *arguments], **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+class Terminal:
+    """A pseudo-terminal that a command runs on, and all that it has shown."""
+
+    def __init__(self) -> None:
+        import pty
+
+        self._ours, self.its = pty.openpty()
+        self.shown = ""
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self._ours)
+        os.close(self.its)
+
+    def wait_for(self, text: str, patience: float = PATIENCE) -> None:
+        """Read until that text was shown."""
+        while text not in self.shown:
+            assert select.select([self._ours], [], [], patience)[0], self.shown
+            self.shown += os.read(self._ours, 1000).decode()
+
+    def type(self, text: str) -> None:
+        os.write(self._ours, text.encode())
+
+    def started(self, *arguments: str) -> Any:
+        """Run a command with this as its controlling terminal, so that Ctrl-C reaches it."""
+        import fcntl
+        import termios
+
+        def take_control() -> None:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        ends = {"stdin": self.its, "stdout": self.its, "stderr": self.its}
+        return started(*arguments, **ends, start_new_session=True, preexec_fn=take_control)
+
+
+on_terminals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
