@@ -8,7 +8,7 @@ import re
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -38,7 +38,13 @@ from .servers import PATIENCE
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 
-NAMES = {"Unpack": Unpack, "ssl": ssl, "StreamStatus": StreamStatus, "Mapping": Mapping}
+NAMES: dict[str, Any] = {
+    "Iterable": Iterable,
+    "Mapping": Mapping,
+    "StreamStatus": StreamStatus,
+    "Unpack": Unpack,
+    "ssl": ssl,
+}
 """What annotations mention that their modules do not import, or only for type checkers."""
 
 
