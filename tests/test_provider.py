@@ -22,6 +22,7 @@ from qwen_gradio import (
     SpaceUnavailableError,
     generate_session_hash,
 )
+from qwen_gradio.provider import provider_of
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 
@@ -89,6 +90,65 @@ def test_its_signature_is_the_contracts() -> None:
 )
 def test_every_name_of_the_model_is_the_model(model: str | None) -> None:
     assert Qwen_Qwen_2_5_Max.get_model(model) == "qwen-qwen2-5-max"
+
+
+@pytest.mark.parametrize(
+    ("given", "provider", "model"),
+    [
+        ("Qwen/Qwen2.5-Max", "Qwen_Qwen_2_5_Max", "qwen-qwen2-5-max"),
+        ("Qwen/Qwen2.5-Max-Demo", "Qwen_Qwen_2_5_Max", "qwen-qwen2-5-max"),
+        ("QWEN-2.5-MAX", "Qwen_Qwen_2_5_Max", "qwen-qwen2-5-max"),
+        ("qwen2.5-max", "Qwen_Qwen_2_5_Max", "qwen-qwen2-5-max"),
+        ("Qwen/Qwen3-235B-A22B", "Qwen_Qwen_3", "qwen3-235b-a22b"),
+        ("Qwen3-1.7B", "Qwen_Qwen_3", "qwen3-1.7b"),
+        ("Qwen/Qwen3-Demo", "Qwen_Qwen_3", "qwen3-235b-a22b"),
+        ("Qwen/Qwen2.5-72B-Instruct", "Qwen_Qwen_2_5", "qwen-2.5-72b"),
+        ("Qwen/Qwen2.5-0.5B-Instruct", "Qwen_Qwen_2_5", "qwen-2.5-0.5b"),
+        ("Qwen/Qwen2.5", "Qwen_Qwen_2_5", "qwen-qwen2-5"),
+        ("Qwen/Qwen2-72B-Instruct", "Qwen_Qwen_2_72B", "qwen-qwen2-72b-instruct"),
+    ],
+)
+def test_the_hubs_names_are_understood_in_any_case(given: str, provider: str, model: str) -> None:
+    found = provider_of(given)
+    assert (found.__name__, found.get_model(given)) == (provider, model)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "Qwen/Qwen3-235B-A22B-Instruct-2507",
+        "Qwen/Qwen3-8B-Instruct",
+        "Qwen/Qwen3-4B-Base",
+        "Qwen/Qwen2.5-VL-72B-Instruct",
+        "Qwen/Qwen2.5-Coder-7B-Instruct",
+        "Qwen/Qwen2.5-7B-Instruct-1M",
+        "Qwen/QwQ-32B",
+        "someone/Qwen2.5-7B",
+        "Qwen/",
+        "2.5-max",
+    ],
+)
+def test_a_similar_name_of_another_model_is_not_taken_for_it(other: str) -> None:
+    with pytest.raises(ModelNotFoundError, match="there are"):
+        provider_of(other)
+
+
+def test_names_that_differ_only_in_spelling_are_not_confused() -> None:
+    class Two(Qwen_Qwen_2_5_Max):
+        default_model = "m-1.5"
+        model_inputs = {"m-1.5": {"size": "a"}, "m-1-5": {"size": "b"}}  # noqa: RUF012
+        model_aliases = {}  # noqa: RUF012
+
+    assert (Two.get_model("m-1.5"), Two.get_model("m-1-5")) == ("m-1.5", "m-1-5")
+    with pytest.raises(ModelNotFoundError):
+        Two.get_model("M-1.5")
+
+
+def test_every_models_name_is_understood_in_upper_case() -> None:
+    for provider in qwen_gradio.providers().values():
+        for name in [*provider.models, *provider.model_aliases, provider.default_model]:
+            assert provider_of(name.upper()) is provider
+            assert provider.get_model(name.upper()) == provider.get_model(name)
 
 
 def test_an_unknown_model_is_rejected_with_those_there_are() -> None:
