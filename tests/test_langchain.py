@@ -353,7 +353,6 @@ async def test_callbacks_and_secrets_are_fields_too(thinking: ZooSpace) -> None:
         api_name="reply",
         headers={"X-Key": "secret"},
         oauth_token="hf_secret",  # type: ignore[arg-type]
-        auth=None,
         on_reasoning=thoughts.append,
     )
     assert json.loads(model.invoke("hi").text) == {"message": "hi"}
@@ -383,10 +382,11 @@ async def test_options_can_be_given_for_one_call(
     assert "has no use for seed" in caplog.text
 
 
-def test_secrets_are_not_shown() -> None:
+@pytest.mark.parametrize("auth", [("user", "secret"), "user:secret"])
+def test_secrets_are_not_shown(auth: Any) -> None:
     model = ChatQwenGradio(
         api_key="hf_secret",  # type: ignore[arg-type]
-        auth=("user", "secret"),  # type: ignore[arg-type]
+        auth=auth,
         proxy="http://user:secret@proxy",
     )
     for shown in (repr(model), str(model.to_json()), str(model._get_invocation_params())):

@@ -33,6 +33,7 @@ from qwen_gradio._options import RULES, Options, Sampling, require
 from qwen_gradio._updates import StreamStatus
 from qwen_gradio.batch.ray import QwenBatch
 from qwen_gradio.registries.langchain import ChatQwenGradio
+from qwen_gradio.registries.litellm import NOT_FOR_CALLERS
 
 from .servers import PATIENCE
 
@@ -96,6 +97,13 @@ def test_langchains_fields_are_the_options() -> None:
         assert fields[name].annotation == secret.get(name, hint), name
         default = None if name in SAMPLING else SIGNATURE[name].default
         assert fields[name].get_default(call_default_factory=True) == default, name
+
+
+def test_a_new_option_is_not_open_to_callers_of_litellms_proxy() -> None:
+    assert OPTIONS.keys() - set(NOT_FOR_CALLERS) == {
+        *("api_key", "timeout", "stream_timeout", "max_retries"),
+        *("history", "inputs", "api_name", *SAMPLING),
+    }
 
 
 def test_every_option_has_a_rule() -> None:

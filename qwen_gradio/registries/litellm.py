@@ -148,7 +148,7 @@ class Call:
                     call["messages"],
                     space=call.get("api_base"),
                     api_key=call.get("api_key"),
-                    # LiteLLM's timeout limits each fragment of a stream, and any other reply in total.
+                    # LiteLLM's timeout limits each fragment of a stream, else the complete reply.
                     timeout=None if is_streamed else self.seconds,
                     stream_timeout=self.seconds,
                     on_status=self._check_deadline,
