@@ -35,7 +35,6 @@ class Chat:
         provider: type[Provider] | str = Qwen_Qwen_2_5_Max,
         **options: Unpack[ChatOptions],
     ) -> None:
-        require(system=system)
         provider = to_provider(provider)
         require_known(provider, options)
         self.system = system
@@ -43,7 +42,7 @@ class Chat:
         self._provider = provider
         self._model = model
         self._options: Options = {"history": "native", "space": space, **options}
-        self.stream("?")  # which asks nothing, and raises if an option is wrong
+        self.stream("?")  # raises if a parameter is wrong; a stream that is not read asks nothing
 
     @property
     def messages(self) -> list[dict[str, str]]:
@@ -67,6 +66,7 @@ class Chat:
                 f"question must be text, not {type(question).__name__}: the turns before it are "
                 "remembered here. To send messages of your own, use a provider or `ask`"
             )
+        require(system=self.system)
         asked = {"role": "user", "content": question}
         turns = self._turns  # reset() replaces the list, so that a late turn is not remembered
 

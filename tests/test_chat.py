@@ -52,6 +52,13 @@ async def test_a_question_that_is_not_text_is_rejected(question: Any) -> None:
         await Chat().ask(question)
 
 
+async def test_a_system_prompt_that_is_not_text_is_rejected() -> None:
+    chat = Chat("Be brief.")
+    chat.system = 7  # type: ignore[assignment]
+    with pytest.raises(TypeError, match="system must be text, not int"):
+        await chat.ask("?")
+
+
 async def test_a_reset_keeps_the_system_prompt_and_forgets_a_running_turn(
     scripted: ScriptedSpace,
 ) -> None:
