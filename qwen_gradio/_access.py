@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 from urllib.parse import urlsplit, urlunsplit
 
 from .errors import AuthenticationError, SpaceUnavailableError
@@ -22,6 +22,17 @@ OWN_HEADERS = {
     *("connection", "transfer-encoding", "cookie", "x-hf-authorization", "x-gradio-user"),
 }
 """Headers that are set here, by gradio_client or by httpx."""
+
+
+@runtime_checkable
+class Secret(Protocol):
+    """A text that is not shown, such as pydantic's `SecretStr`."""
+
+    def get_secret_value(self) -> str: ...
+
+
+Auth: TypeAlias = tuple[str, str | Secret] | str | Secret
+"""User and password, or both in one text with a colon between them."""
 
 
 @dataclass(frozen=True)
@@ -44,25 +55,25 @@ class Access:
     def to(
         cls,
         space: str,
-        api_key: str | None = None,
+        api_key: str | Secret | None = None,
         proxy: str | None = None,
-        auth: tuple[str, str] | None = None,
+        auth: Auth | None = None,
         headers: Mapping[str, str] | None = None,
-        oauth_token: str | None = None,
+        oauth_token: str | Secret | None = None,
         ssl_verify: Any = True,
     ) -> Access:
         """Return the access to a Space as users name it.
 
         :raises SpaceUnavailableError: if `space` is not the address of a Space.
         :raises AuthenticationError: if `api_key` or `oauth_token` cannot be a token.
-        :raises ValueError: if a header cannot be sent, is not the caller's to set, or has a token.
+        :raises ValueError: if `auth` is a text without a colon, or if a header cannot be sent, is
+            not the caller's to set, or has a token.
         """
-        user = None if auth is None else (auth[0], auth[1])
         return cls(
             address_of(space),
             _token("api_key", api_key),
-            proxy,
-            user,
+            proxy or None,
+            None if auth is None else _user_and_password(auth),
             checked_headers(headers or {}),
             _token("oauth_token", oauth_token),
             ssl_verify,
@@ -100,9 +111,23 @@ def address_of(space: str) -> str:
     return urlunsplit((url.scheme, url.netloc, url.path, "", "")).rstrip("/")
 
 
-def _token(name: str, given: str | None) -> str | None:
+def _revealed(given: str | Secret) -> str:
+    return given if isinstance(given, str) else given.get_secret_value()
+
+
+def _user_and_password(auth: Auth) -> tuple[str, str]:
+    if isinstance(auth, (tuple, list)):
+        user, password = map(_revealed, auth)
+        return user, password
+    user, colon, password = _revealed(auth).partition(":")
+    if not colon:
+        raise ValueError('auth has no colon: give (user, password) or "user:password"')
+    return user, password
+
+
+def _token(name: str, given: str | Secret | None) -> str | None:
     """Return the token as it can be sent: one from a file may end in a newline."""
-    token = (given or "").strip()
+    token = _revealed(given or "").strip()
     if not token.isascii() or not token.isprintable():
         raise AuthenticationError(f"{name} contains characters that cannot be in a token")
     return token or None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from html import escape
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -14,6 +14,8 @@ from anyio.lowlevel import checkpoint
 from ._updates import End, Reasoning, StreamStatus, Update
 from ._worker import Worker
 from .errors import QwenGradioError, StreamInterruptedError, StreamTimeoutError
+
+T = TypeVar("T")
 
 
 class FragmentStream(AsyncIterator[str]):
@@ -24,7 +26,8 @@ class FragmentStream(AsyncIterator[str]):
 
     :ivar on_status: called in the event loop with each `StreamStatus`, as it is read; may be set.
     :ivar on_reasoning: called there with each new piece of `reasoning`; may be set.
-    :ivar on_complete: called there with the reply, once it is complete; may be set.
+    :ivar on_complete: called there with the reply, once it is complete; may be set. All three are
+        awaited if they are async functions.
 
     `close()`, `aclose()`, the end of an `async with` block, cancellation, an error, leaving the
     loop over it and, at the latest, garbage collection stop the Space's work on the reply. Leaving
@@ -84,10 +87,9 @@ class FragmentStream(AsyncIterator[str]):
                     if isinstance(update, str):
                         return update
                     if isinstance(update, Reasoning):
-                        if self.on_reasoning is not None:
-                            self.on_reasoning(update.text)
+                        await _call(self.on_reasoning, update.text)
                         return update
-                    self._take(update)
+                    await self._take(update)
                 except QwenGradioError as error:
                     self.close()
                     self._describe(error)
@@ -97,16 +99,14 @@ class FragmentStream(AsyncIterator[str]):
                     raise
         return None
 
-    def _take(self, update: StreamStatus | End) -> None:
+    async def _take(self, update: StreamStatus | End) -> None:
         if isinstance(update, StreamStatus):
-            if self.on_status is not None:
-                self.on_status(update)
+            await _call(self.on_status, update)
         elif update.error is not None:
             raise update.error
         else:
             self._state = "complete"
-            if self.on_complete is not None:
-                self.on_complete(self.partial)
+            await _call(self.on_complete, self.partial)
 
     @property
     def space(self) -> str:
@@ -208,6 +208,12 @@ class FragmentStream(AsyncIterator[str]):
     def _describe(self, error: QwenGradioError) -> QwenGradioError:
         error.space, error.partial = self.space, self.partial
         return error
+
+
+async def _call(callback: Callable[[T], object] | None, argument: T) -> None:
+    result = None if callback is None else callback(argument)
+    if isinstance(result, Coroutine):
+        await result
 
 
 class _Deadline:

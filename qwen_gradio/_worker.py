@@ -45,7 +45,7 @@ class Worker:
     :param max_retries: how often to ask again if the Space did not accept the question.
     """
 
-    def __init__(self, prompt: Prompt, access: Access, timeout: float, max_retries: int) -> None:
+    def __init__(self, prompt: Prompt, access: Access, timeout: float, max_retries: float) -> None:
         self.updates = UpdateQueue()
         self.access = access
         self._prompt = prompt
@@ -114,7 +114,7 @@ class Worker:
 
         tenacity.Retrying(
             retry=tenacity.retry_if_exception(self._is_worth_retrying),
-            stop=tenacity.stop_after_attempt(self._max_retries + 1),
+            stop=lambda attempt: attempt.attempt_number > self._max_retries,
             wait=wait,
             before_sleep=report,
             sleep=tenacity.sleep_using_event(self._is_stopped),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
+from ._options import ChatOptions, Options, require
 from ._stream import FragmentStream
-from .provider import Provider, Qwen_Qwen_2_5_Max, require_known
+from .errors import InvalidMessagesError
+from .provider import Provider, Qwen_Qwen_2_5_Max, require_known, to_provider
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Chat:
@@ -15,8 +20,10 @@ class Chat:
 
     :param system: the system prompt; may be changed between turns.
     :param space: the Space, as `owner/name` or URL; by default, the provider's.
+    :param provider: a provider, or its name.
     :param options: other arguments of `Provider.create_async_generator`, for every turn. Here, the
         default of `history` is "native": earlier turns go into the Space's history input, if any.
+    :raises TypeError, ValueError: if a parameter is wrong.
     """
 
     def __init__(
@@ -25,15 +32,17 @@ class Chat:
         space: str | None = None,
         *,
         model: str | None = None,
-        provider: type[Provider] = Qwen_Qwen_2_5_Max,
-        **options: Any,
+        provider: type[Provider] | str = Qwen_Qwen_2_5_Max,
+        **options: Unpack[ChatOptions],
     ) -> None:
+        provider = to_provider(provider)
         require_known(provider, options)
         self.system = system
         self._turns: list[dict[str, str]] = []
         self._provider = provider
         self._model = model
-        self._options = {"history": "native", "space": space, **options}
+        self._options: Options = {"history": "native", "space": space, **options}
+        self.stream("?")  # raises if a parameter is wrong; a stream that is not read asks nothing
 
     @property
     def messages(self) -> list[dict[str, str]]:
@@ -48,7 +57,16 @@ class Chat:
         return await self.stream(question).text()
 
     def stream(self, question: str) -> FragmentStream:
-        """Ask, and return the reply as a stream. When it is complete, the turn is remembered."""
+        """Ask, and return the reply as a stream. When it is complete, the turn is remembered.
+
+        :raises InvalidMessagesError: at once, if the question is not text.
+        """
+        if not isinstance(question, str):
+            raise InvalidMessagesError(
+                f"question must be text, not {type(question).__name__}: the turns before it are "
+                "remembered here. To send messages of your own, use a provider or `ask`"
+            )
+        require(system=self.system)
         asked = {"role": "user", "content": question}
         turns = self._turns  # reset() replaces the list, so that a late turn is not remembered
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import anyio
 
+from ._extras import needing
 from ._stream import FragmentStream
 from ._tasks import task_group
 from ._updates import StreamStatus
 from .sync import Fragments, without_await
 
-try:
+with needing("notebook"):
     from IPython import get_ipython
     from IPython.display import display
     from IPython.terminal.interactiveshell import TerminalInteractiveShell
@@ -24,10 +25,6 @@ try:
     from markdown_it.token import Token
     from mdit_py_plugins.dollarmath import dollarmath_plugin
     from mdit_py_plugins.texmath import texmath_plugin
-except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError(
-        f"{missing.name} is not installed. Run: pip install 'qwen-gradio[notebook]'"
-    ) from None
 
 MIN_REDRAW_INTERVAL = 0.05
 """Seconds between two redraws."""

@@ -6,13 +6,15 @@ import inspect
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ._access import Access
+from ._access import Access, Auth, Secret
 from ._messages import History, Prompt, prompt_from
+from ._options import require
 from ._stream import FragmentStream
 from ._updates import StreamStatus
 from ._worker import Worker
@@ -75,18 +77,18 @@ class Provider:
         proxy: str | None = None,
         *,
         space: str | None = None,
-        api_key: str | None = None,
-        auth: tuple[str, str] | None = None,
+        api_key: str | Secret | None = None,
+        auth: Auth | None = None,
         timeout: float | None = None,
         stream_timeout: float | None = 120.0,
-        max_retries: int = 2,
+        max_retries: float = 2,
         history: History = "flat",
         on_status: Callable[[StreamStatus], object] | None = None,
         inputs: Mapping[str, Any] | None = None,
         api_name: str | int | None = None,
         on_reasoning: Callable[[str], object] | None = None,
         headers: Mapping[str, str] | None = None,
-        oauth_token: str | None = None,
+        oauth_token: str | Secret | None = None,
         ssl_verify: bool | ssl.SSLContext = True,
         **kwargs: Any,
     ) -> FragmentStream:
@@ -98,9 +100,10 @@ class Provider:
         :param messages: the chat so far, in OpenAI's format.
         :param proxy: URL of the proxy for every request; else those in the environment are used.
         :param space: the Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`; else `url`.
-        :param api_key: Hugging Face token, sent to the Space and, if the Space is there, to the
-            hub. None is sent unless given here.
-        :param auth: user and password, for a Gradio app that asks for a login.
+        :param api_key: Hugging Face token, as text or as pydantic's `SecretStr`, sent to the Space
+            and, if the Space is there, to the hub. None is sent unless given here.
+        :param auth: user and password, for a Gradio app that asks for a login; a pair, or
+            "user:password".
         :param timeout: seconds for the complete reply.
         :param stream_timeout: seconds that may pass without any update, the first one included. If
             it is None, a connection that is silent for 120 seconds still counts as lost: Gradio
@@ -109,12 +112,13 @@ class Provider:
             `math.inf` sets no limit.
         :param history: "flat" sends the whole chat as one query, which is what Spaces expect;
             "native" hands earlier turns to the Space's own history input.
-        :param on_status: called in the event loop with each `StreamStatus`, as it is read.
+        :param on_status: called in the event loop with each `StreamStatus`, as it is read, and
+            awaited if it is an async function.
         :param inputs: values for other inputs of the Space, by their names or labels, or for the
             fields of a form.
         :param api_name: the name or number of the Space's endpoint, where several could be meant.
-        :param on_reasoning: called in the event loop with each piece of what the model thinks
-            before it answers, which is not part of the reply.
+        :param on_reasoning: called likewise with each piece of what the model thinks before it
+            answers, which is not part of the reply.
         :param headers: sent with every request to the Space, besides those that are sent anyway.
         :param oauth_token: Hugging Face token with which the Space's code may act for you. It is
             sent only to an endpoint that asks for one, as a `gr.OAuthToken`.
@@ -128,15 +132,30 @@ class Provider:
         :raises ModelNotFoundError: at once, if there is no such model.
         :raises SpaceUnavailableError: at once, if `space` is not the address of a Space.
         :raises AuthenticationError: at once, if `api_key` or `oauth_token` cannot be a token.
-        :raises ValueError: at once, if a time-out is negative or not a number, a header cannot be
-            sent or contains a token, or `ssl_verify` is neither a bool nor a context.
-        :raises TypeError: at once, if `max_retries` is None.
+        :raises ValueError: at once, if a time-out or `max_retries` is negative or not a number,
+            `auth` is a text without a colon, or a header cannot be sent or contains a token.
+        :raises TypeError: at once, if a parameter has a wrong type.
         """
-        _require_limits(timeout, stream_timeout, max_retries)
+        require(
+            proxy=proxy,
+            space=space,
+            api_key=api_key,
+            auth=auth,
+            timeout=timeout,
+            stream_timeout=stream_timeout,
+            max_retries=max_retries,
+            history=history,
+            on_status=on_status,
+            inputs=inputs,
+            api_name=api_name,
+            on_reasoning=on_reasoning,
+            headers=headers,
+            oauth_token=oauth_token,
+            ssl_verify=ssl_verify,
+        )
         prompt = cls._prompt(model, messages, history, inputs or {}, kwargs)
         prompt = replace(prompt, api_name=api_name)
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
-        _require_ssl_verify(ssl_verify)
         access = Access.to(address, api_key, proxy, auth, headers, oauth_token, ssl_verify)
         request_timeout = REQUEST_TIMEOUT if stream_timeout is None else stream_timeout
         return FragmentStream(
@@ -160,9 +179,11 @@ class Provider:
         name = cls.get_model(model)
         if not_text := [key for key in NOT_TEXT if kwargs.get(key)]:
             raise InvalidMessagesError(f"Only text can be sent, not {', '.join(not_text)}")
-        options = {key: kwargs[key] for key in cls.optional_inputs if kwargs.get(key) is not None}
+        given = {key: value for key, value in kwargs.items() if value is not None}
+        options = {key: given[key] for key in cls.optional_inputs if key in given}
+        require(**options)
         _require_json({**options, **inputs})
-        if unused := sorted(kwargs.keys() - options.keys()):
+        if unused := sorted(given.keys() - options.keys()):
             logger.debug("%s has no use for %s", cls.__name__, ", ".join(unused))
         return replace(
             prompt_from(messages, history),
@@ -175,16 +196,22 @@ class Provider:
     def get_model(cls, model: str | None = None, **kwargs: Any) -> str:
         """Return the full name of `model` or of its alias; None, "" and "auto" are the default.
 
+        The hub's spelling, as in `Qwen/Qwen2.5-7B-Instruct`, and upper case are understood.
+
         :raises ModelNotFoundError: if there is none; lists those there are.
         """
+        require(model=model)
         if not model or model == "auto":
             return cls.default_model
-        name = cls.model_aliases.get(model, model)
-        if name != cls.default_model and name not in cls.model_inputs:
+        names = {name: name for name in (cls.default_model, *cls.model_inputs)} | cls.model_aliases
+        if model in names:
+            return names[model]
+        alike = {names[name] for name in names if _spelling(name) == _spelling(model)}
+        if len(alike) != 1:
             raise ModelNotFoundError(
                 f"{cls.__name__} has no model {model!r}; it has {', '.join(cls.models)}"
             )
-        return name
+        return alike.pop()
 
     @classmethod
     def get_models(cls, **kwargs: Any) -> list[str]:
@@ -218,20 +245,15 @@ class Provider:
         return {"name": cls.__name__, "url": cls.url, "label": cls.label}
 
 
-def _require_limits(timeout: float | None, stream_timeout: float | None, max_retries: int) -> None:
-    for name, seconds in (("timeout", timeout), ("stream_timeout", stream_timeout)):
-        if seconds is not None and not seconds >= 0:  # nan is not, either
-            raise ValueError(f"{name} cannot be {seconds} seconds; None sets no limit")
-    if max_retries is None:
-        raise TypeError("max_retries cannot be None: 0 asks once, math.inf sets no limit")
+def _spelling(model: str) -> str:
+    """Return a model's name in the one spelling in which names are compared.
 
-
-def _require_ssl_verify(given: object) -> None:
-    if not isinstance(given, bool):
-        import ssl  # only where a caller did
-
-        if not isinstance(given, ssl.SSLContext):
-            raise ValueError("ssl_verify must be True, False or an ssl.SSLContext")
+    `Qwen/Qwen2.5-7B-Instruct` and `qwen-2.5-7b` are `qwen2-5-7b`. From Qwen3 on, the hub's
+    `-Instruct` is another model, so that it remains.
+    """
+    name = re.sub(r"^(?:qwen[/-])?qwen-?(?=\d)", "qwen", model.lower().replace(".", "-"))
+    name = name.removesuffix("-demo")
+    return name.removesuffix("-instruct") if name.startswith("qwen2") else name
 
 
 def _require_json(inputs: Mapping[str, Any]) -> None:
@@ -324,6 +346,21 @@ def providers() -> dict[str, type[Provider]]:
         cls.__name__: cls
         for cls in (Qwen_Qwen_2_5_Max, Qwen_Qwen_3, Qwen_Qwen_2_5, Qwen_Qwen_2_72B)
     }
+
+
+def to_provider(given: type[Provider] | str) -> type[Provider]:
+    """Return a provider that may be given by its name.
+
+    :raises ValueError: if none has that name; lists those there are.
+    :raises TypeError: if it is neither a provider nor a name.
+    """
+    if isinstance(given, type) and issubclass(given, Provider):
+        return given
+    if not isinstance(given, str):
+        raise TypeError(f"provider must be a provider or its name, not {type(given).__name__}")
+    if given not in providers():
+        raise ValueError(f"provider: there is no {given!r}; there are {', '.join(providers())}")
+    return providers()[given]
 
 
 def provider_of(model: str | None) -> type[Provider]:

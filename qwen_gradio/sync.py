@@ -7,16 +7,22 @@ import os
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial, wraps
+from threading import Lock
 from types import TracebackType
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 from weakref import WeakSet
 
+from anyio import BusyResourceError
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from ._messages import as_question
+from ._options import Options, require
 from ._stream import FragmentStream
 from ._updates import Reasoning
-from .provider import Provider, Qwen_Qwen_2_5_Max, require_known
+from .provider import Provider, Qwen_Qwen_2_5_Max, require_known, to_provider
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,16 +36,18 @@ def ask(
     model: str | None = None,
     *,
     system: str | None = None,
-    provider: type[Provider] = Qwen_Qwen_2_5_Max,
-    **options: Any,
+    provider: type[Provider] | str = Qwen_Qwen_2_5_Max,
+    **options: Unpack[Options],
 ) -> str:
     """Ask the model, wait for its complete reply, and return it.
 
     :param question: a text, or the chat so far as messages.
     :param system: the system prompt.
+    :param provider: a provider, or its name.
     :param options: those of `Provider.create_async_generator`: space, api_key, timeout and so on.
         `on_status` is called in another thread.
     :raises QwenGradioError: if the reply fails.
+    :raises TypeError, ValueError: at once, if a parameter is wrong.
     """
     return read(_asked(question, model, system, provider, options))
 
@@ -49,12 +57,12 @@ def stream(
     model: str | None = None,
     *,
     system: str | None = None,
-    provider: type[Provider] = Qwen_Qwen_2_5_Max,
-    **options: Any,
+    provider: type[Provider] | str = Qwen_Qwen_2_5_Max,
+    **options: Unpack[Options],
 ) -> Fragments:
     """Ask the model, and read its reply as it is written. Takes what `ask` takes.
 
-    :raises InvalidMessagesError, ModelNotFoundError: at once.
+    :raises InvalidMessagesError, ModelNotFoundError, TypeError, ValueError: at once.
     """
     return Fragments(_asked(question, model, system, provider, options))
 
@@ -63,9 +71,11 @@ def _asked(
     question: str | Iterable[Mapping[str, Any]],
     model: str | None,
     system: str | None,
-    provider: type[Provider],
-    options: Mapping[str, Any],
+    provider: type[Provider] | str,
+    options: Options,
 ) -> FragmentStream:
+    require(system=system)
+    provider = to_provider(provider)
     require_known(provider, options)
     return provider.create_async_generator(model, as_question(question, system), **options)
 
@@ -83,15 +93,22 @@ class Fragments(Iterator[str]):
     def __init__(self, stream: FragmentStream) -> None:
         self.stream = stream
         self._pieces = pieces(stream)
+        self._is_read = Lock()
 
     def __next__(self) -> str:
         """Return the next fragment.
 
         :raises QwenGradioError: if the reply fails, or was closed before its end.
+        :raises anyio.BusyResourceError: if another thread waits for a fragment.
         """
-        for piece in self._pieces:
-            if isinstance(piece, str):
-                return piece
+        if not self._is_read.acquire(blocking=False):
+            raise BusyResourceError("iterating over")
+        try:
+            for piece in self._pieces:
+                if isinstance(piece, str):
+                    return piece
+        finally:
+            self._is_read.release()
         self.stream._raise_if_closed()
         raise StopIteration
 

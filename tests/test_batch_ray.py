@@ -10,7 +10,6 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -199,13 +198,6 @@ def test_invalid_arguments_are_rejected_at_once() -> None:
         QwenBatch(history="mine")
     with pytest.raises(ValueError, match="concurrency"):
         QwenBatch(concurrency=0)
-
-
-def test_without_ray_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, QwenBatch.__module__)
-    with pytest.raises(ModuleNotFoundError, match=r"ray is not installed.*qwen-gradio\[ray\]"):
-        import_module(QwenBatch.__module__)
 
 
 @pytest.mark.parametrize("batch_format", ["numpy", "pandas", "pyarrow"])

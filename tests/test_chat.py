@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,19 @@ async def test_a_turn_that_fails_or_is_closed_early_is_not_remembered(
     with pytest.raises(InvalidMessagesError):
         chat.stream(7)  # type: ignore[arg-type]
     assert chat.messages == before
+
+
+@pytest.mark.parametrize("question", [7, None, b"?", [{"role": "user", "content": "?"}], {}])
+async def test_a_question_that_is_not_text_is_rejected(question: Any) -> None:
+    with pytest.raises(InvalidMessagesError, match=r"^question must be text, not "):
+        await Chat().ask(question)
+
+
+async def test_a_system_prompt_that_is_not_text_is_rejected() -> None:
+    chat = Chat("Be brief.")
+    chat.system = 7  # type: ignore[assignment]
+    with pytest.raises(TypeError, match="system must be text, not int"):
+        await chat.ask("?")
 
 
 async def test_a_reset_keeps_the_system_prompt_and_forgets_a_running_turn(

@@ -798,7 +798,7 @@ async def test_a_self_signed_certificate_can_be_accepted(scripted: ScriptedSpace
 
 @pytest.mark.parametrize("verify", [None, 0, 1, "no", "/etc/ssl/cert.pem"])
 def test_ssl_verify_is_a_bool_or_a_context(verify: Any) -> None:
-    with pytest.raises(ValueError, match="ssl_verify must be"):
+    with pytest.raises(TypeError, match="ssl_verify must be"):
         ask(NOBODY, script(say=["x"]), ssl_verify=verify)
 
 

@@ -16,6 +16,7 @@ from g4f import debug, models
 from g4f.client import AsyncClient, Client
 from g4f.cookies import set_cookies_dir
 from g4f.Provider import ProviderUtils, RetryProvider
+from g4f.providers.base_provider import AsyncGeneratorProvider, ProviderModelMixin
 from g4f.providers.response import Reasoning
 
 import qwen_gradio
@@ -179,6 +180,18 @@ def test_timeouts_apply_to_the_blocking_client(scripted: ScriptedSpace, provider
         with pytest.raises(TimeoutError):
             ask(scripted, provider, question, **option)
         scripted.wait_for("stopped", tag_of(question))
+
+
+def test_registered_providers_are_of_g4fs_classes() -> None:
+    for cls in registry.Registered.__subclasses__():
+        assert issubclass(cls, AsyncGeneratorProvider)
+        assert issubclass(cls, ProviderModelMixin)
+        assert issubclass(cls, getattr(qwen_gradio, cls.__name__))
+        ours = getattr(qwen_gradio, cls.__name__)
+        assert cls.params == ours.params
+        assert cls.get_parameters() == ours.get_parameters()
+        assert cls.get_models() == ours.models
+        assert (cls.get_dict(), cls.supports_message_history) == (ours.get_dict(), False)
 
 
 HI = {"role": "user", "content": "hi"}

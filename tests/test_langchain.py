@@ -13,7 +13,7 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.callbacks import BaseCallbackHandler, UsageMetadataCallbackHandler
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
@@ -23,6 +23,7 @@ from langchain_core.messages import (
     SystemMessage,
     ToolMessage,
 )
+from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_tests.integration_tests import ChatModelIntegrationTests
@@ -54,7 +55,6 @@ class TextOnly:
     has_tool_calling = False
     has_tool_choice = False
     has_structured_output = False
-    returns_usage_metadata = False  # Spaces do not count tokens
     model_override_value = "qwen-2.5-max"
     chat_model_class = ChatQwenGradio
 
@@ -316,6 +316,50 @@ def test_unknown_fields_and_models_are_rejected() -> None:
         ChatQwenGradio(model="gpt-4").invoke("hi")
 
 
+async def test_usage_is_estimated_and_the_same_in_both_forms(thinking: ZooSpace) -> None:
+    model = ChatQwenGradio(model="qwen-3-8b", space=thinking.url, api_name="reply")
+    counter = UsageMetadataCallbackHandler()
+    complete = model.invoke("hi", config={"callbacks": [counter]})
+    usage = complete.usage_metadata
+    assert usage is not None
+    assert usage["input_tokens"] == count_tokens_approximately([HumanMessage("hi")])
+    thought = usage["output_token_details"]["reasoning"]
+    assert thought == count_tokens_approximately([AIMessage("Let me think.")])
+    assert usage["output_tokens"] == thought + count_tokens_approximately(
+        [AIMessage(complete.text)]
+    )
+    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+    assert counter.usage_metadata == {"qwen-3-8b": usage}
+    chunks: list[Any] = [list(model.stream("hi")), [chunk async for chunk in model.astream("hi")]]
+    for streamed in chunks:
+        assert sum(streamed[1:], streamed[0]).usage_metadata == usage
+        assert [chunk.usage_metadata for chunk in streamed[:-1]] == [None] * (len(streamed) - 1)
+
+
+async def test_usage_counts_a_reply_up_to_its_stop_sequence(model: ChatQwenGradio) -> None:
+    question = asking(say=["one", " END two"], every=0.1)
+    complete = model.invoke([question], stop=["END"]).usage_metadata
+    *_, last = model.stream([question], stop=["END"])
+    assert last.usage_metadata == complete
+    assert complete is not None
+    assert complete["output_tokens"] == count_tokens_approximately([AIMessage("one ")])
+
+
+async def test_callbacks_and_secrets_are_fields_too(thinking: ZooSpace) -> None:
+    thoughts: list[str] = []
+    model = ChatQwenGradio(
+        model="Qwen/Qwen3-8B",
+        space=thinking.url,
+        api_name="reply",
+        headers={"X-Key": "secret"},
+        oauth_token="hf_secret",  # type: ignore[arg-type]
+        on_reasoning=thoughts.append,
+    )
+    assert json.loads(model.invoke("hi").text) == {"message": "hi"}
+    assert thoughts == ["Let me", " think."]
+    assert "secret" not in repr(model)
+
+
 async def test_errors_reach_the_caller_and_the_callbacks(model: ChatQwenGradio) -> None:
     seen = Tokens()
     question = [asking(say=["so far"], every=0.1, finish="fail")]
@@ -338,10 +382,11 @@ async def test_options_can_be_given_for_one_call(
     assert "has no use for seed" in caplog.text
 
 
-def test_secrets_are_not_shown() -> None:
+@pytest.mark.parametrize("auth", [("user", "secret"), "user:secret"])
+def test_secrets_are_not_shown(auth: Any) -> None:
     model = ChatQwenGradio(
         api_key="hf_secret",  # type: ignore[arg-type]
-        auth=("user", "secret"),  # type: ignore[arg-type]
+        auth=auth,
         proxy="http://user:secret@proxy",
     )
     for shown in (repr(model), str(model.to_json()), str(model._get_invocation_params())):

@@ -373,6 +373,12 @@ async def test_options_that_a_text_chat_does_not_support_are_rejected(
             )
 
 
+@pytest.mark.parametrize("option", [{"temperature": "hot"}, {"max_retries": -1}, {"inputs": [1]}])
+async def test_a_wrong_type_is_the_callers_error(option: dict[str, Any]) -> None:
+    with pytest.raises(litellm.BadRequestError, match=next(iter(option))):
+        await litellm.acompletion(model=MODEL, messages=[script()], api_base=NOBODY, **option)
+
+
 async def test_images_and_tool_results_are_rejected() -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
     for message in (

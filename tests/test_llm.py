@@ -55,6 +55,8 @@ def test_llm_lists_the_model_its_alias_and_options(run: Run) -> None:
     assert "Qwen: qwen-2-5-max (aliases: qwen-2.5-max)" in listed
     assert "space: str" in listed
     assert "timeout: float" in listed
+    for option in ("stream_timeout: float", "temperature: float", "max_tokens: int"):
+        assert option in listed
 
 
 @pytest.mark.parametrize("how", [[], ["--no-stream"], ["--async"], ["--async", "--no-stream"]])
@@ -122,6 +124,22 @@ def test_an_option_chooses_the_space(
 ) -> None:
     monkeypatch.setenv("QWEN_GRADIO_SPACE", NOBODY)
     assert run("-m", MODEL, "-o", "space", scripted.url, "here").stdout == "here\n"
+
+
+def test_sampling_options_reach_a_space_that_has_them(run: Run) -> None:
+    space = ZooSpace("6", "messages", "more")
+    try:
+        sampling = ["-o", "temperature", "0.2", "-o", "max_tokens", "7"]
+        given = json.loads(run("-m", MODEL, "-o", "space", space.url, *sampling, "hi").stdout)
+    finally:
+        space.close()
+    assert (given["tokens"], given["temperature"]) == (7, 0.2)
+
+
+def test_stream_timeout_limits_the_wait_for_an_update(run: Run) -> None:
+    done = run("-m", MODEL, "-o", "stream_timeout", "0.5", query(finish="hang"))
+    assert done.returncode == 1
+    assert "sent no update for stream_timeout=0.5 seconds" in done.stderr
 
 
 @pytest.mark.parametrize("how", [[], ["--async"]])

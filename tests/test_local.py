@@ -122,16 +122,6 @@ def test_a_host_that_does_not_exist_is_reported() -> None:
             pass
 
 
-@pytest.mark.parametrize("module", ["gradio", "xllamacpp"])
-def test_a_missing_extra_is_named(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, module, None)
-    for own in ("_model", "_space"):
-        monkeypatch.delitem(sys.modules, f"qwen_gradio.local.{own}", raising=False)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'qwen-gradio\[local\]'"):
-        with running():
-            pass
-
-
 def test_ask_local_answers_and_stops_the_embedded_space() -> None:
     command = [sys.executable, "-m", "qwen_gradio", "ask", "--local", CAPITAL["content"]]
     done = subprocess.run(command, capture_output=True, text=True, timeout=4 * PATIENCE)

@@ -18,7 +18,7 @@ from qwen_gradio import (
 )
 
 from .asking import ask
-from .servers import NOBODY, PATIENCE, ScriptedSpace, script, stopped
+from .servers import NOBODY, PATIENCE, ScriptedSpace, ZooSpace, script, stopped
 
 pytestmark = pytest.mark.anyio
 
@@ -133,6 +133,38 @@ async def test_what_on_status_raises_reaches_the_caller_and_stops_the_space(
     scripted: ScriptedSpace,
 ) -> None:
     def refuse(status: StreamStatus) -> None:
+        if status.state == "log":
+            raise LookupError("enough")
+
+    question = script(log=["begun"], say=["x"], finish="hang")
+    with pytest.raises(LookupError, match="enough"):
+        await ask(scripted, question, on_status=refuse).text()
+    await stopped(scripted, question)
+
+
+async def test_callbacks_may_be_async(scripted: ScriptedSpace, thinking: ZooSpace) -> None:
+    said: list[str] = []
+
+    async def hear(what: object) -> None:
+        await anyio.lowlevel.checkpoint()
+        said.append(str(what))
+
+    stream = ask(scripted, script(log=["begun"], say=["done"]), on_status=hear)
+    stream.on_complete = hear
+    assert await stream.text() == "done"
+    assert "begun" in said
+    assert said[-1] == "done"
+    said.clear()
+    question = {"role": "user", "content": "hi"}
+    await ask(thinking, question, api_name="reply", on_reasoning=hear).text()
+    assert said == ["Let me", " think."]
+
+
+async def test_what_an_async_callback_raises_reaches_the_caller_and_stops_the_space(
+    scripted: ScriptedSpace,
+) -> None:
+    async def refuse(status: StreamStatus) -> None:
+        await anyio.lowlevel.checkpoint()
         if status.state == "log":
             raise LookupError("enough")
 

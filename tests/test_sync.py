@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 import anyio
 import pytest
+from anyio import BusyResourceError
 
 import qwen_gradio
 from qwen_gradio import (
@@ -181,6 +183,43 @@ def test_another_thread_may_close_what_one_waits_for(scripted: ScriptedSpace) ->
     reader.join()
     assert loops() == []
     scripted.wait_for("stopped", tag_of(question))
+
+
+def test_fragments_are_read_by_one_thread_at_a_time(scripted: ScriptedSpace) -> None:
+    entered, rejected = threading.Event(), threading.Event()
+
+    def wait(status: object) -> None:
+        entered.set()
+        assert rejected.wait(PATIENCE)
+
+    fragments = qwen_gradio.stream(query(say=["x", "y"]), space=scripted.url, on_status=wait)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.extend(fragments))
+    reader.start()
+    assert entered.wait(PATIENCE)
+    with pytest.raises(BusyResourceError, match="already iterating over"):
+        next(fragments)
+    rejected.set()
+    reader.join(PATIENCE)
+    assert "".join(read) == "xy"
+    assert loops() == []
+
+
+@pytest.mark.parametrize(
+    "way", [qwen_gradio.ask, lambda q, **o: "".join(qwen_gradio.stream(q, **o))]
+)
+def test_async_callbacks_are_awaited_in_the_loop_of_the_reply(
+    scripted: ScriptedSpace, way: Callable[..., str]
+) -> None:
+    noted: list[str] = []
+
+    async def note(status: object) -> None:
+        await anyio.lowlevel.checkpoint()
+        noted.append(str(status))
+
+    question = query(log=["begun"], say=["done"])
+    assert way(question, space=scripted.url, on_status=note) == "done"
+    assert "begun" in noted
 
 
 @pytest.mark.parametrize(

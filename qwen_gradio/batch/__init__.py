@@ -8,19 +8,23 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio import to_thread
 
+from .._options import BatchOptions, require
 from .._tasks import stoppable, task_group
 from ..errors import OutputError
-from ..provider import Provider, Qwen_Qwen_2_5_Max
+from ..provider import Provider, Qwen_Qwen_2_5_Max, to_provider
 from ..sync import without_await
 from ._asking import Asker
 from ._bar import Bar
 from ._items import Items, Prompts
 from ._rows import Row, Rows, output_path
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["Outcome", "Row", "run", "run_sync"]
 
@@ -44,13 +48,13 @@ async def run(
     concurrency: int = 8,
     system: str | None = None,
     model: str | None = None,
-    provider: type[Provider] = Qwen_Qwen_2_5_Max,
+    provider: type[Provider] | str = Qwen_Qwen_2_5_Max,
     retry_errors: bool = False,
     keep: bool | None = None,
-    max_retries: int = 8,
+    max_retries: float = 8,
     give_up_after: float | None = 300.0,
     progress: bool = True,
-    **options: Any,
+    **options: Unpack[BatchOptions],
 ) -> Outcome:
     """Ask every prompt that has no row in `out` yet, and write its row.
 
@@ -67,6 +71,7 @@ async def run(
     :param out: the output file: a `Row` per line, as JSON.
     :param concurrency: how many items are asked at once, at most.
     :param system: the system prompt of items without one.
+    :param provider: a provider, or its name.
     :param retry_errors: whether to ask failed items again. A row stays until there is a new one.
     :param keep: what to do with replies in `out` to other messages, or from another Space, model,
         `inputs` or sampling: True keeps them, False asks again, and None raises an error.
@@ -76,6 +81,7 @@ async def run(
     :param progress: whether to show a progress bar, on a terminal or in a notebook.
     :param options: other arguments of `Provider.create_async_generator`: space, api_key, timeout,
         ...
+    :raises TypeError, ValueError: if a parameter is wrong.
     :raises InvalidItemsError: if items cannot be asked, with their numbers; before any is asked.
     :raises OutputError: if another run is writing to `out`, if it holds anything but rows, or if it
         has other replies and `keep` is None.
@@ -83,10 +89,18 @@ async def run(
     :raises QwenGradioError: if the Space cannot be asked at all. An error that concerns one item is
         in its row instead.
     """
+    require(
+        prompts=prompts,
+        out=out,
+        system=system,
+        retry_errors=retry_errors,
+        keep=keep,
+        progress=progress,
+    )
     rows = Rows(output_path(Path(out)))
     if isinstance(prompts, (str, Path)) and rows.path.exists() and rows.path.samefile(prompts):
         raise OutputError(f"{out} cannot be both the input and the output")
-    asker = Asker(provider, model, options, max_retries, give_up_after, concurrency)
+    asker = Asker(to_provider(provider), model, options, max_retries, give_up_after, concurrency)
     with ExitStack() as opened:
         opened.enter_context(stoppable())
         read = partial(Items, prompts, system, options, _cancellation_check(opened))

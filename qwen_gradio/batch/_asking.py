@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import anyio
 
+from .._options import BatchOptions, Options, require
 from .._stream import FragmentStream
 from .._tasks import task_group
 from ..errors import (
@@ -79,20 +79,17 @@ class Asker:
         self,
         provider: type[Provider],
         model: str | None,
-        options: dict[str, Any],
-        max_retries: int,
+        options: BatchOptions,
+        max_retries: float,
         give_up_after: float | None,
         concurrency: int,
     ) -> None:
-        _require_number("concurrency", concurrency, 1, int)
-        _require_number("max_retries", max_retries, 0)
-        if give_up_after is not None:
-            _require_number("give_up_after", give_up_after, 0)
+        require(concurrency=concurrency, max_retries=max_retries, give_up_after=give_up_after)
         require_known(provider, options)
         self._provider = provider
         self.model = provider.get_model(model)
         # Retries happen here, where all items share one pace, and not within a stream.
-        self._options = {**options, "max_retries": 0}
+        self._options: Options = {**options, "max_retries": 0}
         self._max_retries = max_retries
         self._give_up_after = float("inf") if give_up_after is None else give_up_after
         self._concurrency = concurrency
@@ -249,10 +246,3 @@ class Asker:
 
     def _stream(self, messages: Messages) -> FragmentStream:
         return self._provider.create_async_generator(self.model, messages, **self._options)
-
-
-def _require_number(name: str, value: float, least: int, kind: type = float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, kind)):
-        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
-    if not value >= least:  # nan is not, either
-        raise ValueError(f"{name} must be {least} or more, not {value}")

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 from warnings import catch_warnings, simplefilter
 
+from .._extras import needing
+from .._options import BatchOptions, require
 from ..errors import InvalidItemsError, QwenGradioError
-from ..provider import Provider, Qwen_Qwen_2_5_Max
+from ..provider import Provider, Qwen_Qwen_2_5_Max, to_provider
 from ..sync import without_await
 from ._asking import Asker, Attempt
 from ._items import Item, is_missing, item_from
 from ._rows import Row
 
-try:
+with needing("ray"):
     import numpy as np
     import pyarrow as pa
     import ray
-except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError(
-        f"{missing.name} is not installed. Run: pip install 'qwen-gradio[ray]'"
-    ) from None
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 COLUMNS = ("id", "prompt", "messages", "system")
 """The columns of a dataset that are read."""
@@ -60,13 +61,14 @@ class QwenBatch:
 
     :param concurrency: how many items an actor asks at once, at most.
     :param system: the system prompt of items without one.
+    :param provider: a provider, or its name.
     :param max_retries: how often an item is asked again if its request was lost, or rejected while
         others are answered.
     :param give_up_after: seconds without any answer after which the rest of a batch gets rows with
         the error; None sets no limit. Each actor pauses separately.
     :param options: other arguments of `Provider.create_async_generator`: space, api_key, timeout,
         ... `$QWEN_GRADIO_SPACE` is read from the environment of the actor's machine.
-    :raises QwenGradioError: if these cannot be used.
+    :raises QwenGradioError, TypeError, ValueError: if these cannot be used.
     """
 
     def __init__(
@@ -75,11 +77,13 @@ class QwenBatch:
         concurrency: int = 8,
         system: str | None = None,
         model: str | None = None,
-        provider: type[Provider] = Qwen_Qwen_2_5_Max,
-        max_retries: int = 8,
+        provider: type[Provider] | str = Qwen_Qwen_2_5_Max,
+        max_retries: float = 8,
         give_up_after: float | None = 300.0,
-        **options: Any,
+        **options: Unpack[BatchOptions],
     ) -> None:
+        require(system=system)
+        provider = to_provider(provider)
         self._system = system
         self._options = options
         self._asker = Asker(provider, model, options, max_retries, give_up_after, concurrency)

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .._extras import needing
+
 __all__ = ["running"]
 
 
@@ -36,16 +38,11 @@ def running(
     :raises OSError: if the address cannot be listened on.
     """
     _require_free(host, port)
-    try:
+    with needing("local"):
         from ._model import Model
 
         model = Model(gguf, context, max_tokens)  # its errors come before Gradio's slow import
         from ._space import serving
-    except ModuleNotFoundError as missing:
-        raise ModuleNotFoundError(
-            f"{missing.name} is not installed. Run: pip install 'qwen-gradio[local]'",
-            name=missing.name,
-        ) from missing
     with serving(model, host, port) as url:
         yield url
 

@@ -11,14 +11,17 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
-import g4f.errors
-from g4f import models
-from g4f.Provider import ProviderLoader
-from g4f.providers.any_model_map import model_map
-from g4f.providers.response import Reasoning
-from g4f.tools.auth import AuthManager
-
 from .. import errors, provider
+from .._extras import needing
+
+with needing("g4f"):
+    import g4f.errors
+    from g4f import models
+    from g4f.Provider import ProviderLoader
+    from g4f.providers.any_model_map import model_map
+    from g4f.providers.base_provider import AsyncGeneratorProvider, ProviderModelMixin
+    from g4f.providers.response import Reasoning
+    from g4f.tools.auth import AuthManager
 
 ERRORS: dict[type[errors.QwenGradioError], type[Exception]] = {
     errors.InvalidMessagesError: g4f.errors.BadRequestError,
@@ -30,8 +33,12 @@ ERRORS: dict[type[errors.QwenGradioError], type[Exception]] = {
 """Errors for which g4f has its own, with a status in its HTTP API. Others are raised unchanged."""
 
 
-class Registered(provider.Provider):
-    """A provider with g4f's errors, its form of reasoning, and its way of choosing a token."""
+class Registered(provider.Provider, AsyncGeneratorProvider, ProviderModelMixin):  # type: ignore[misc]
+    """A provider with g4f's errors, its form of reasoning, and its way of choosing a token.
+
+    Code that checks for g4f's own classes finds them among its bases, which add nothing else: what
+    they define, our providers do, too.
+    """
 
     @classmethod
     async def create_async_generator(  # type: ignore[override]

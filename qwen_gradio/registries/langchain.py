@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
+from ssl import SSLContext
 from typing import Any, NoReturn
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LangSmithParams
-from langchain_core.messages import (
-    AIMessage,
-    AIMessageChunk,
-    BaseMessage,
-    ChatMessage,
-    HumanMessage,
-    SystemMessage,
-)
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.utils import from_env
-from pydantic import ConfigDict, Field, SecretStr
-
+from .._extras import needing
 from .._messages import History
+from .._options import Options, Sampling
 from .._stream import FragmentStream
-from .._updates import Reasoning
+from .._updates import Reasoning, StreamStatus
 from ..provider import provider_of
 from ..sync import pieces, read
 from ._stops import cut, cut_async, cut_text
 
-OPTIONS = (
-    *("space", "api_key", "auth", "proxy"),
-    *("timeout", "stream_timeout", "max_retries", "history", "api_name"),
-)
-INPUTS = ("temperature", "max_tokens", "top_p", "inputs")
-"""Fields that are passed only if they are set, as few Spaces have such inputs."""
+with needing("langchain"):
+    from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+    from langchain_core.language_models import BaseChatModel, LangSmithParams
+    from langchain_core.messages import (
+        AIMessage,
+        AIMessageChunk,
+        BaseMessage,
+        ChatMessage,
+        HumanMessage,
+        SystemMessage,
+        UsageMetadata,
+    )
+    from langchain_core.messages.utils import count_tokens_approximately
+    from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+    from langchain_core.utils import from_env
+    from pydantic import ConfigDict, Field, SecretStr
+
 UNSUPPORTED = (
     *("tools", "tool_choice", "functions", "function_call"),
     *("response_format", "logprobs", "top_logprobs", "modalities", "audio"),
@@ -53,6 +53,9 @@ class ChatQwenGradio(BaseChatModel):
     complete or streamed: tools, structured output, images and several choices are rejected. What
     the model thinks before it answers is among a message's `content_blocks`, as "reasoning".
 
+    `usage_metadata` is an estimate, by LangChain's `count_tokens_approximately`, about four
+    characters to a token: a Space does not report tokens. Do not bill by it.
+
     :raises ValueError: when asked, if the call needs more than a text chat.
     :raises NotImplementedError: at once, for tools and structured output.
     :raises QwenGradioError: if there is no reply, or no complete one.
@@ -63,14 +66,20 @@ class ChatQwenGradio(BaseChatModel):
     """The Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`, else the model's own."""
     api_key: SecretStr | None = None
     """A Hugging Face token, sent only to the Space. Without it, no token is sent."""
-    auth: tuple[str, SecretStr] | None = Field(default=None, repr=False)
-    """User and password, for a Gradio app with a login."""
+    auth: tuple[str, SecretStr] | SecretStr | None = Field(default=None, repr=False)
+    """User and password, or "user:password", for a Gradio app with a login."""
+    oauth_token: SecretStr | None = None
+    """A Hugging Face token with which the Space's code may act for you, where it asks for one."""
     proxy: str | None = Field(default=None, repr=False)
+    headers: Mapping[str, str] | None = Field(default=None, repr=False)
+    """Sent with every request to the Space, besides those that are sent anyway."""
+    ssl_verify: bool | SSLContext = True
+    """False trusts every server, which is dangerous; a context may trust one more certificate."""
     timeout: float | None = None
     """Seconds for the complete reply."""
     stream_timeout: float | None = 120.0
     """Seconds that may pass between two updates."""
-    max_retries: int = 2
+    max_retries: float = 2
     history: History = "flat"
     """Whether earlier turns go in the query ("flat") or in the Space's history input ("native")."""
     stop: list[str] | str | None = None
@@ -80,12 +89,20 @@ class ChatQwenGradio(BaseChatModel):
     temperature: float | None = None
     max_tokens: int | None = None
     top_p: float | None = None
-    inputs: dict[str, Any] | None = None
+    thinking_budget: int | None = None
+    """Limit for the reasoning of Qwen3, in thousands of tokens."""
+    inputs: Mapping[str, Any] | None = None
     """Values for other inputs of the Space, by name."""
     api_name: str | int | None = None
     """The name or number of the Space's endpoint, where several could be meant."""
+    on_status: Callable[[StreamStatus], object] | None = Field(
+        default=None, repr=False, exclude=True
+    )
+    """Called with each status, such as the position in the queue."""
+    on_reasoning: Callable[[str], object] | None = Field(default=None, repr=False, exclude=True)
+    """Called with each piece of reasoning."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
     @property
     def _llm_type(self) -> str:
@@ -93,7 +110,7 @@ class ChatQwenGradio(BaseChatModel):
 
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
-        names = ("model", "space", "api_name", "history", "stop", *INPUTS)
+        names = ("model", "space", "api_name", "history", "stop", "inputs", *_names(Sampling))
         return {name: getattr(self, name) for name in names}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
@@ -121,7 +138,7 @@ class ChatQwenGradio(BaseChatModel):
     ) -> ChatResult:
         stops = self._checked_stops(stop)
         stream = self._ask(messages, kwargs)
-        return self._result(read(stream), stream.reasoning, stops, kwargs)
+        return self._result(messages, read(stream), stream.reasoning, stops, kwargs)
 
     async def _agenerate(
         self,
@@ -132,7 +149,8 @@ class ChatQwenGradio(BaseChatModel):
     ) -> ChatResult:
         stops = self._checked_stops(stop)
         stream = self._ask(messages, kwargs)
-        return self._result(await stream.text(), stream.reasoning, stops, kwargs)
+        text = await stream.text()
+        return self._result(messages, text, stream.reasoning, stops, kwargs)
 
     def _stream(
         self,
@@ -142,11 +160,13 @@ class ChatQwenGradio(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         stops = self._checked_stops(stop)
+        arrived: list[str | Reasoning] = []
         with closing(pieces(self._ask(messages, kwargs))) as arriving:
             for piece in cut(arriving, stops):
                 if piece:
+                    arrived.append(piece)
                     yield _chunk(piece)
-        yield self._last_chunk(kwargs)
+        yield self._last_chunk(messages, arrived, kwargs)
 
     async def _astream(
         self,
@@ -156,14 +176,16 @@ class ChatQwenGradio(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         stops = self._checked_stops(stop)
+        arrived: list[str | Reasoning] = []
         async with (
             self._ask(messages, kwargs) as stream,
             aclosing(cut_async(stream, stops)) as arriving,
         ):
             async for piece in arriving:
                 if piece:
+                    arrived.append(piece)
                     yield _chunk(piece)
-        yield self._last_chunk(kwargs)
+        yield self._last_chunk(messages, arrived, kwargs)
 
     def _ask(self, messages: list[BaseMessage], kwargs: dict[str, Any]) -> FragmentStream:
         unsupported = [name for name in UNSUPPORTED if kwargs.get(name)]
@@ -171,14 +193,8 @@ class ChatQwenGradio(BaseChatModel):
             unsupported.append("n > 1")
         if unsupported:
             raise ValueError(f"ChatQwenGradio does not support {', '.join(unsupported)}")
-        options = {name: getattr(self, name) for name in OPTIONS}
-        inputs = {name: getattr(self, name) for name in INPUTS}
-        options |= {name: value for name, value in inputs.items() if value is not None}
-        options |= kwargs
+        options = {name: getattr(self, name) for name in _names(Options)} | kwargs
         model = options.pop("model", self.model)
-        options["api_key"] = _revealed(options["api_key"])
-        if options["auth"] is not None:
-            options["auth"] = tuple(map(_revealed, options["auth"]))
         return provider_of(model).create_async_generator(
             model, [_to_openai(message) for message in messages], **options
         )
@@ -197,18 +213,33 @@ class ChatQwenGradio(BaseChatModel):
         return {"model_name": kwargs.get("model") or self.model, "model_provider": "qwen_gradio"}
 
     def _result(
-        self, text: str, reasoning: str, stops: list[str], kwargs: dict[str, Any]
+        self,
+        messages: list[BaseMessage],
+        text: str,
+        reasoning: str,
+        stops: list[str],
+        kwargs: dict[str, Any],
     ) -> ChatResult:
+        text = cut_text(text, stops)
         message = AIMessage(
-            cut_text(text, stops),
+            text,
             additional_kwargs=_thought(reasoning) if reasoning else {},
             response_metadata=self._metadata(kwargs),
+            usage_metadata=_usage(messages, text, reasoning),
         )
         return ChatResult(generations=[ChatGeneration(message=message)])
 
-    def _last_chunk(self, kwargs: dict[str, Any]) -> ChatGenerationChunk:
-        metadata = self._metadata(kwargs)
-        return _chunk("", response_metadata=metadata, chunk_position="last")
+    def _last_chunk(
+        self, messages: list[BaseMessage], arrived: list[str | Reasoning], kwargs: dict[str, Any]
+    ) -> ChatGenerationChunk:
+        text = "".join(piece for piece in arrived if isinstance(piece, str))
+        reasoning = "".join(piece.text for piece in arrived if isinstance(piece, Reasoning))
+        return _chunk(
+            "",
+            response_metadata=self._metadata(kwargs),
+            usage_metadata=_usage(messages, text, reasoning),
+            chunk_position="last",
+        )
 
 
 def _chunk(piece: str | Reasoning, **fields: Any) -> ChatGenerationChunk:
@@ -243,5 +274,19 @@ def _to_openai(message: BaseMessage) -> dict[str, Any]:
     return {"role": role, "content": content}
 
 
-def _revealed(secret: SecretStr | str | None) -> str | None:
-    return secret.get_secret_value() if isinstance(secret, SecretStr) else secret
+def _names(options: type[Options | Sampling]) -> list[str]:
+    return list(options.__annotations__)
+
+
+def _usage(messages: list[BaseMessage], text: str, reasoning: str) -> UsageMetadata:
+    """Estimate the tokens of a question and its reply."""
+    asked = count_tokens_approximately(messages)
+    said, thought = (
+        count_tokens_approximately([AIMessage(t)]) if t else 0 for t in (text, reasoning)
+    )
+    return UsageMetadata(
+        input_tokens=asked,
+        output_tokens=said + thought,
+        total_tokens=asked + said + thought,
+        output_token_details={"reasoning": thought},
+    )

@@ -23,24 +23,26 @@ from contextlib import aclosing, closing, contextmanager
 from typing import Any, TypeAlias
 from uuid import uuid4
 
-import httpx
-import litellm
-from litellm import exceptions
-from litellm.llms.custom_llm import CustomLLM
-from litellm.types.utils import (
-    Delta,
-    GenericStreamingChunk,
-    ModelResponse,
-    ModelResponseStream,
-    StreamingChoices,
-    Usage,
-)
-
 from .. import errors
+from .._extras import needing
 from .._updates import Reasoning
 from ..provider import provider_of
 from ..sync import pieces, read
 from ._stops import cut, cut_async, cut_text
+
+with needing("litellm"):
+    import httpx
+    import litellm
+    from litellm import exceptions
+    from litellm.llms.custom_llm import CustomLLM
+    from litellm.types.utils import (
+        Delta,
+        GenericStreamingChunk,
+        ModelResponse,
+        ModelResponseStream,
+        StreamingChoices,
+        Usage,
+    )
 
 PROVIDER = "qwen-gradio"
 Chunk: TypeAlias = GenericStreamingChunk | ModelResponseStream
@@ -139,18 +141,21 @@ class Call:
         self.seconds = _seconds(call.get("timeout"))
         self._deadline = float("inf")
         is_streamed = bool(options.get("stream"))
-        with self.litellm_errors():
-            self.stream = provider_of(self.model).create_async_generator(
-                self.model,
-                call["messages"],
-                space=call.get("api_base"),
-                api_key=call.get("api_key"),
-                # LiteLLM's timeout limits each fragment of a stream, and any other reply in total.
-                timeout=None if is_streamed else self.seconds,
-                stream_timeout=self.seconds,
-                on_status=self._check_deadline,
-                **self._passed_on(options),
-            )
+        try:
+            with self.litellm_errors():
+                self.stream = provider_of(self.model).create_async_generator(
+                    self.model,
+                    call["messages"],
+                    space=call.get("api_base"),
+                    api_key=call.get("api_key"),
+                    # LiteLLM's timeout limits each fragment of a stream, else the complete reply.
+                    timeout=None if is_streamed else self.seconds,
+                    stream_timeout=self.seconds,
+                    on_status=self._check_deadline,
+                    **self._passed_on(options),
+                )
+        except (TypeError, ValueError) as error:  # a parameter is wrong
+            raise self._error(exceptions.BadRequestError, str(error)) from error
 
     def _passed_on(self, options: dict[str, Any]) -> dict[str, Any]:
         unsupported = [

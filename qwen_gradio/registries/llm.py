@@ -9,14 +9,16 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import llm
-from llm.parts import ReasoningPart, StreamEvent, TextPart
-from pydantic import Field
-
+from .._extras import needing
 from .._stream import FragmentStream
 from .._updates import Reasoning
 from ..errors import QwenGradioError
 from ..provider import provider_of, providers
+
+with needing("llm"):
+    import llm
+    from llm.parts import ReasoningPart, StreamEvent, TextPart
+    from pydantic import Field
 
 KEY = "qwen-gradio"
 """The name for an optional Hugging Face token in `llm keys set`."""
@@ -46,6 +48,16 @@ class _Shared:
         )
         timeout: float | None = Field(
             default=None, description="Seconds for the complete reply", gt=0
+        )
+        stream_timeout: float | None = Field(
+            default=None, description="Seconds that may pass between two updates; else 120", gt=0
+        )
+        temperature: float | None = Field(
+            default=None, description="Sampling temperature, for Spaces that have such an input"
+        )
+        max_tokens: int | None = Field(
+            default=None,
+            description="Limit for the reply in tokens, for Spaces that have such an input",
         )
         api_name: str | None = Field(
             default=None,
@@ -101,7 +113,7 @@ class AsyncQwen(_Shared, llm.AsyncKeyModel):
 
 
 def _ask(model: str, prompt: llm.Prompt, key: str | None) -> FragmentStream:
-    options = prompt.options.model_dump()
+    options = prompt.options.model_dump(exclude_none=True)
     return provider_of(model).create_async_generator(
         model, _messages(prompt), api_key=key, **options
     )

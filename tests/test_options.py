@@ -1,0 +1,333 @@
+"""The options are the same in every place that takes them, and wrong ones are named at the call."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, get_args, get_type_hints
+
+import pytest
+from pydantic import SecretStr
+from typing_extensions import Unpack
+
+import qwen_gradio
+from qwen_gradio import (
+    Chat,
+    InvalidMessagesError,
+    ModelNotFoundError,
+    Provider,
+    Qwen_Qwen_2_5_Max,
+    Qwen_Qwen_3,
+    batch,
+    providers,
+)
+from qwen_gradio._access import Access
+from qwen_gradio._options import RULES, Options, Sampling, require
+from qwen_gradio._updates import StreamStatus
+from qwen_gradio.batch.ray import QwenBatch
+from qwen_gradio.registries.langchain import ChatQwenGradio
+from qwen_gradio.registries.litellm import NOT_FOR_CALLERS
+
+from .servers import PATIENCE
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+
+NAMES: dict[str, Any] = {
+    "Iterable": Iterable,
+    "Mapping": Mapping,
+    "StreamStatus": StreamStatus,
+    "Unpack": Unpack,
+    "ssl": ssl,
+}
+"""What annotations mention that their modules do not import, or only for type checkers."""
+
+
+def hints_of(what: Any) -> dict[str, Any]:
+    return get_type_hints(what, localns=NAMES)
+
+
+OPTIONS = hints_of(Options)
+SAMPLING = hints_of(Sampling)
+SIGNATURE = inspect.signature(Provider.create_async_generator).parameters
+
+
+def test_the_options_are_those_of_the_provider_interface() -> None:
+    declared = hints_of(Provider.create_async_generator)
+    assert OPTIONS.keys() - SAMPLING.keys() == SIGNATURE.keys() - {"model", "messages", "kwargs"}
+    for name in OPTIONS.keys() - SAMPLING.keys():
+        assert OPTIONS[name] == declared[name], name
+    inputs = {name for provider in providers().values() for name in provider.optional_inputs}
+    assert SAMPLING.keys() == inputs
+
+
+@pytest.mark.parametrize(
+    ("place", "own"),
+    [
+        (qwen_gradio.ask, set()),
+        (qwen_gradio.stream, set()),
+        (Chat.__init__, {"space"}),
+        (batch.run, {"max_retries"}),
+        (batch.run_sync, {"max_retries"}),
+        (QwenBatch.__init__, {"max_retries"}),
+    ],
+    ids=["ask", "stream", "Chat", "run", "run_sync", "QwenBatch"],
+)
+def test_every_place_takes_every_option(place: Any, own: set[str]) -> None:
+    hints = hints_of(place)
+    (taken,) = get_args(hints.pop("options"))
+    assert hints_of(taken) | {name: hints[name] for name in own} == OPTIONS
+    assert hints_of(taken).keys().isdisjoint(inspect.signature(place).parameters)
+
+
+def test_langchains_fields_are_the_options() -> None:
+    secret = {
+        "api_key": SecretStr | None,
+        "oauth_token": SecretStr | None,
+        "auth": tuple[str, SecretStr] | SecretStr | None,
+    }
+    fields = ChatQwenGradio.model_fields
+    for name, hint in OPTIONS.items():
+        assert fields[name].annotation == secret.get(name, hint), name
+        default = None if name in SAMPLING else SIGNATURE[name].default
+        assert fields[name].get_default(call_default_factory=True) == default, name
+
+
+def test_a_new_option_is_not_open_to_callers_of_litellms_proxy() -> None:
+    assert OPTIONS.keys() - set(NOT_FOR_CALLERS) == {
+        *("api_key", "timeout", "stream_timeout", "max_retries"),
+        *("history", "inputs", "api_name", *SAMPLING),
+    }
+
+
+def test_every_option_has_a_rule() -> None:
+    assert OPTIONS.keys() <= RULES.keys()
+    for own in (qwen_gradio.ask, batch.run, QwenBatch.__init__):
+        named = inspect.signature(own).parameters.keys() - {"self", "question", "provider"}
+        assert named - {"options"} <= RULES.keys()
+
+
+def test_type_checkers_know_the_options(tmp_path: Path) -> None:
+    """Exactly the lines that end with "# wrong" are rejected."""
+    code = """
+import math
+import ssl
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from qwen_gradio import Chat, Qwen_Qwen_3, StreamStatus, ask, batch, stream
+from qwen_gradio.batch.ray import QwenBatch
+
+async def see(status: StreamStatus) -> None: ...
+
+ask("?", "qwen-2-5-max", system="Be brief.", space="a/b", timeout=3, temperature=0.5)
+ask("?", provider="Qwen_Qwen_3", thinking_budget=8, max_retries=math.inf, on_status=see)
+ask("?", provider=Qwen_Qwen_3, api_key=SecretStr("x"), auth="ada:x", history="native")
+stream("?", auth=("ada", SecretStr("x")), ssl_verify=ssl.create_default_context(), api_name=3)
+Chat("Be brief.", "a/b", timeout=None, inputs={"n": 1}, headers={"X-Key": "x"})
+batch.run_sync(["?"], Path("out"), space="a/b", max_retries=3, on_reasoning=print)
+QwenBatch(space="a/b", max_retries=3, top_p=0.5)
+ask("?", tmeout=3)  # wrong
+ask("?", timeout="3")  # wrong
+ask("?", provider=7)  # wrong
+ask("?", history="mine")  # wrong
+ask("?", auth=("ada", "x", "y"))  # wrong
+stream("?", on_status="see")  # wrong
+stream("?", max_tokens=1.5)  # wrong
+Chat(space=Path("a/b"))  # wrong
+Chat(api_key=b"x")  # wrong
+Chat(api_nam="chat")  # wrong
+batch.run_sync(["?"], "out", headers=["X-Key: x"])  # wrong
+QwenBatch(inputs=[1])  # wrong
+"""
+    file = tmp_path / "calls.py"
+    file.write_text(code)
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary"]
+    done = subprocess.run(
+        [*command, "--cache-dir", str(tmp_path / "cache"), "--config-file", "", str(file)],
+        capture_output=True,
+        text=True,
+        timeout=10 * PATIENCE,
+    )
+    found = {int(line) for line in re.findall(r"calls\.py:(\d+): error", done.stdout)}
+    wrong = {n for n, line in enumerate(code.splitlines(), 1) if line.endswith("# wrong")}
+    assert found == wrong, done.stdout + done.stderr
+
+
+WRONG: dict[str, list[Any]] = {
+    "model": [7, b"qwen-2-5-max", ["qwen-2-5-max"], Path("qwen-2-5-max"), SecretStr("x")],
+    "proxy": [7, b"http://proxy", Path("proxy"), SecretStr("http://proxy"), True],
+    "space": [7, b"a/b", Path("a/b"), ["a/b"], SecretStr("a/b")],
+    "api_key": [7, b"hf_x", Path("hf_x"), ["hf_x"], True],
+    "oauth_token": [7, b"hf_x", Path("hf_x"), ["hf_x"], True],
+    "auth": [7, "ada", b"ada:x", ("ada",), ("ada", "x", "y"), ("ada", 7), {"ada": "x"}, True],
+    "timeout": ["10", b"10", [10], True, math.nan, -1, Decimal(10)],
+    "stream_timeout": ["10", b"10", [10], True, math.nan, -1, -math.inf],
+    "max_retries": ["2", None, True, False, math.nan, -1, [2]],
+    "history": ["mine", None, True, 7, ["flat"], b"flat"],
+    "on_status": ["print", 7, [print]],
+    "on_reasoning": ["print", 7, [print]],
+    "inputs": [[("n", 1)], "n=1", 7, {"n"}, [], ""],
+    "headers": [[("X-Key", "x")], "X-Key: x", 7, [], {"X-Key": b"x"}],
+    "api_name": [1.0, True, b"chat", ["chat"], Path("chat")],
+    "ssl_verify": [None, 0, 1, "no", Path("cert.pem")],
+    "temperature": ["0.5", True, [0.5], b"1"],
+    "max_tokens": ["10", 10.5, True],
+    "top_p": ["0.5", True],
+    "thinking_budget": ["8", 8.5],
+}
+
+
+def test_every_option_is_given_wrong_values_here() -> None:
+    assert WRONG.keys() == OPTIONS.keys() | {"model"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
+)
+def test_a_wrong_value_is_named_at_the_call(name: str, value: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=rf"\b{name}\b") as caught:
+        Qwen_Qwen_3.create_async_generator(**{"model": None, "messages": MESSAGES, name: value})
+    assert not isinstance(caught.value, InvalidMessagesError) or name == "history"
+
+
+PLACES: list[Callable[..., object]] = [
+    lambda **options: qwen_gradio.ask("?", **options),
+    lambda **options: qwen_gradio.stream("?", **options),
+    Chat,
+    lambda **options: batch.run_sync(["?"], "never written", **options),
+    QwenBatch,
+]
+IDS = ["ask", "stream", "Chat", "run_sync", "QwenBatch"]
+
+
+@pytest.mark.parametrize("take", PLACES, ids=IDS)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("system", value) for value in (7, b"Be brief.", ["Be brief."])),
+        *(("provider", value) for value in (7, None, "Qwen", int, Qwen_Qwen_2_5_Max())),
+        *(("model", value) for value in (7, b"qwen-2-5-max")),
+        *(("space", value) for value in (Path("a/b"), 7)),
+        *(("api_key", value) for value in (b"hf_x", Path("hf_x"))),
+        *(("timeout", value) for value in ("10", True)),
+        *(("max_retries", value) for value in (math.nan, -1, "2", True, None)),
+        *(("history", value) for value in ("mine", 7)),
+        *(("inputs", value) for value in ([1], "n=1")),
+        ("auth", "ada"),
+        ("on_status", "print"),
+    ],
+)
+def test_a_wrong_value_is_named_wherever_it_is_given(
+    take: Callable[..., object], name: str, value: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((TypeError, ValueError), match=rf"\b{name}\b"):
+        take(**{name: value})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("concurrency", value) for value in ("8", 0, -1, True, 1.5, math.nan, None)),
+        *(("give_up_after", value) for value in ("300", -1, math.nan, True)),
+        *(("retry_errors", value) for value in ("no", 1, None)),
+        *(("keep", value) for value in ("no", 1)),
+        *(("progress", value) for value in ("no", 1, None)),
+        *(("prompts", value) for value in (7, None, b"?", {"prompt": "?"})),
+        *(("out", value) for value in (7, None, b"out", ["out"])),
+    ],
+)
+def test_a_batchs_own_wrong_values_are_named(name: str, value: Any, tmp_path: Path) -> None:
+    given = {"prompts": ["?"], "out": tmp_path / "out.jsonl", name: value}
+    with pytest.raises((TypeError, ValueError), match=rf"\b{name}\b"):
+        batch.run_sync(**given)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("api_key", 7),
+        ("timeout", "ten"),
+        ("max_retries", -1),
+        ("inputs", [1]),
+        ("headers", "X"),
+        ("auth", "ada"),
+        ("history", "mine"),
+    ],
+)
+def test_langchain_names_a_wrong_value_in_a_field_and_in_a_call(name: str, value: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=rf"\b{name}\b"):
+        ChatQwenGradio(**{name: value}).invoke("hi")
+    with pytest.raises((TypeError, ValueError), match=rf"\b{name}\b"):
+        ChatQwenGradio().invoke("hi", **{name: value})
+
+
+def test_no_message_shows_a_secret() -> None:
+    for name, value in (("api_key", b"secret"), ("auth", ("ada", b"secret")), ("auth", "secret")):
+        with pytest.raises((TypeError, ValueError), match=name) as caught:
+            Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES, **{name: value})
+        assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("timeout", Fraction(1, 2)),
+        ("timeout", math.inf),
+        ("stream_timeout", None),
+        ("max_retries", math.inf),
+        ("api_name", 3),
+        ("on_status", None),
+        ("headers", MappingProxyType({"X-Key": "x"})),
+        ("temperature", 1),
+    ],
+)
+def test_what_is_reasonable_is_accepted(name: str, value: Any) -> None:
+    Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES, **{name: value})
+
+
+def test_a_name_without_a_rule_may_have_any_value() -> None:
+    require(something=object())
+
+
+class Hidden:
+    """A secret of no library that is known here."""
+
+    def get_secret_value(self) -> str:
+        return "hf_secret"
+
+
+@pytest.mark.parametrize("secret", [SecretStr("hf_secret"), Hidden()])
+def test_a_secret_is_accepted_for_its_value(secret: Any) -> None:
+    access = Access.to("a/b", secret, auth=("ada", secret), oauth_token=secret)
+    assert (access.api_key, access.oauth_token) == ("hf_secret", "hf_secret")
+    assert access.auth == ("ada", "hf_secret")
+
+
+@pytest.mark.parametrize("auth", ["ada:x:y", ("ada", "x:y"), ["ada", "x:y"], SecretStr("ada:x:y")])
+def test_auth_is_a_pair_or_a_text_that_is_split_at_its_first_colon(auth: Any) -> None:
+    assert Access.to("a/b", auth=auth).auth == ("ada", "x:y")
+
+
+def test_an_empty_proxy_is_none() -> None:
+    assert Access.to("a/b", proxy="") == Access.to("a/b")
+
+
+@pytest.mark.parametrize("take", PLACES, ids=IDS)
+def test_a_provider_may_be_given_by_its_name(take: Callable[..., object]) -> None:
+    with pytest.raises(ModelNotFoundError, match="Qwen_Qwen_3 has no model 'gpt-5'"):
+        take(provider="Qwen_Qwen_3", model="gpt-5")
+    with pytest.raises(ValueError, match=r"'Qwen-3'; there are Qwen_Qwen_2_5_Max, Qwen_Qwen_3"):
+        take(provider="Qwen-3")
