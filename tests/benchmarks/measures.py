@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from ..servers import ROOT
 from .processes import ClientProcess, Reply
-from .proxy import counting
+from .proxy import proxied
 from .space import question
 
 Figures: TypeAlias = dict[str, float]
@@ -28,6 +28,7 @@ class Load:
 
     :ivar every: seconds before each of a reply's fragments, on average.
     :ivar rest: seconds until the threads that are left are counted.
+    :ivar is_replayed: whether it is a server that replays that is asked.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Load:
     every: float
     turns: int = 1
     rest: float = SETTLE
+    is_replayed: bool = False
 
 
 LOADS = (
@@ -43,6 +45,7 @@ LOADS = (
     Load("one", streams=1, fragments=100, every=0.033, turns=3),
     Load("twenty", streams=20, fragments=100, every=0.033),
     Load("hundred", streams=100, fragments=10, every=0.5, rest=5.0),
+    Load("thousand", streams=1_000, fragments=20, every=0.5, rest=5.0, is_replayed=True),
     Load("long", streams=1, fragments=20_000, every=0.0),
 )
 QUICK_LOADS = (
@@ -98,7 +101,7 @@ def in_order(reply: Reply) -> int:
 
 def requests(name: str, url: str) -> tuple[list[str], list[str]]:
     """The paths that a client requests for its first reply from a Space, and for its second."""
-    with counting(url) as (proxied, paths), ClientProcess(name, proxied) as client:
+    with proxied(url) as (via, paths), ClientProcess(name, via) as client:
         client.ask([WARM_UP])
         time.sleep(SETTLE)
         first = paths.copy()

@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 
 from qwen_gradio import Qwen_Qwen_2_5_Max, generate_session_hash
-from qwen_gradio._worker import Worker
 
 from .space import question
 
@@ -35,17 +34,14 @@ def thread_cpu(url: str, times: int = TIMES) -> dict[str, float]:
                     if line:
                         json.loads(line.removeprefix("data: "))
 
-    def ours() -> None:
-        stream = Qwen_Qwen_2_5_Max.create_async_generator(
-            None, [{"role": "user", "content": question(1)}], space=url
-        )
-        worker: Worker = stream._worker
-        worker._run()  # in this thread, which is new and the reply's only one
-        stream.close()
+    def asked() -> Callable[[], object]:
+        messages = [{"role": "user", "content": question(1)}]
+        stream = Qwen_Qwen_2_5_Max.create_async_generator(None, messages, space=url)
+        return stream._worker._run
 
     taken: dict[str, list[float]] = {"ours": [], "httpx": []}
     for number in range(times + 5):
-        for name, reply in (("ours", ours), ("httpx", bare)):
+        for name, reply in (("ours", asked()), ("httpx", bare)):
             seconds = _in_a_thread(reply)
             if number >= 5:  # the first ones import, and read the Space
                 taken[name].append(seconds)
