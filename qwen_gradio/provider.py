@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._access import Access
-from ._messages import History, Prompt, prompt_from
+from ._messages import History, Messages, Prompt, prompt_from
 from ._stream import FragmentStream
 from ._updates import StreamStatus
 from ._worker import Worker
@@ -71,7 +71,7 @@ class Provider:
     def create_async_generator(
         cls,
         model: str | None,
-        messages: Iterable[Mapping[str, Any]],
+        messages: Messages,
         proxy: str | None = None,
         *,
         space: str | None = None,
@@ -95,7 +95,8 @@ class Provider:
         The stream can be iterated at once, or awaited first.
 
         :param model: one of `models`; `default_model` if it is None or empty.
-        :param messages: the chat so far, in OpenAI's format.
+        :param messages: the chat so far: dicts in OpenAI's format, message objects of OpenAI's,
+            LangChain's or your own, or tuples of role and text. Tool calls are rejected.
         :param proxy: URL of the proxy for every request; else those in the environment are used.
         :param space: the Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`; else `url`.
         :param api_key: Hugging Face token, sent to the Space and, if the Space is there, to the
@@ -151,7 +152,7 @@ class Provider:
     def _prompt(
         cls,
         model: str | None,
-        messages: Iterable[Mapping[str, Any]],
+        messages: Messages,
         history: History,
         inputs: Mapping[str, Any],
         kwargs: Mapping[str, Any],

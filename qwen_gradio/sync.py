@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial, wraps
 from types import TracebackType
@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from ._messages import as_question
+from ._messages import Messages, as_question
 from ._stream import FragmentStream
 from ._updates import Reasoning
 from .provider import Provider, Qwen_Qwen_2_5_Max, require_known
@@ -26,7 +26,7 @@ LOOP = "qwen_gradio loop"
 
 
 def ask(
-    question: str | Iterable[Mapping[str, Any]],
+    question: str | Messages,
     model: str | None = None,
     *,
     system: str | None = None,
@@ -45,7 +45,7 @@ def ask(
 
 
 def stream(
-    question: str | Iterable[Mapping[str, Any]],
+    question: str | Messages,
     model: str | None = None,
     *,
     system: str | None = None,
@@ -60,7 +60,7 @@ def stream(
 
 
 def _asked(
-    question: str | Iterable[Mapping[str, Any]],
+    question: str | Messages,
     model: str | None,
     system: str | None,
     provider: type[Provider],
