@@ -175,6 +175,8 @@ class Connection:
             self._handshake = self._shut_down_after(CONNECT_TIMEOUT)
         elif "setup_socks5_connection" in step:
             self._handshake.cancel()
+            if step.endswith("failed") and self._socket is not None:
+                self._socket.close()  # httpcore leaves it open
         _hide_secrets(step, info)
 
     def _shut_down_after(self, seconds: float) -> Timer:
@@ -196,7 +198,7 @@ class _Route:
         self._setting = setting
         self._target: tuple[str, int] = ("", 0)
         self._proxies: dict[tuple[str, int], str | None] = {}  # a connection serves many requests
-        self._is_connecting = False
+        self._step = ""
 
     @property
     def proxy(self) -> str | None:
@@ -207,35 +209,40 @@ class _Route:
     def to(self, url: str) -> Iterator[None]:
         """Name the proxy in what httpx raises until a request is answered."""
         parsed = httpx.URL(url)
-        self._target = (parsed.raw_host.decode(), parsed.port or DEFAULT_PORTS[parsed.scheme])
+        self._target = (
+            parsed.raw_host.decode(),
+            parsed.port or DEFAULT_PORTS.get(parsed.scheme, 0),
+        )
         try:
             yield
         except Exception as error:
-            if self.proxy is None:
+            if self.proxy is None or (named := self._named(error)) is None:
                 raise
-            raise self._named(error) from error
-
-    def _named(self, error: Exception) -> Exception:
-        check = f"Check the address, user name and password {self._setting}"
-        reason = str(error).rstrip(".")
-        if self._is_connecting:
-            return httpx.ProxyError(f"The proxy {self.proxy} cannot be reached: {reason}. {check}")
-        if not isinstance(error, httpx.TransportError):  # from httpx's SOCKS client
-            reason = f"it does not answer as a SOCKS proxy ({error!r:.100})"
-        elif not isinstance(error, httpx.ProxyError):
-            return type(error)(f"{reason} (through the proxy {self.proxy})", request=error.request)
-        return httpx.ProxyError(
-            f"The proxy {self.proxy} did not connect to {self._target[0]}: {reason}. {check}"
-        )
+            raise named from error
 
     def trace(self, step: str, info: Mapping[str, Any]) -> None:
-        """Notice where httpcore connects."""
+        """Notice where httpcore connects, and what it does."""
+        self._step = step
         if step.endswith("connect_tcp.started"):
             peer = (info["host"], info["port"])
             self._proxies[self._target] = None if peer == self._target else f"{peer[0]}:{peer[1]}"
-            self._is_connecting = True
-        elif step.endswith("connect_tcp.complete"):
-            self._is_connecting = False
+
+    def _named(self, error: Exception) -> httpx.TransportError | None:
+        reason = str(error).rstrip(".")
+        if self._step.endswith("connect_tcp.failed"):
+            failure = f"cannot be reached: {reason}"
+        elif isinstance(error, httpx.ProxyError):
+            failure = f"did not connect to {self._target[0]}: {reason}"
+        elif self._step.endswith("setup_socks5_connection.failed"):
+            failure = f"does not answer as a SOCKS proxy: {error!r:.100}"
+        elif isinstance(error, httpx.TransportError):
+            return type(error)(f"{reason} (through the proxy {self.proxy})", request=error.request)
+        else:
+            return None
+        return httpx.ProxyError(
+            f"The proxy {self.proxy} {failure}. Check the address, user name and password "
+            f"{self._setting}"
+        )
 
 
 class _Hidden(tuple[bytes, ...]):
