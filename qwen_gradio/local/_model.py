@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import signal
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
@@ -71,7 +73,8 @@ class Model:
         # xllamacpp always opens an HTTP server on loopback: a random key locks it.
         parameters.api_keys = [secrets.token_hex()]
         try:
-            self._server = xllamacpp.Server(parameters)
+            with _interrupts_blocked():
+                self._server = xllamacpp.Server(parameters)
         except RuntimeError as error:
             raise ValueError(f"{self.path} is not a GGUF model that can be run: {error}") from error
 
@@ -122,6 +125,22 @@ class Model:
         return TruncatedError(
             f"The reply was cut off after {tokens} tokens. For longer ones, set a higher {option}"
         )
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Deliver Ctrl-C after the block, and to none of the threads that are started in it.
+
+    A system call that Ctrl-C interrupts there would make xllamacpp wait forever.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows interrupts no system calls
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _explained(message: str) -> str:
