@@ -198,11 +198,6 @@ def _turn(index: int, message: Any) -> Turn:
             f"{where} has {character!r} at {error.start}, which is not Unicode: "
             "it was read as another encoding than it has"
         ) from None
-    if "\0" in text:
-        raise InvalidMessagesError(
-            f"{where} has NUL characters: if it is from a file, save that as UTF-8, as it looks "
-            "like UTF-16"
-        )
     return role, text
 
 

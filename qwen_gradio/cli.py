@@ -483,9 +483,12 @@ def _typed_lines() -> Iterator[str]:
 def _read(read: Callable[[], str]) -> str:
     """Read from standard input."""
     try:
-        return read()
+        text = read()
     except UnicodeDecodeError as error:
         _fail(f"standard input is not {error.encoding} text: {error.reason}")
+    if "\0" in text:
+        _fail("standard input has NUL characters, and looks like UTF-16. Convert it to UTF-8")
+    return text
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial, wraps
+from threading import Thread, current_thread
 from types import TracebackType
 from typing import Any, NoReturn, ParamSpec, TypeVar
 from weakref import WeakSet
@@ -150,8 +151,13 @@ def pieces(stream: FragmentStream) -> Generator[str | Reasoning, None, None]:
         # An iterator that is still held when the interpreter exits would wait for a dead thread.
         atexit.register(opened.close)
         opened.callback(atexit.unregister, opened.close)
-        while (piece := portal.call(stream.next_piece)) is not None:
-            yield piece
+        try:
+            while (piece := portal.call(stream.next_piece)) is not None:
+                yield piece
+        finally:
+            # A loop's thread that collects this with other garbage cannot wait for its own end.
+            if current_thread().name == LOOP:
+                Thread(target=opened.pop_all().close).start()
 
 
 def _disown() -> None:
