@@ -42,7 +42,7 @@ class MessageWithType(Protocol):
     def content(self) -> Any: ...
 
 
-Message: TypeAlias = "Mapping[str, Any] | MessageWithRole | MessageWithType | tuple[str, Any]"
+Message: TypeAlias = Mapping[str, Any] | MessageWithRole | MessageWithType | tuple[str, Any]
 """A dict or an object with role and content, or a tuple of both."""
 Messages: TypeAlias = Iterable[Message]
 """The chat so far."""
