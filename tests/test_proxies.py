@@ -108,7 +108,7 @@ async def test_a_failure_over_http_may_be_the_proxys() -> None:
     with Front(lambda request: answer("502 Bad Gateway")) as proxy:
         error = await error_of(HTTP, proxy.url)
         where = proxy.url.removeprefix("http://")
-        assert f"{HTTP} answered 502 Bad Gateway through the proxy {where} for /config" in error
+        assert f"{HTTP} answered 502 Bad Gateway for /config through the proxy {where}" in error
     with Front(lambda request: answer("403 Forbidden")) as proxy:
         with pytest.raises(AuthenticationError, match=r"403 Forbidden through the proxy 127\."):
             await ask(HTTP, script(say=["x"]), proxy=proxy.url).text()

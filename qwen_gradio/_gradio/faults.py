@@ -107,8 +107,8 @@ def error_from_status(
     status, path = f"{response.status_code} {response.reason_phrase}".strip(), response.url.path
     if "location" in response.headers:
         status += f", and points to {response.headers['location']!r:.200},"
-    if proxy is not None and response.url.scheme == "http" and response.status_code != 407:
-        status += f" through the proxy {proxy}"
+    is_forwarded = proxy is not None and response.url.scheme == "http"
+    through = f" through the proxy {proxy}" if is_forwarded else ""
     has_token = "x-hf-authorization" in response.request.headers
     hint = "" if has_token or not is_on_hub(response.url.host) else f". {IF_PRIVATE}"
     is_page = response.headers.get("content-type", "").startswith("text/html")
@@ -129,13 +129,13 @@ def error_from_status(
         error = AuthenticationError(f"{space} has no login ({status}): leave auth out{hint}")
     elif response.status_code in (401, 403):
         error = AuthenticationError(
-            f"{space} denied access ({status}): give an api_key or auth{hint}"
+            f"{space} denied access ({status}{through}): give an api_key or auth{hint}"
         )
     elif response.status_code == 503 and path.endswith("/queue/join") and not is_page:
         error = QueueFullError(f"The queue of {space} is full")
     else:
         not_found = hint if response.status_code == 404 else ""
-        error = SpaceUnavailableError(f"{space} answered {status} for {path}{not_found}")
+        error = SpaceUnavailableError(f"{space} answered {status} for {path}{through}{not_found}")
         error.is_placeholder = response.status_code in (502, 503) or is_page
     error.retry_after = _seconds(response.headers.get("retry-after", ""))
     return error
