@@ -552,11 +552,8 @@ async def test_an_app_with_a_login_takes_auth() -> None:
     with scripted_space("--auth", "ada", "swordfish") as space:
         for auth in (("ada", "swordfish"), ["ada", "swordfish"]):
             assert await ask(space.url, script(say=["in"]), auth=auth).text() == "in"
-        with pytest.raises(AuthenticationError):
+        with pytest.raises(AuthenticationError, match="give an api_key or auth"):
             await ask(space.url, script(say=["x"])).text()
-        with pytest.raises(AuthenticationError) as caught:
-            await ask(space.url, script(say=["x"]), auth=("ada", "wrong-one")).text()
-        assert "wrong-one" not in repr(caught.value)
 
 
 async def test_files_are_neither_fetched_nor_sent(scripted: ScriptedSpace) -> None:
