@@ -25,11 +25,21 @@ class Listing:
     """What the hub says about a Space; "" where it says nothing.
 
     :ivar page: the address of the Space's page on the hub.
+    :ivar hardware: what the Space runs on, and `requested` what it is to run on.
     """
 
     stage: str
     host: str
     page: str
+    hardware: str
+    requested: str
+
+    def __str__(self) -> str:
+        """What state a Space is in, as a line to show to a user."""
+        hardware = self.hardware or self.requested or "unknown hardware"
+        line = f"On the hub: {self.stage or 'unknown stage'}, {hardware}"
+        is_changing = self.requested not in ("", hardware)
+        return f"{line} ({self.requested} is requested)" if is_changing else line
 
 
 def host_of(access: Access, connection: Connection) -> str:
@@ -51,6 +61,20 @@ def host_of(access: Access, connection: Connection) -> str:
             f"under {SPACES_DOMAIN}. Nothing was sent there"
         )
     return listing.host
+
+
+def listing_of(access: Access) -> Listing | None:
+    """Return what the hub says about a Space; None if it is not there, or the hub says nothing."""
+    if access.hub_key is None:
+        return None
+    connection = Connection(access, HUB_TIMEOUT)
+    try:
+        with connecting("The hub"):
+            return _look_up(access, connection)
+    except QwenGradioError:
+        return None
+    finally:
+        connection.close()
 
 
 def explained(
@@ -86,10 +110,14 @@ def _look_up(access: Access, connection: Connection) -> Listing:
         )
     found = response.json()
     name = get(found, "id", str, access.space)
+    runtime = get(found, "runtime", dict, {})
+    hardware = get(runtime, "hardware", dict, {})
     return Listing(
-        get(get(found, "runtime", dict, {}), "stage", str, ""),
+        get(runtime, "stage", str, ""),
         get(found, "host", str, ""),
         f"{constants.ENDPOINT}/spaces/{name}",
+        get(hardware, "current", str, ""),
+        get(hardware, "requested", str, ""),
     )
 
 
