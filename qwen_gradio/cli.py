@@ -7,6 +7,7 @@ import inspect as introspection
 import io
 import json
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -21,7 +22,6 @@ import anyio
 from ._access import Access
 from ._messages import History, as_question
 from ._stream import FragmentStream
-from ._text import one_line, without_controls
 from ._updates import StreamStatus
 from .chat import Chat
 from .errors import InvalidItemsError, ModelNotFoundError, QwenGradioError
@@ -35,6 +35,8 @@ except ModuleNotFoundError as missing:
     sys.exit(f"qwen-gradio: {missing.name} is not installed. Run: pip install 'qwen-gradio[cli]'")
 
 CHAT_HELP = "/system TEXT  set the system prompt    /reset  forget the conversation    /quit  exit"
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""All but newline and tab. A terminal takes commands in them, which a Space must not give."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 notes = Console(stderr=True, highlight=False)
@@ -424,7 +426,7 @@ async def _write_reply(stream: FragmentStream) -> None:
     reply, reasoning = _Lines(_write), _Lines(_write_reasoning)
 
     def show(status: StreamStatus) -> None:
-        spinner.update(escape(without_controls(str(status))))
+        spinner.update(escape(_without_controls(str(status))))
 
     def think(text: str) -> None:
         spinner.stop()
@@ -446,12 +448,16 @@ async def _write_reply(stream: FragmentStream) -> None:
 
 
 def _write(text: str) -> None:
-    sys.stdout.write(without_controls(text) if sys.stdout.isatty() else text)
+    sys.stdout.write(_without_controls(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
 
 
 def _write_reasoning(text: str) -> None:
-    notes.out(without_controls(text), style="dim", end="", highlight=False)
+    notes.out(_without_controls(text), style="dim", end="", highlight=False)
+
+
+def _without_controls(text: str) -> str:
+    return CONTROL_CHARACTERS.sub("", text)
 
 
 def _with_piped_text(prompt: str) -> str:
@@ -532,12 +538,12 @@ def _reported_errors() -> Iterator[None]:
 
 
 def _fail(why: str) -> NoReturn:
-    _note(one_line(why))
+    _note(" ".join(why.split()))
     raise typer.Exit(1)
 
 
 def _note(text: str) -> None:
-    notes.print(f"qwen-gradio: {without_controls(text)}", markup=False, soft_wrap=True)
+    notes.print(f"qwen-gradio: {_without_controls(text)}", markup=False, soft_wrap=True)
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import ssl
 import subprocess
@@ -30,12 +29,12 @@ from qwen_gradio._stages import STAGES
 
 from .asking import ask
 from .fronts import Endless, Forward, Front, Request, answer
+from .hubs import Hub
 from .servers import PATIENCE, QUIET, ScriptedSpace, script
 
 pytestmark = pytest.mark.anyio
 
 JOIN = "/gradio_api/queue/join"
-ASLEEP = answer("503 Service Unavailable", "<html>This Space is asleep</html>", "text/html")
 OUTAGES = {
     "500": answer("500 Internal Server Error"),
     "429": answer("429 Too Many Requests", Retry_After="3600"),
@@ -45,41 +44,6 @@ OUTAGES = {
     "endless": Endless(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b" " * 2**18),
     "dropped": b"",
 }
-
-
-class Hub:
-    """What a front does that stands for the hub and for a Space, which answers when it runs.
-
-    :ivar stages: reported one after the other, the last one from then on.
-    :ivar outage: answered instead, while there is one.
-    :ivar token: required by the hub and by the Space, if it is not None.
-    """
-
-    def __init__(self, *stages: str, token: str | None = None) -> None:
-        self.stages = list(stages)
-        self.outage: bytes | Forward | Endless | None = None
-        self.token = token
-        self.host = ""
-        self.looked_up: list[Request] = []
-        self.asked: list[Request] = []
-
-    def __call__(self, request: Request) -> bytes | Forward | Endless:
-        if request.path.startswith("/api/spaces/"):
-            return self._describe(request)
-        self.asked.append(request)
-        if self.token and request.headers.get("x-hf-authorization") != f"Bearer {self.token}":
-            return answer("404 Not Found", "<html>Sorry", "text/html")
-        return Forward() if self.stages[0].startswith("RUNNING") else ASLEEP
-
-    def _describe(self, request: Request) -> bytes | Forward | Endless:
-        self.looked_up.append(request)
-        if self.outage is not None:
-            return self.outage
-        if self.token and request.headers.get("authorization") != f"Bearer {self.token}":
-            return answer("401 Unauthorized")
-        stage = self.stages.pop(0) if len(self.stages) > 1 else self.stages[0]
-        described = {"id": "ada/chat", "host": self.host, "runtime": {"stage": stage}}
-        return answer("200 OK", json.dumps(described))
 
 
 @pytest.fixture

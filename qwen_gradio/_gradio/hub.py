@@ -35,11 +35,11 @@ class Listing:
     requested: str
 
     def __str__(self) -> str:
-        """What state a Space is in, as a line to show to a user."""
+        """The stage and the hardware, as a line to show to a user."""
         hardware = self.hardware or self.requested or "unknown hardware"
-        line = f"On the hub: {self.stage or 'unknown stage'}, {hardware}"
         is_changing = self.requested not in ("", hardware)
-        return f"{line} ({self.requested} is requested)" if is_changing else line
+        requested = f" ({self.requested} is requested)" if is_changing else ""
+        return f"On the hub: {self.stage or 'unknown stage'} on {hardware}{requested}"
 
 
 def host_of(access: Access, connection: Connection) -> str:

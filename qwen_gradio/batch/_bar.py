@@ -8,7 +8,6 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from .._text import one_line
 from ._pace import Pace
 from ._rows import Row
 
@@ -47,7 +46,7 @@ class Bar:
 
     def wait(self, what: str) -> None:
         """Show what asking waits for, until that is ""."""
-        self._waiting = one_line(what)
+        self._waiting = what
         self._show_state(refresh=True)
 
     def __enter__(self) -> Bar:

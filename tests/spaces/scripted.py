@@ -7,6 +7,7 @@ The query is JSON (any other query is said back):
     text    instead of `say`: the texts to yield, as they are
     finish  "fail" raises when all is said, "hang" yields the same text from then on
     error   the message and title of the `gr.Error` to fail with; without a message, an exception
+    quota   until when, in Unix time, to fail as if the user's GPU quota were spent
     show    "session_hash" or "inputs": reply with what the Space sees of the request
     steps   fractions of progress to report first
     log     lines to report first
@@ -17,7 +18,9 @@ for the garbage collector to close).
 """
 
 import argparse
+import datetime
 import json
+import math
 import sys
 import threading
 import time
@@ -77,6 +80,9 @@ def model_chat(query, history, system, request: gr.Request, progress=gr.Progress
     tell(event="started", tag=tag, session_hash=request.session_hash)
     text = ""
     try:
+        if (seconds := script.get("quota", 0) - time.time()) > 0:
+            wait = datetime.timedelta(seconds=math.ceil(seconds))
+            raise gr.Error(f"You have exceeded your GPU quota. Try again in {wait}.")
         for step in script.get("steps", []):
             progress(step, desc="thinking")
             time.sleep(0.2)  # Gradio sends the newest step now and then, not each
