@@ -98,8 +98,8 @@ def test_a_spent_quota_pauses_a_batch_which_then_continues(
     scripted: ScriptedSpace, terminal: Terminal, tmp_path: Path, out: Path
 ) -> None:
     prompts = tmp_path / "prompts.txt"
-    until = time.time() + 8
-    lines = [query(say=[f"number {number}"], quota=until) for number in range(50)]
+    quota = (tmp_path.name, 4)
+    lines = [query(say=[f"number {number}"], quota=quota) for number in range(50)]
     prompts.write_text("\n".join(lines))
     arguments = ("batch", "--space", scripted.url, str(prompts), str(out))
     with terminal.started(*arguments) as process:
@@ -114,7 +114,7 @@ def test_a_spent_quota_stops_a_batch_if_it_lasts_for_more_than_an_hour(
     scripted: ScriptedSpace, tmp_path: Path, out: Path
 ) -> None:
     prompts = tmp_path / "prompts.txt"
-    spent = query(say=["later"], quota=time.time() + 7200)
+    spent = query(say=["later"], quota=(tmp_path.name, 7200))
     prompts.write_text(f"{query(say=['being', ' asked'], every=0.5)}\n{spent}\nnever asked\n")
     arguments = command(prompts, out, "--space", scripted.url, "--concurrency", 2)
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=4 * PATIENCE)
