@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import MutableSequence
 
 from .fronts import Endless, Forward, Request, answer
 
@@ -24,8 +25,8 @@ class Hub:
         self.outage: bytes | Forward | Endless | None = None
         self.token = token
         self.host = ""
-        self.looked_up: list[Request] = []
-        self.asked: list[Request] = []
+        self.looked_up: MutableSequence[Request] = []
+        self.asked: MutableSequence[Request] = []
 
     def __call__(self, request: Request) -> bytes | Forward | Endless:
         if request.path.startswith("/api/spaces/"):

@@ -298,7 +298,7 @@ async def test_a_private_space_takes_a_token(
     url = serve(hub := Hub("SLEEPING", "SLEEPING", "SLEEPING", "RUNNING", token="hf_secret"))
     with pytest.raises(QwenGradioError, match=r"is private, pass a token .* as api_key"):
         await asking(url).text()
-    assert "hf_secret" not in str([request.headers for request in hub.looked_up + hub.asked])
+    assert "hf_secret" not in str([request.headers for request in (*hub.looked_up, *hub.asked)])
     assert await asking(url, api_key="hf_secret").text() == "x"
 
 

@@ -135,7 +135,7 @@ class Asker:
                 if len(again) < self._concurrency:  # others first: it may be the only one rejected
                     again.extend(islice(remaining, 1))
                 again.append(question)
-                stopped = stopped or self._too_long_a_wait(attempt.error)
+                stopped = stopped or self._too_long_a_wait(attempt)
                 if stopped is None:
                     self._slow_down(attempt, running - 1)
             else:
@@ -206,6 +206,8 @@ class Asker:
                     first = round(anyio.current_time() - began, 3)
         except QwenGradioError as raised:
             error = raised
+        if is_waking:
+            self.on_wait("")
         seconds = round(anyio.current_time() - began, 3)
         return Attempt(stream.partial, error, began, first, seconds, is_waking)
 
@@ -268,16 +270,16 @@ class Asker:
             await anyio.sleep_until(self.pace.resumes_at)
             self.on_wait("")
 
-    def _too_long_a_wait(self, error: QwenGradioError | None) -> QwenGradioError | None:
+    def _too_long_a_wait(self, attempt: Attempt) -> QwenGradioError | None:
         """Return why to stop if the Space asks for a wait of more than `MAX_RETRY_AFTER`."""
-        seconds = (error and error.retry_after) or 0.0
-        if error is None or seconds <= MAX_RETRY_AFTER:
+        error = attempt.error
+        if error is None or error.retry_after is None or error.retry_after <= MAX_RETRY_AFTER:
             return None
         stop = type(error)(
-            f"{self.space} is not to be asked before {_clock_in(seconds):%Y-%m-%d %H:%M}, so the "
-            f"batch stopped. Run it again then to resume. The Space's error: {error}"
+            f"{self.space} can be asked again only at {_clock_in(error.retry_after):%Y-%m-%d %H:%M}"
+            f", so the batch stopped. Run it again then to resume. The last error: {error}"
         )
-        stop.retry_after = seconds
+        stop.retry_after = error.retry_after
         return stop
 
     def _note_end(self, attempt: Attempt) -> None:
