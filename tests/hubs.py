@@ -15,6 +15,7 @@ class Hub:
 
     :ivar stages: reported one after the other, the last one from then on.
     :ivar outage: answered instead, while there is one.
+    :ivar page: answered in place of the Space while it does not run.
     :ivar token: required by the hub and by the Space, if it is not None.
     :ivar hardware: that the Space has and is to have.
     """
@@ -23,6 +24,7 @@ class Hub:
         self.hardware: dict[str, str | None] = {}
         self.stages = list(stages)
         self.outage: bytes | Forward | Endless | None = None
+        self.page = ASLEEP
         self.token = token
         self.host = ""
         self.looked_up: MutableSequence[Request] = []
@@ -34,7 +36,7 @@ class Hub:
         self.asked.append(request)
         if self.token and request.headers.get("x-hf-authorization") != f"Bearer {self.token}":
             return answer("404 Not Found", "<html>Sorry", "text/html")
-        return Forward() if self.stages[0].startswith("RUNNING") else ASLEEP
+        return Forward() if self.stages[0].startswith("RUNNING") else self.page
 
     def _describe(self, request: Request) -> bytes | Forward | Endless:
         self.looked_up.append(request)

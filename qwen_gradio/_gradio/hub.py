@@ -69,8 +69,7 @@ def listing_of(access: Access) -> Listing | None:
         return None
     connection = Connection(access, HUB_TIMEOUT)
     try:
-        with connecting("The hub"):
-            return _look_up(access, connection)
+        return _look_up(access, connection)
     except QwenGradioError:
         return None
     finally:
@@ -84,8 +83,7 @@ def explained(
     if access.hub_key is None:
         return answer
     try:
-        with connecting("The hub"):
-            listing = _look_up(access, connection)
+        listing = _look_up(access, connection)
     except QwenGradioError:
         return answer
     error = _error_from_stage(access.space, listing) or answer
@@ -95,20 +93,22 @@ def explained(
 
 def _look_up(access: Access, connection: Connection) -> Listing:
     token = {} if access.api_key is None else {"authorization": f"Bearer {access.api_key}"}
-    with connection.time_limit(HUB_TIMEOUT):
-        response = connection.request(
-            "GET",
-            f"{constants.ENDPOINT}/api/spaces/{access.hub_key}",
-            headers=token,
-            server="The hub",
-            accepted=(401, 403, 404),
-        )
+    url = f"{constants.ENDPOINT}/api/spaces/{access.hub_key}"
+    with connecting("The hub"), connection.time_limit(HUB_TIMEOUT):
+        try:
+            response = connection.request(
+                "GET", url, headers=token, server="The hub", accepted=(401, 403, 404)
+            )
+            found = response.json() if response.is_success else None
+        except (ValueError, RecursionError) as error:
+            raise SpaceUnavailableError(
+                f"The hub's answer about {access.space} cannot be read: {error!r:.200}"
+            ) from error
     if not response.is_success:  # the hub's answers for a name that it does not show
         what = "that this api_key can read" if token else "by that name in public"
         raise SpaceUnavailableError(
             f"The hub shows no Space {access.space} {what}. Check the name. {IF_PRIVATE}"
         )
-    found = response.json()
     name = get(found, "id", str, access.space)
     runtime = get(found, "runtime", dict, {})
     hardware = get(runtime, "hardware", dict, {})
