@@ -135,8 +135,8 @@ class Space:
         with self._one_reader():
             if (known := self.known) is not None and known is not outdated:
                 return known
-            if self._starting is not None and self._looked_at > since:
-                raise copy(self._starting)
+            if (starting := self._starting) is not None and self._looked_at > since:
+                raise copy(starting)
             return self.read(connection)
 
     def read(self, connection: Connection) -> Description:
@@ -146,13 +146,13 @@ class Space:
         """
         self._description = self._starting = None
         try:
-            self._description = self._read(connection)
+            self._description = found = self._read(connection)
         except SpaceUnavailableError as error:
             if error.stage is not None and is_starting(error.stage):
-                self._starting = copy(error)  # without its traceback, which refers to the reply
                 self._looked_at = time.monotonic()
+                self._starting = copy(error)  # without its traceback, which refers to the reply
             raise
-        return self._description
+        return found
 
     def _read(self, connection: Connection) -> Description:
         access = self._access
