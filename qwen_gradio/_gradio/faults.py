@@ -84,6 +84,7 @@ def error_from_app(failure: AppError, step: str = "") -> QwenGradioError:
     if QUOTA.search(text):
         error: QwenGradioError = RateLimitError(text)
         error.retry_after = _wait_in(text)
+        error.transient = error.retry_after is not None  # a quota is not refilled within seconds
         return error
     return GenerationError(f"{step} failed: {text}" if step else text)
 
