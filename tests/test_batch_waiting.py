@@ -159,9 +159,7 @@ async def test_a_batch_pauses_for_as_long_as_the_space_asks(
         ended = time.time()
     assert watched.pauses == [pytest.approx(retry_after, abs=ended - started + 0.1)]
     clocks = [time.localtime(started + n + retry_after) for n in range(int(ended - started) + 2)]
-    paused = {
-        f"paused until {time.strftime('%H:%M:%S', clock)}: rate limit or quota" for clock in clocks
-    }
+    paused = {f"paused until {time.strftime('%H:%M:%S', clock)}: limit reached" for clock in clocks}
     assert watched.waits[0] in paused
     assert sorted(row["reply"] for row in watched.rows) == ["a", "b"]
 

@@ -37,18 +37,6 @@ def prompts(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def terminal() -> Iterator[Terminal]:
-    """A terminal of 24 lines and 100 columns, as a bar takes up what there is."""
-    import fcntl
-    import struct
-    import termios
-
-    with Terminal() as opened:
-        fcntl.ioctl(opened.its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
-        yield opened
-
-
 @on_terminals
 def test_ask_shows_that_a_space_is_being_woken_and_answers(
     serve: Callable[..., Hub], terminal: Terminal
@@ -104,7 +92,7 @@ def test_a_spent_quota_pauses_a_batch_which_then_continues(
     arguments = ("batch", "--space", scripted.url, str(prompts), str(out))
     with terminal.started(*arguments) as process:
         terminal.wait_for("paused until ")
-        terminal.wait_for(": rate limit or quota")
+        terminal.wait_for(": limit reached")
         terminal.wait_for("50 of 50 items answered, 0 failed")
         assert process.wait(PATIENCE) == 0
     assert sum(row["attempts"] for row in rows(out)) < 50 + 3 * 8

@@ -34,7 +34,7 @@ SPACE_ERRORS = (AuthenticationError, SpaceInterfaceError, SpaceUnavailableError)
 """Errors that concern the Space, so that every item would meet them."""
 REASONS: dict[type[QwenGradioError], str] = {
     QueueFullError: "queue full",
-    RateLimitError: "rate limit or quota",
+    RateLimitError: "limit reached",
     AuthenticationError: "access denied",
     SpaceInterfaceError: "no chat",
     StreamInterruptedError: "connection lost",
