@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import batch as batch
     from . import notebook as notebook
+    from ._messages import Messages as Messages
     from ._stream import FragmentStream as FragmentStream
     from ._updates import Progress as Progress
     from ._updates import StreamStatus as StreamStatus
@@ -49,6 +50,7 @@ _HOME = {
         "Qwen_Qwen_3",
         "providers",
     ],
+    "_messages": ["Messages"],
     "_stream": ["FragmentStream"],
     "sync": ["Fragments", "ask", "stream"],
     "chat": ["Chat"],

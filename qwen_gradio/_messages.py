@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from .errors import InvalidMessagesError
 
@@ -12,7 +12,40 @@ History: TypeAlias = Literal["flat", "native"]
 Turn: TypeAlias = tuple[str, str]
 """A message that was checked: its role and its text."""
 
-ROLES = ("system", "user", "assistant")
+ROLES = {
+    **{name: name for name in ("system", "user", "assistant")},
+    "developer": "system",
+    "human": "user",
+    "ai": "assistant",
+    "AIMessageChunk": "assistant",
+}
+"""OpenAI's names of roles and LangChain's, with the role that each stands for."""
+TOOL_ROLES = ("tool", "function")
+TOOL_FIELDS = ("tool_calls", "invalid_tool_calls", "function_call")
+
+
+class MessageWithRole(Protocol):
+    """A message object in OpenAI's format, such as a pydantic model or a dataclass."""
+
+    @property
+    def role(self) -> Any: ...
+    @property
+    def content(self) -> Any: ...
+
+
+class MessageWithType(Protocol):
+    """A message object of LangChain's."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def content(self) -> Any: ...
+
+
+Message: TypeAlias = Mapping[str, Any] | MessageWithRole | MessageWithType | tuple[str, Any]
+"""A dict or an object with role and content, or a tuple of both."""
+Messages: TypeAlias = Iterable[Message]
+"""The chat so far."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +80,11 @@ class Prompt:
         return flat(said + self.turns), ()
 
 
-def prompt_from(messages: Iterable[Mapping[str, Any]], history: History = "flat") -> Prompt:
+def prompt_from(messages: Messages, history: History = "flat") -> Prompt:
     """Check messages.
 
-    :param messages: the chat so far, as OpenAI has it: `role` is system, user or assistant and
-        `content` a string or a list of text parts. Content goes on as it is, to the letter.
+    :param messages: the chat so far, in OpenAI's format: `role` is one of `ROLES` and `content` a
+        string or a list of text parts, which is sent verbatim.
     :param history: "flat" puts all turns into the query; "native" leaves the earlier turns to the
         Space's own history input.
     :raises InvalidMessagesError: naming the first message that cannot be sent, by its index.
@@ -71,9 +104,7 @@ def prompt_from(messages: Iterable[Mapping[str, Any]], history: History = "flat"
     return Prompt(turns, system, history == "native")
 
 
-def as_question(
-    question: str | Iterable[Mapping[str, Any]], system: str | None = None
-) -> list[Mapping[str, Any]]:
+def as_question(question: str | Messages, system: str | None = None) -> list[Mapping[str, Any]]:
     """A question, which may be its text alone, as messages, after the system prompt if any."""
     before = [] if system is None else [{"role": "system", "content": system}]
     if isinstance(question, str):
@@ -101,7 +132,7 @@ def as_pairs(turns: Sequence[Turn]) -> list[list[str | None]]:
 
 
 def as_messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
-    """Turns in the form of history that came with Gradio 4.44: messages, as OpenAI has them."""
+    """Turns in the form of history that came with Gradio 4.44: messages, in OpenAI's format."""
     return [{"role": role, "content": text} for role, text in turns]
 
 
@@ -111,33 +142,60 @@ def as_parts(turns: Sequence[Turn]) -> list[dict[str, Any]]:
 
 
 def _listed(messages: Any) -> list[Any]:
-    if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Iterable):
+    """Return messages as a list, of dicts as far as they are messages at all."""
+    is_one = isinstance(messages, (str, bytes, Mapping)) or hasattr(messages, "content")
+    if is_one or not isinstance(messages, Iterable):
         raise InvalidMessagesError(
             f"messages must be a list of messages, not {type(messages).__name__}; "
             'one question is [{"role": "user", "content": "..."}]'
         )
-    listed = list(messages)
+    listed = [_as_mapping(message) for message in messages]
     if not listed:
         raise InvalidMessagesError("messages: the list is empty")
     return listed
 
 
+def _as_mapping(message: Any) -> Any:
+    """Return a message object, or a tuple of role and content, as a dict; all else as it is."""
+    if isinstance(message, Mapping):
+        return message
+    if isinstance(message, tuple) and len(message) == 2:
+        return {"role": message[0], "content": message[1]}
+    role = getattr(message, "role", None) or getattr(message, "type", None)
+    if role is None or not hasattr(message, "content"):
+        return message
+    tools = {name: value for name in TOOL_FIELDS if (value := getattr(message, name, None))}
+    return {"role": role, "content": message.content, **tools}
+
+
 def _turn(index: int, message: Any) -> Turn:
+    where = f"messages[{index}]"
     if not isinstance(message, Mapping):
         raise InvalidMessagesError(
-            f"messages[{index}]: must be a dict with role and content, not {type(message).__name__}"
+            f"{where}: must be a dict with role and content, an object with these, or a tuple of "
+            f"both, not {type(message).__name__}"
         )
-    role = message.get("role")
-    if role not in ROLES:
-        found = "has no role" if role is None else f"has the unknown role {role!r}"
-        raise InvalidMessagesError(f"messages[{index}] {found}; roles are {', '.join(ROLES)}")
-    text = _text(f"messages[{index}]", message.get("content"))
+    given = message.get("role")
+    given = getattr(given, "value", given)  # a member of an enumeration does not hash like it
+    if tools := [name for name in TOOL_FIELDS if message.get(name)]:
+        raise InvalidMessagesError(f"{where}: only text can be sent, not {', '.join(tools)}")
+    if given in TOOL_ROLES:
+        raise InvalidMessagesError(
+            f"{where}: only text can be sent, not what a tool returned (its role is {given!r})"
+        )
+    role = ROLES.get(given) if isinstance(given, str) else None
+    if role is None:
+        found = "has no role" if given is None else f"has the unknown role {given!r}"
+        raise InvalidMessagesError(
+            f"{where} {found}; roles are system (or developer), user and assistant"
+        )
+    text = _text(where, message.get("content"))
     try:
         text.encode()
     except UnicodeEncodeError as error:
         character = text[error.start]
         raise InvalidMessagesError(
-            f"messages[{index}] has {character!r} at {error.start}, which is not Unicode: "
+            f"{where} has {character!r} at {error.start}, which is not Unicode: "
             "it was read as another encoding than it has"
         ) from None
     return role, text

@@ -82,11 +82,16 @@ Update: TypeAlias = "str | Reasoning | StreamStatus | End"
 """A fragment of the reply, what the model thinks, a status, or the end."""
 
 
+MAX_UNREAD = 1000
+"""Updates that may wait to be read before statuses among them are dropped."""
+
+
 class UpdateQueue:
     """A queue from one thread to one task, whichever event loop that runs in.
 
     A waiting task is woken once for all that has arrived since: at full speed one wake-up serves
-    many updates. Unbounded, because put() runs under gradio_client's lock and must not block.
+    many updates. put() runs under gradio_client's lock and must not block, so that text has no
+    limit here, and statuses that nobody reads are dropped beyond one.
     """
 
     def __init__(self) -> None:
@@ -94,7 +99,14 @@ class UpdateQueue:
         self._wake: Callable[[], object] | None = None
 
     def put(self, update: Update) -> None:
-        """Add an update. Runs in the worker's thread, and never blocks."""
+        """Add an update. Runs in the worker's thread, and never blocks.
+
+        Once `MAX_UNREAD` updates wait to be read, a status replaces the one before it.
+        """
+        if isinstance(update, StreamStatus) and len(self._queue) >= MAX_UNREAD:
+            with suppress(IndexError):  # all were read meanwhile
+                if not isinstance(last := self._queue.pop(), StreamStatus):
+                    self._queue.append(last)
         self._queue.append(update)
         wake, self._wake = self._wake, None
         if wake is not None:

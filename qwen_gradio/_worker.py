@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+import time
 from contextlib import ExitStack
 from contextvars import copy_context
 from threading import Event, Thread
@@ -23,7 +23,7 @@ from .errors import (
 if TYPE_CHECKING:
     from ._gradio.connection import Connection
     from ._gradio.reply import ReplyClient
-    from ._gradio.space import Description
+    from ._gradio.space import Description, Space
 
 MAX_RETRY_WAIT = 60.0
 """Seconds between two attempts. A Space that asks for a longer wait is not asked again."""
@@ -125,7 +125,8 @@ class Worker:
         return (
             isinstance(error, QwenGradioError)
             and error.transient
-            and (error.retry_after or 0) <= MAX_RETRY_WAIT
+            # Meanwhile there are no updates, so the wait must end before the Space counts as hung.
+            and (error.retry_after or 0) <= min(MAX_RETRY_WAIT, self._timeout / 2)
             and self._is_unanswered()
         )
 
@@ -152,15 +153,16 @@ class Worker:
             connection.abort()
         space = space_at(self.access)
         is_known = space.known is not None
-        description = self._when_awake(space.describe)
+        description = self._when_awake(space)
         try:
             self._ask_as(description, cleanup)
         except QwenGradioError as error:
-            if not is_known or error.transient or self._has_begun or not self._is_unanswered():
+            # It may have changed since it was read, or be asleep.
+            may_differ = is_known or getattr(error, "is_placeholder", False)
+            if not may_differ or error.transient or self._has_begun or not self._is_unanswered():
                 raise
-            # The Space may have changed since it was read.
             try:
-                fresh = self._when_awake(space.read)
+                fresh = self._when_awake(space, description)
                 is_same = fresh.is_asked_like(description, self._prompt.api_name)
             except SpaceInterfaceError:
                 raise  # it offers no chat any more
@@ -172,11 +174,21 @@ class Worker:
                 raise
             self._ask_as(fresh, cleanup)
 
-    def _when_awake(self, read: Callable[[Connection], Description]) -> Description:
+    def _when_awake(self, space: Space, outdated: Description | None = None) -> Description:
         """Read the Space, waiting for it for as long as the hub says that it is starting."""
+        if (known := space.known) is not None and known is not outdated:
+            return known
         import tenacity
 
-        assert self._connection is not None
+        looked_at: float | None = None
+
+        def look() -> Description:
+            nonlocal looked_at
+            assert self._connection is not None  # opened before
+            try:
+                return space.describe(self._connection, outdated, looked_at)
+            finally:
+                looked_at = time.monotonic()
 
         def report(attempt: tenacity.RetryCallState) -> None:
             self.updates.put(StreamStatus("waking", log=progress_of(self._stage or "")))
@@ -198,7 +210,7 @@ class Worker:
             before_sleep=report,
             sleep=tenacity.sleep_using_event(self._is_stopped),
             retry_error_callback=give_up,
-        )(read, self._connection)
+        )(look)
         return found
 
     def _is_worth_waiting(self, error: BaseException) -> bool:

@@ -178,13 +178,16 @@ def inspect(
     if not space:
         raise typer.BadParameter("name a Space, or set $QWEN_GRADIO_SPACE", param_hint="SPACE")
     with reported_errors():
+        from ._gradio.hub import listing_of
         from ._gradio.space import describe
 
         access = Access.to(space, **options.to_access())
         found = describe(access)
         plan = found.plan(options.api_name)
         gradio = found.client.config.get("version")
-        write(f"{found.client.src} runs Gradio {gradio}\n\n{plan}\n")
+        listing = listing_of(access)
+        on_hub = "" if listing is None else f"{listing}\n"
+        write(f"{found.client.src} runs Gradio {gradio}\n{on_hub}\n{plan}\n")
 
 
 @app.command()

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._access import Access, Auth, Secret
-from ._messages import History, Prompt, prompt_from
+from ._messages import History, Messages, Prompt, prompt_from
 from ._options import require
 from ._stream import FragmentStream
 from ._updates import StreamStatus
@@ -73,7 +73,7 @@ class Provider:
     def create_async_generator(
         cls,
         model: str | None,
-        messages: Iterable[Mapping[str, Any]],
+        messages: Messages,
         proxy: str | None = None,
         *,
         space: str | None = None,
@@ -97,7 +97,8 @@ class Provider:
         The stream can be iterated at once, or awaited first.
 
         :param model: one of `models`; `default_model` if it is None or empty.
-        :param messages: the chat so far, in OpenAI's format.
+        :param messages: the chat so far: dicts in OpenAI's format, message objects of OpenAI's,
+            LangChain's or your own, or tuples of role and text. Tool calls are rejected.
         :param proxy: URL of the proxy for every request; else those in the environment are used.
         :param space: the Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`; else `url`.
         :param api_key: Hugging Face token, as text or as pydantic's `SecretStr`, sent to the Space
@@ -170,7 +171,7 @@ class Provider:
     def _prompt(
         cls,
         model: str | None,
-        messages: Iterable[Mapping[str, Any]],
+        messages: Messages,
         history: History,
         inputs: Mapping[str, Any],
         kwargs: Mapping[str, Any],

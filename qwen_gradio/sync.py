@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import ExitStack, suppress
 from functools import partial, wraps
-from threading import Lock
+from threading import Lock, Thread, current_thread
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 from weakref import WeakSet
 
 from anyio import BusyResourceError
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from ._messages import as_question
+from ._messages import Messages, as_question
 from ._options import Options, require
 from ._stream import FragmentStream
 from ._updates import Reasoning
@@ -32,7 +32,7 @@ LOOP = "qwen_gradio loop"
 
 
 def ask(
-    question: str | Iterable[Mapping[str, Any]],
+    question: str | Messages,
     model: str | None = None,
     *,
     system: str | None = None,
@@ -53,7 +53,7 @@ def ask(
 
 
 def stream(
-    question: str | Iterable[Mapping[str, Any]],
+    question: str | Messages,
     model: str | None = None,
     *,
     system: str | None = None,
@@ -68,7 +68,7 @@ def stream(
 
 
 def _asked(
-    question: str | Iterable[Mapping[str, Any]],
+    question: str | Messages,
     model: str | None,
     system: str | None,
     provider: type[Provider] | str,
@@ -167,8 +167,13 @@ def pieces(stream: FragmentStream) -> Generator[str | Reasoning, None, None]:
         # An iterator that is still held when the interpreter exits would wait for a dead thread.
         atexit.register(opened.close)
         opened.callback(atexit.unregister, opened.close)
-        while (piece := portal.call(stream.next_piece)) is not None:
-            yield piece
+        try:
+            while (piece := portal.call(stream.next_piece)) is not None:
+                yield piece
+        finally:
+            # A loop's thread that collects this with other garbage cannot wait for its own end.
+            if current_thread().name == LOOP:
+                Thread(target=opened.pop_all().close).start()
 
 
 def _disown() -> None:

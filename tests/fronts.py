@@ -208,7 +208,7 @@ class SocksFront(Front):
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         _, methods = await reader.readexactly(2)
         await reader.readexactly(methods)
-        writer.write(b"\x05\x00")
+        await self._log_in(reader, writer)
         *_, kind = await reader.readexactly(4)
         assert kind == 3, "the client resolved the name by itself"
         (length,) = await reader.readexactly(1)
@@ -216,3 +216,6 @@ class SocksFront(Front):
         await reader.readexactly(2)
         writer.write(b"\x05\x00\x00\x01" + bytes(6))
         await self._tunnel(reader, writer)
+
+    async def _log_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"\x05\x00")

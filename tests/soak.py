@@ -1,8 +1,9 @@
 """Random faults under load: `python -m tests.soak --minutes N`.
 
-Workers ask a real Space behind a front that breaks connections, refuses, and slows down, while the
-Space is killed, started again, stopped and continued. Each question must end, with its whole reply
-or with one of our errors and a partial reply that is the beginning of the whole one.
+Workers ask a real Space, by its name on a stand-in hub, behind a front that breaks connections,
+rejects requests, and slows down, while the Space is killed, started again, stopped, continued, and
+put to sleep. Each question must end, with its whole reply or with one of our errors and a partial
+reply that is the beginning of the whole one.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from collections import Counter, deque
 from pathlib import Path
 
 import anyio
+from huggingface_hub import constants
 
 from qwen_gradio import Qwen_Qwen_2_5_Max, QwenGradioError
 
-from .fronts import Forward, Front, Request, answer
+from .fronts import Endless, Forward, Front, Request, answer
+from .hubs import Hub
 from .servers import ScriptedSpace, free_port, script
 
 WORKERS = 12
@@ -43,6 +46,16 @@ def misbehave(request: Request) -> bytes | Forward:
         refusals = ["429 Too Many Requests", "500 Oops", "502 Bad Gateway", "503 Unavailable"]
         return answer(random.choice(refusals), Retry_After="0.1")
     return Forward()
+
+
+class FaultyHub(Hub):
+    """A hub, and a Space that misbehaves while it runs."""
+
+    def __call__(self, request: Request) -> bytes | Forward | Endless:
+        found = super().__call__(request)
+        if request.path.startswith("/api/spaces/"):
+            return answer("500 Oops") if random.random() < 0.05 else found
+        return misbehave(request) if found == Forward() else found
 
 
 async def ask(space: str, counts: Counter[str]) -> None:
@@ -104,20 +117,28 @@ async def soak(seconds: float) -> tuple[Counter[str], dict[str, float], dict[str
             await anyio.sleep(0.2)
         return held()
 
-    with Front(misbehave, f"http://127.0.0.1:{port}") as front:
-        front.requests = deque(maxlen=100)  # all of them would be what grows
+    hub = FaultyHub("RUNNING")
+    with Front(hub, f"http://127.0.0.1:{port}") as front:
+        hub.host = constants.ENDPOINT = front.url
+        # All of them would be what grows.
+        front.requests, hub.asked, hub.looked_up = (deque(maxlen=100) for _ in range(3))
         for stage_ends in (time.monotonic() + seconds / 10, ends):
             async with anyio.create_task_group() as tasks:
 
                 async def work_until(stage_ends: float = stage_ends) -> None:
                     while time.monotonic() < stage_ends:
-                        await ask(front.url, counts)
+                        await ask("soak/space", counts)
 
                 for _ in range(WORKERS):
                     tasks.start_soon(work_until)
                 while time.monotonic() < stage_ends:
                     await anyio.sleep(random.uniform(1, 6))
-                    if random.random() < 0.5:
+                    harm = random.choice(["kill", "stop", "sleep"])
+                    if harm == "sleep":
+                        counts["(the Space fell asleep)"] += 1
+                        looks = random.randrange(1, 6)
+                        hub.stages = [*["SLEEPING"] * looks, "APP_STARTING", "RUNNING"]
+                    elif harm == "kill":
                         counts["(the Space was killed and started again)"] += 1
                         space.process.kill()
                         await anyio.to_thread.run_sync(space.close)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,36 @@ def test_a_text_file_has_a_prompt_on_each_line(tmp_path: Path) -> None:
     path.write_text("first\n\nthird, é\u2028here\n", encoding="utf-8")
     items = [(item.id, item.messages[-1]["content"]) for item in Items(path, "Be brief.", {})]
     assert items == [(1, "first"), (3, "third, é\u2028here")]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_utf_16_is_read_if_it_begins_as_it_should(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text(FILES[name].removeprefix("\ufeff"), encoding="utf-16")
+    assert [item.messages[-1]["content"] for item in Items(path, None, {})] == [
+        "1+1?",
+        "1+2?",
+        "1+3?",
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.csv"])
+def test_what_looks_like_utf_16_is_rejected(tmp_path: Path, name: str, encoding: str) -> None:
+    path = tmp_path / name
+    path.write_text("一\n二\n", encoding=encoding)
+    with pytest.raises(InvalidItemsError, match="NUL bytes, and looks like UTF-16"):
+        Items(path, None, {})
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+def test_a_file_may_be_a_pipe(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_text, args=["first\nsecond\n"])
+    writer.start()
+    assert [item.messages[-1]["content"] for item in Items(path, None, {})] == ["first", "second"]
+    writer.join()
 
 
 def test_prompts_may_come_from_a_generator() -> None:

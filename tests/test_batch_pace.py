@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from qwen_gradio.batch._pace import MAX_PAUSE, MIN_PAUSE, MIN_ROUNDS, Pace
+from qwen_gradio.batch._pace import MAX_GROWTH, MIN_PAUSE, MIN_RATE_LIMIT_PAUSE, MIN_ROUNDS, Pace
 
 
 def test_a_full_queue_lowers_the_limit_to_what_the_space_accepted() -> None:
@@ -47,19 +47,20 @@ def test_an_overload_is_counted_once() -> None:
     assert pace.limit == 7
 
 
-def test_pauses_grow_until_there_is_an_answer() -> None:
+@pytest.mark.parametrize("first", [MIN_PAUSE, MIN_RATE_LIMIT_PAUSE])
+def test_pauses_grow_until_there_is_an_answer(first: float) -> None:
     pace = Pace(8)
     now = 0.0
     pauses = []
     for _ in range(20):
-        pauses.append(pace.pause(asked=now, now=now) or 0)
+        pauses.append(pace.pause(asked=now, now=now, first=first) or 0)
         assert (pace.limit, pace.resumes_at) == (1, now + pauses[-1])
         now = pace.resumes_at
-    assert MIN_PAUSE <= pauses[0] <= 1.5 * MIN_PAUSE
+    assert first <= pauses[0] <= 1.5 * first
     assert all(later >= 4 / 3 * sooner for sooner, later in pairwise(pauses[:6]))
-    assert max(pauses) <= 1.5 * MAX_PAUSE
+    assert max(pauses) <= 1.5 * MAX_GROWTH * first
     pace.answered(asked=now, now=now)
-    assert (pace.pause(asked=now, now=now) or 0) <= 1.5 * MIN_PAUSE
+    assert (pace.pause(asked=now, now=now, first=first) or 0) <= 1.5 * first
 
 
 def test_a_pause_is_as_long_as_the_space_asks_for() -> None:

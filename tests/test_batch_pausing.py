@@ -17,6 +17,7 @@ from qwen_gradio import (
 from qwen_gradio.batch import Outcome, run, run_sync
 from qwen_gradio.batch._asking import Asker
 from qwen_gradio.batch._items import Items
+from qwen_gradio.batch._pace import MIN_PAUSE
 
 from .batches import JOIN, joins, rows
 from .fronts import Forward, Front, Request, answer
@@ -41,7 +42,7 @@ async def test_when_the_space_is_full_all_items_pause_together(scripted: Scripte
 
     with Front(behave, scripted.url) as front:
         asker = Asker(Qwen_Qwen_2_5_Max, None, {"space": front.url}, 1, None, concurrency=4)
-        asker.on_wait = lambda error, seconds: pauses.append(time.monotonic())
+        asker.on_wait = lambda what: what and pauses.append(time.monotonic())
         items = Items([f"number {number}" for number in range(50)], None, {})
         await asker.ask_all(items, put)
     assert len(pauses) == 2
@@ -169,8 +170,10 @@ def test_an_item_that_alone_is_rejected_fails(scripted: ScriptedSpace, out: Path
 
 @pytest.mark.parametrize("status", ["404 Not Found", "503 Full", "429 Slow down"])
 def test_a_space_that_no_longer_answers_ends_the_run(
-    scripted: ScriptedSpace, out: Path, status: str
+    scripted: ScriptedSpace, out: Path, status: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("qwen_gradio.batch._asking.MIN_RATE_LIMIT_PAUSE", MIN_PAUSE)
+
     def behave(request: Request) -> bytes | Forward:
         return answer(status) if request.path == JOIN and request.seen >= 3 else Forward()
 

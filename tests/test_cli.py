@@ -92,6 +92,16 @@ def test_input_that_is_not_text_is_reported_in_one_line(command: list[str], loca
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("command", [["ask", "-"], ["ask", "what?"], ["chat"]])
+def test_input_that_looks_like_utf_16_is_reported(command: list[str]) -> None:
+    done = run(*command, "--space", NOBODY, stdin="h\0i\0\n\0")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "qwen-gradio: standard input has NUL characters, and looks like UTF-16. Convert it to "
+        "UTF-8\n"
+    )
+
+
 @on_terminals
 @pytest.mark.parametrize(
     ("closed", "arguments", "code", "complaint"),

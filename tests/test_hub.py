@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import ssl
 import subprocess
@@ -11,6 +10,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import anyio
@@ -30,12 +30,12 @@ from qwen_gradio._stages import STAGES
 
 from .asking import ask
 from .fronts import Endless, Forward, Front, Request, answer
+from .hubs import Hub
 from .servers import PATIENCE, QUIET, ScriptedSpace, script
 
 pytestmark = pytest.mark.anyio
 
 JOIN = "/gradio_api/queue/join"
-ASLEEP = answer("503 Service Unavailable", "<html>This Space is asleep</html>", "text/html")
 OUTAGES = {
     "500": answer("500 Internal Server Error"),
     "429": answer("429 Too Many Requests", Retry_After="3600"),
@@ -45,41 +45,6 @@ OUTAGES = {
     "endless": Endless(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b" " * 2**18),
     "dropped": b"",
 }
-
-
-class Hub:
-    """What a front does that stands for the hub and for a Space, which answers when it runs.
-
-    :ivar stages: reported one after the other, the last one from then on.
-    :ivar outage: answered instead, while there is one.
-    :ivar token: required by the hub and by the Space, if it is not None.
-    """
-
-    def __init__(self, *stages: str, token: str | None = None) -> None:
-        self.stages = list(stages)
-        self.outage: bytes | Forward | Endless | None = None
-        self.token = token
-        self.host = ""
-        self.looked_up: list[Request] = []
-        self.asked: list[Request] = []
-
-    def __call__(self, request: Request) -> bytes | Forward | Endless:
-        if request.path.startswith("/api/spaces/"):
-            return self._describe(request)
-        self.asked.append(request)
-        if self.token and request.headers.get("x-hf-authorization") != f"Bearer {self.token}":
-            return answer("404 Not Found", "<html>Sorry", "text/html")
-        return Forward() if self.stages[0].startswith("RUNNING") else ASLEEP
-
-    def _describe(self, request: Request) -> bytes | Forward | Endless:
-        self.looked_up.append(request)
-        if self.outage is not None:
-            return self.outage
-        if self.token and request.headers.get("authorization") != f"Bearer {self.token}":
-            return answer("401 Unauthorized")
-        stage = self.stages.pop(0) if len(self.stages) > 1 else self.stages[0]
-        described = {"id": "ada/chat", "host": self.host, "runtime": {"stage": stage}}
-        return answer("200 OK", json.dumps(described))
 
 
 @pytest.fixture
@@ -114,11 +79,12 @@ Asking: TypeAlias = Callable[..., FragmentStream]
 each_way = pytest.mark.parametrize("asking", [by_name, by_subdomain], ids=lambda way: way.__name__)
 
 
+@pytest.mark.parametrize("stage", ["RUNNING", "RUNNING_BUILDING", "RUNNING_APP_STARTING"])
 @each_way
 async def test_a_running_space_costs_no_lookup_but_of_its_name(
-    serve: Callable[[Hub], str], asking: Asking
+    serve: Callable[[Hub], str], asking: Asking, stage: str
 ) -> None:
-    hub = Hub("RUNNING")
+    hub = Hub(stage)
     stream = asking(serve(hub))
     assert await stream.text() == "x"
     looked_up = [] if asking is by_subdomain else [f"/api/spaces/{stream.space}"]
@@ -148,6 +114,36 @@ async def test_a_space_that_starts_is_waited_for(
         assert {request.path for request in hub.looked_up} == {
             f"/api/spaces/by-subdomain/{subdomain}"
         }
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        answer("502 Bad Gateway"),
+        answer("200 OK", "<html>Preparing Space", "text/html"),
+        answer("404 Not Found", "<html>Sorry", "text/html; charset=utf-8"),
+        answer("500 Internal Server Error", "<html>Oops", "text/html"),
+    ],
+    ids=["502", "a page", "a page with 404", "a page with 500"],
+)
+@each_way
+async def test_whatever_is_answered_in_place_of_a_space_it_is_looked_up(
+    serve: Callable[[Hub], str], asking: Asking, page: bytes
+) -> None:
+    url = serve(hub := Hub("SLEEPING", "SLEEPING", "SLEEPING", "RUNNING"))
+    hub.page = page
+    assert await asking(url).text() == "x"
+
+
+async def test_the_pauses_between_two_looks_grow(
+    serve: Callable[[Hub], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qwen_gradio._worker.MIN_WAKING_PAUSE", 0.1)
+    monkeypatch.setattr("qwen_gradio._worker.MAX_WAKING_PAUSE", 0.5)
+    url = serve(Hub(*["SLEEPING"] * 6, "RUNNING"))
+    started = anyio.current_time()
+    assert await by_subdomain(url).text() == "x"
+    assert anyio.current_time() - started >= 0.1 + 0.2 + 0.4 + 0.5 + 0.5
 
 
 @pytest.mark.parametrize("stage", [name for name, stage in STAGES.items() if not stage.is_starting])
@@ -194,19 +190,22 @@ async def test_a_name_cannot_be_found_without_the_hub(
 ) -> None:
     url = serve(hub := Hub("RUNNING"))
     hub.outage = outage
-    with pytest.raises(QwenGradioError) as caught:
+    with pytest.raises(QwenGradioError, match=r"^The hub") as caught:
         await by_name(url).text()
     assert isinstance(caught.value, (SpaceUnavailableError, RateLimitError))
 
 
+@pytest.mark.parametrize(
+    ("asking", "error"), [(by_subdomain, "answered 503"), (by_name, "hub cannot be reached")]
+)
 async def test_a_hub_that_does_not_answer_is_not_waited_for(
-    serve: Callable[[Hub], str], monkeypatch: pytest.MonkeyPatch
+    serve: Callable[[Hub], str], monkeypatch: pytest.MonkeyPatch, asking: Asking, error: str
 ) -> None:
     monkeypatch.setattr("qwen_gradio._gradio.hub.HUB_TIMEOUT", 0.2)
     url = serve(hub := Hub("SLEEPING"))
     hub.outage = Forward(wait=10 * PATIENCE)
-    with pytest.raises(SpaceUnavailableError, match="answered 503"):
-        await by_subdomain(url).text()
+    with pytest.raises(SpaceUnavailableError, match=error):
+        await asking(url).text()
 
 
 async def test_a_running_space_that_is_no_gradio_app_is_not_waited_for(
@@ -326,6 +325,21 @@ def test_the_hub_is_the_one_that_the_environment_names(serve: Callable[[Hub], st
     assert [request.path for request in hub.looked_up] == ["/api/spaces/ada/chat"]
 
 
+def test_a_token_on_disk_is_never_sent(serve: Callable[[Hub], str], tmp_path: Path) -> None:
+    url = serve(hub := Hub("RUNNING"))
+    (tmp_path / "token").write_text("hf_secret")
+    done = subprocess.run(
+        [sys.executable, "-c", "import qwen_gradio as q; print(q.ask('x', space='ada/chat'))"],
+        env=os.environ | {"HF_ENDPOINT": url, "HF_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=4 * PATIENCE,
+    )
+    assert (done.stdout, done.stderr) == ("x\n", "")
+    assert len(hub.looked_up) == 1
+    assert "hf_secret" not in str([request.headers for request in (*hub.looked_up, *hub.asked)])
+
+
 @each_way
 async def test_a_private_space_takes_a_token(
     serve: Callable[[Hub], str], asking: Asking, monkeypatch: pytest.MonkeyPatch
@@ -334,7 +348,7 @@ async def test_a_private_space_takes_a_token(
     url = serve(hub := Hub("SLEEPING", "SLEEPING", "SLEEPING", "RUNNING", token="hf_secret"))
     with pytest.raises(QwenGradioError, match=r"is private, pass a token .* as api_key"):
         await asking(url).text()
-    assert "hf_secret" not in str([request.headers for request in hub.looked_up + hub.asked])
+    assert "hf_secret" not in str([request.headers for request in (*hub.looked_up, *hub.asked)])
     assert await asking(url, api_key="hf_secret").text() == "x"
 
 

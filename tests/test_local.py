@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import anyio
@@ -127,3 +129,31 @@ def test_ask_local_answers_and_stops_the_embedded_space() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=4 * PATIENCE)
     assert (done.returncode, done.stdout) == (0, "The capital of France is Paris.\n")
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("seconds", [0, 0.2, 0.4, 0.8])
+def test_ctrl_c_while_the_model_loads_ends_the_command(seconds: float) -> None:
+    code = """
+import sys
+import xllamacpp
+load = xllamacpp.Server
+def announced(parameters):
+    print("loading", flush=True)
+    return load(parameters)
+xllamacpp.Server = announced
+from qwen_gradio.cli import main
+sys.argv = ["qwen-gradio", "ask", "--local", "Hi"]
+main()
+"""
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "loading\n"
+            time.sleep(seconds)  # there is nothing to wait for: it loads for about a second
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE) == 130
+        finally:
+            process.kill()

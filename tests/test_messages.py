@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import enum
 import json
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    ChatMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from openai.types.chat import ChatCompletionMessage
+from pydantic import BaseModel
 
 from qwen_gradio._messages import (
     as_messages,
     as_pairs,
     as_parts,
+    as_question,
     prompt_from,
 )
 from qwen_gradio.errors import InvalidMessagesError, QwenGradioError
@@ -71,6 +84,96 @@ def test_text_parts_are_one_text(texts: list[str]) -> None:
 
 def test_messages_can_be_any_iterable_of_mappings() -> None:
     assert prompt_from(iter([user("hi")])).turns == (("user", "hi"),)
+
+
+class Role(str, enum.Enum):
+    USER = "user"
+
+
+@dataclass
+class Line:
+    role: str
+    content: str
+
+
+class Model(BaseModel):
+    role: Role
+    content: str
+
+
+@pytest.mark.parametrize(
+    ("message", "turn"),
+    [
+        ({"role": "developer", "content": "Be brief."}, ("system", "Be brief.")),
+        (("developer", "Be brief."), ("system", "Be brief.")),
+        (("user", "hi"), ("user", "hi")),
+        (("human", "hi"), ("user", "hi")),
+        (("ai", "hello"), ("assistant", "hello")),
+        (HumanMessage("hi"), ("user", "hi")),
+        (AIMessage("hello"), ("assistant", "hello")),
+        (AIMessageChunk("hello"), ("assistant", "hello")),
+        (SystemMessage("Be brief."), ("system", "Be brief.")),
+        (ChatMessage("hi", role="user"), ("user", "hi")),
+        (HumanMessage([{"type": "text", "text": "hi"}]), ("user", "hi")),
+        (ChatCompletionMessage(role="assistant", content="hello"), ("assistant", "hello")),
+        (Model(role=Role.USER, content="hi"), ("user", "hi")),
+        ({"role": Role.USER, "content": "hi"}, ("user", "hi")),
+        (Line("user", "hi"), ("user", "hi")),
+        ({**assistant("hello"), "tool_calls": None}, ("assistant", "hello")),
+        ({**assistant("hello"), "tool_calls": [], "function_call": None}, ("assistant", "hello")),
+    ],
+    ids=repr,
+)
+def test_messages_of_other_libraries_are_understood(message: Any, turn: tuple[str, str]) -> None:
+    question = [user("?")]
+    prompt = prompt_from([message, *question])
+    if turn[0] == "system":
+        assert (prompt.system, prompt.turns) == (turn[1], (("user", "?"),))
+    else:
+        assert prompt.turns == (turn, ("user", "?"))
+    assert type(prompt.turns[0][0]) is str
+    # A batch stores them as JSON.
+    assert prompt_from(json.loads(json.dumps(as_question([message, *question])))) == prompt
+
+
+CALL = {"id": "1", "type": "function", "function": {"name": "sum", "arguments": "{}"}}
+
+
+@pytest.mark.parametrize(
+    ("message", "complaint"),
+    [
+        ({**assistant(None), "tool_calls": [CALL]}, "only text can be sent, not tool_calls"),
+        ({**assistant("Sure."), "tool_calls": [CALL]}, "not tool_calls"),
+        ({**assistant(None), "function_call": {"name": "sum"}}, "not function_call"),
+        (
+            ChatCompletionMessage.model_validate({**assistant(None), "tool_calls": [CALL]}),
+            "not tool_calls",
+        ),
+        (AIMessage("", tool_calls=[{"name": "sum", "args": {}, "id": "1"}]), "not tool_calls"),
+        (
+            AIMessage("", invalid_tool_calls=[{"name": "sum", "args": "{", "id": "1"}]),
+            "not invalid_tool_calls",
+        ),
+        ({"role": "tool", "content": "2", "tool_call_id": "1"}, "what a tool returned .*'tool'"),
+        ({"role": "function", "content": "2", "name": "sum"}, "what a tool returned .*'function'"),
+        (ToolMessage("2", tool_call_id="1"), "what a tool returned .*'tool'"),
+        (ChatCompletionMessage(role="assistant", content=None), "has no content"),
+        (("wizard", "hi"), "unknown role 'wizard'"),
+        (("user", None), "has no content"),
+        (("user", "hi", "there"), "must be a dict .* or a tuple of both, not tuple"),
+        (object(), "must be a dict .* an object with these"),
+    ],
+    ids=repr,
+)
+def test_tools_and_what_is_no_message_are_rejected(message: Any, complaint: str) -> None:
+    with pytest.raises(InvalidMessagesError, match=rf"messages\[1\].*{complaint}"):
+        prompt_from([user("hi"), message, user("?")])
+
+
+@pytest.mark.parametrize("message", [HumanMessage("hi"), Line("user", "hi")])
+def test_a_message_alone_is_no_list(message: Any) -> None:
+    with pytest.raises(InvalidMessagesError, match=r"list of messages, not \w+; one question is"):
+        prompt_from(message)
 
 
 def test_pairs_have_a_gap_where_a_turn_is_missing() -> None:
@@ -139,6 +242,7 @@ anything: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | any_text | st.binary(),
     lambda inner: (
         st.lists(inner)
+        | st.tuples(inner, inner)
         | st.dictionaries(st.text() | st.sampled_from(["role", "content", "type", "text"]), inner)
     ),
 )

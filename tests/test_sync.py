@@ -54,6 +54,28 @@ def test_leaving_the_loop_stops_the_space(scripted: ScriptedSpace) -> None:
     assert loops() == []
 
 
+def test_an_iterator_in_a_cycle_may_be_collected_by_its_own_loop(scripted: ScriptedSpace) -> None:
+    question = script(say=["x"], finish="hang")
+    code = """
+import gc, sys, threading
+from qwen_gradio import stream, sync
+gc.disable()
+fragments = stream(sys.argv[1], space=sys.argv[2])
+print(next(fragments))
+cycle = [fragments]
+cycle.append(cycle)
+(portal,) = sync._portals
+del fragments, cycle
+portal.start_task_soon(gc.collect).result()
+for thread in threading.enumerate():
+    if thread is not threading.main_thread():
+        thread.join()
+"""
+    done = program(code, question["content"], scripted)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "x\n", "")
+    scripted.wait_for("stopped", tag_of(question))
+
+
 def test_the_complete_text_leaves_out_what_was_taken_back(scripted: ScriptedSpace) -> None:
     question = script(text=["Thinking...", "The answer"], every=0.1)
     assert read(ask(scripted, question)) == "The answer"

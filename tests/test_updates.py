@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 import qwen_gradio
-from qwen_gradio._updates import Progress, StreamStatus, Update, UpdateQueue
+from qwen_gradio._updates import MAX_UNREAD, Progress, StreamStatus, Update, UpdateQueue
 
 pytestmark = pytest.mark.anyio
 
@@ -22,6 +22,23 @@ async def test_updates_arrive_in_order_from_another_thread() -> None:
     assert [await updates.get() for _ in sent] == sent
     thread.join()
     assert updates.get_nowait() is None
+
+
+async def test_statuses_that_nobody_reads_are_limited_and_lose_no_text() -> None:
+    updates = UpdateQueue()
+    for number in range(10 * MAX_UNREAD):
+        updates.put(StreamStatus("log", log=str(number)))
+        updates.put(StreamStatus("queued", position=number))
+        if number % MAX_UNREAD == 0:
+            updates.put(str(number))
+    read = [await updates.get() for _ in range(MAX_UNREAD)]
+    while (update := updates.get_nowait()) is not None:
+        read.append(update)
+    assert len(read) < MAX_UNREAD + 25
+    assert [update for update in read if isinstance(update, str)] == [
+        str(number) for number in range(0, 10 * MAX_UNREAD, MAX_UNREAD)
+    ]
+    assert read[-1] == StreamStatus("queued", position=10 * MAX_UNREAD - 1)
 
 
 async def test_a_task_that_waits_is_woken() -> None:

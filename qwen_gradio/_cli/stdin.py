@@ -30,9 +30,12 @@ def with_piped_text(prompt: str | None) -> str:
 def read(read: Callable[[], str]) -> str:
     """Read from standard input. If it is not text, exit with code 1 and one line of explanation."""
     try:
-        return read()
+        text = read()
     except UnicodeDecodeError as error:
         fail(f"standard input is not {error.encoding} text: {error.reason}")
+    if "\0" in text:
+        fail("standard input has NUL characters, and looks like UTF-16. Convert it to UTF-8")
+    return text
 
 
 @contextmanager

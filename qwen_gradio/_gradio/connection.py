@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from http.cookiejar import Cookie
 from threading import Timer
@@ -19,6 +19,7 @@ from .faults import error_from_status
 from .seam import httpx
 
 CONNECT_TIMEOUT = 10.0
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Connection:
@@ -33,6 +34,9 @@ class Connection:
         self._socket: socket.socket | None = None
         self._is_aborted = False
         self._process = os.getpid()
+        self._route = _Route(
+            "given as proxy" if access.proxy else "in the environment (HTTP_PROXY and others)"
+        )
         try:
             verify = _ssl_context() if access.ssl_verify is True else access.ssl_verify
         except OSError as error:
@@ -118,9 +122,7 @@ class Connection:
     @contextmanager
     def time_limit(self, seconds: float) -> Iterator[None]:
         """End a request that takes longer, and the connection with it."""
-        timer = Timer(seconds, self._shut_down)
-        timer.daemon = True
-        timer.start()
+        timer = self._shut_down_after(seconds)
         try:
             yield
         finally:
@@ -148,20 +150,116 @@ class Connection:
         accepted: Container[int] = (),
         **options: Any,
     ) -> Iterator[httpx.Response]:
-        extensions = {"trace": self._keep_socket}
-        with self._client.stream(method, url, extensions=extensions, **options) as response:
+        extensions = {"trace": self._trace}
+        with ExitStack() as opened:
+            with self._route.to(url):
+                response = opened.enter_context(
+                    self._client.stream(method, url, extensions=extensions, **options)
+                )
             if not response.is_success and response.status_code not in accepted:
-                raise error_from_status(server or self.space, response)
+                raise error_from_status(server or self.space, response, self._route.proxy)
             if response.headers.get("content-encoding", "identity") != "identity":
                 raise ValueError("an answer that is compressed, which was not asked for")
             yield response
 
-    def _keep_socket(self, step: str, info: Mapping[str, Any]) -> None:
-        """Keep the socket that httpx has opened, so that it can be shut down in every phase."""
+    def _trace(self, step: str, info: dict[str, Any]) -> None:
+        """Follow httpcore, which calls this before each step and after it, and then logs it."""
+        self._route.trace(step, info)
         if step.endswith(("connect_tcp.complete", "start_tls.complete")):
+            # It can be shut down in every phase.
             self._socket = info["return_value"].get_extra_info("socket")
         if self._is_aborted and step.endswith(("connect_tcp.started", "request_headers.started")):
             raise httpx.WriteError("aborted")
+        if step.endswith("setup_socks5_connection.started"):
+            # httpx sets no timeout here, and would wait for what is no SOCKS proxy.
+            self._handshake = self._shut_down_after(CONNECT_TIMEOUT)
+        elif "setup_socks5_connection" in step:
+            self._handshake.cancel()
+            if step.endswith("failed") and self._socket is not None:
+                self._socket.close()  # httpcore leaves it open
+        _hide_secrets(step, info)
+
+    def _shut_down_after(self, seconds: float) -> Timer:
+        timer = Timer(seconds, self._shut_down)
+        timer.daemon = True
+        timer.start()
+        return timer
+
+
+class _Route:
+    """The way that requests take: through which proxy, if any, for errors to name it.
+
+    Which one is httpx's decision, from the environment, too: it is seen in where httpcore connects.
+
+    :param setting: where users would set a proxy.
+    """
+
+    def __init__(self, setting: str) -> None:
+        self._setting = setting
+        self._target: tuple[str, int] = ("", 0)
+        self._proxies: dict[tuple[str, int], str | None] = {}  # a connection serves many requests
+        self._step = ""
+
+    @property
+    def proxy(self) -> str | None:
+        """The host and port of the proxy that the last request went through."""
+        return self._proxies.get(self._target)
+
+    @contextmanager
+    def to(self, url: str) -> Iterator[None]:
+        """Name the proxy in what httpx raises until a request is answered."""
+        parsed = httpx.URL(url)
+        self._target = (
+            parsed.raw_host.decode(),
+            parsed.port or DEFAULT_PORTS.get(parsed.scheme, 0),
+        )
+        try:
+            yield
+        except Exception as error:
+            if self.proxy is None or (named := self._named(error)) is None:
+                raise
+            raise named from error
+
+    def trace(self, step: str, info: Mapping[str, Any]) -> None:
+        """Notice where httpcore connects, and what it does."""
+        self._step = step
+        if step.endswith("connect_tcp.started"):
+            peer = (info["host"], info["port"])
+            self._proxies[self._target] = None if peer == self._target else f"{peer[0]}:{peer[1]}"
+
+    def _named(self, error: Exception) -> httpx.TransportError | None:
+        reason = str(error).rstrip(".")
+        if self._step.endswith("connect_tcp.failed"):
+            failure = f"cannot be reached: {reason}"
+        elif isinstance(error, httpx.ProxyError):
+            failure = f"did not connect to {self._target[0]}: {reason}"
+        elif self._step.endswith("setup_socks5_connection.failed"):
+            failure = f"does not answer as a SOCKS proxy: {error!r:.100}"
+        elif isinstance(error, httpx.TransportError):
+            return type(error)(f"{reason} (through the proxy {self.proxy})", request=error.request)
+        else:
+            return None
+        return httpx.ProxyError(
+            f"The proxy {self.proxy} {failure}. Check the address, user name and password "
+            f"{self._setting}"
+        )
+
+
+class _Hidden(tuple[bytes, ...]):
+    """A user name and password that are not shown."""
+
+    def __repr__(self) -> str:
+        return "(hidden)"
+
+
+def _hide_secrets(step: str, info: dict[str, Any]) -> None:
+    """Keep a SOCKS proxy's password and cookies out of the log that httpcore writes of a step."""
+    if info.get("auth") is not None:
+        info["auth"] = _Hidden(info["auth"])
+    if step.endswith("receive_response_headers.complete"):
+        *start, headers = info["return_value"]
+        shown = [(k, b"(hidden)" if k.lower() == b"set-cookie" else v) for k, v in headers]
+        info["return_value"] = (*start, shown)
 
 
 _ssl_context = cache(httpx.create_ssl_context)  # 40 ms of work, and the same for every reply

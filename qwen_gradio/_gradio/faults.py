@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 from gradio_client.exceptions import AppError
 
@@ -36,10 +37,14 @@ def connecting(space: str) -> Iterator[None]:
     except QwenGradioError:
         raise
     except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
-        raise StreamTimeoutError(f"{space} did not answer in time") from error
+        raise StreamTimeoutError(f"{space} did not answer in time: {error}") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        unavailable = SpaceUnavailableError(f"{space} cannot be reached: {error}")
-        unavailable.transient = _is_transient(error)
+        # A `ProxyError` names the proxy, and is from what went wrong there.
+        is_proxy = isinstance(error, httpx.ProxyError)
+        unavailable = SpaceUnavailableError(
+            str(error) if is_proxy else f"{space} cannot be reached: {error}"
+        )
+        unavailable.transient = _is_transient((is_proxy and error.__cause__) or error)
         raise unavailable from error
     except Exception as error:
         unlike = SpaceUnavailableError(f"{space} is not a Gradio app: {error!r:.300}")
@@ -79,6 +84,7 @@ def error_from_app(failure: AppError, step: str = "") -> QwenGradioError:
     if QUOTA.search(text):
         error: QwenGradioError = RateLimitError(text)
         error.retry_after = _wait_in(text)
+        error.transient = error.retry_after is not None  # a quota is not refilled within seconds
         return error
     return GenerationError(f"{step} failed: {text}" if step else text)
 
@@ -92,31 +98,54 @@ def _wait_in(text: str) -> float | None:
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
-def error_from_status(space: str, response: httpx.Response) -> QwenGradioError:
-    """Return the error that a response's status code stands for."""
+def error_from_status(
+    space: str, response: httpx.Response, proxy: str | None = None
+) -> QwenGradioError:
+    """Return the error that a response's status code stands for.
+
+    :param proxy: the proxy it came through. Over HTTP, it may have answered in place of the Space.
+    """
     status, path = f"{response.status_code} {response.reason_phrase}".strip(), response.url.path
     if "location" in response.headers:
         status += f", and points to {response.headers['location']!r:.200},"
+    is_forwarded = proxy is not None and response.url.scheme == "http"
+    through = f" through the proxy {proxy}" if is_forwarded else ""
     has_token = "x-hf-authorization" in response.request.headers
     hint = "" if has_token or not is_on_hub(response.url.host) else f". {IF_PRIVATE}"
     is_page = response.headers.get("content-type", "").startswith("text/html")
     error: QwenGradioError
     if response.status_code == 429:
         error = RateLimitError(f"{space} has received too many requests")
-    elif response.status_code in (401, 403) or (
-        path.endswith("/login") and response.is_client_error
-    ):
+    elif response.status_code == 407:
+        error = SpaceUnavailableError(
+            f"The proxy {proxy} wants a user name and password, or rejected them ({status})"
+        )
+    elif path.endswith("/login") and response.status_code in (400, 401):
         error = AuthenticationError(
-            f"{space} denied access ({status}): give an api_key or auth{hint}"
+            f"{space} rejected auth ({status}): the user name or the password is wrong{hint}"
+        )
+    elif path.endswith("/login") and (
+        response.status_code in (404, 405) or _leads_away_from_login(response)
+    ):
+        error = AuthenticationError(f"{space} has no login ({status}): leave auth out{hint}")
+    elif response.status_code in (401, 403):
+        error = AuthenticationError(
+            f"{space} denied access ({status}{through}): give an api_key or auth{hint}"
         )
     elif response.status_code == 503 and path.endswith("/queue/join") and not is_page:
         error = QueueFullError(f"The queue of {space} is full")
     else:
         not_found = hint if response.status_code == 404 else ""
-        error = SpaceUnavailableError(f"{space} answered {status} for {path}{not_found}")
+        error = SpaceUnavailableError(f"{space} answered {status} for {path}{through}{not_found}")
         error.is_placeholder = response.status_code in (502, 503) or is_page
     error.retry_after = _seconds(response.headers.get("retry-after", ""))
     return error
+
+
+def _leads_away_from_login(response: httpx.Response) -> bool:
+    """Whether this is Gradio's answer to a login where there is none: back to the page."""
+    target = urlsplit(response.headers.get("location", ""))
+    return response.status_code == 302 and not target.path.rstrip("/").endswith("/login")
 
 
 def _seconds(retry_after: str) -> float | None:
@@ -129,11 +158,11 @@ def _seconds(retry_after: str) -> float | None:
     return None
 
 
-def _is_transient(error: Exception) -> bool:
+def _is_transient(error: BaseException) -> bool:
     """Whether a connection was refused, reset or not made in time, not sent to a wrong name."""
     if isinstance(error, (httpx.ConnectTimeout, httpx.RemoteProtocolError)):
         return True
-    root: BaseException = error
+    root = error
     while (deeper := root.__cause__ or root.__context__) is not None:
         root = deeper
     return isinstance(root, ConnectionError)

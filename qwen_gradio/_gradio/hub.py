@@ -25,11 +25,21 @@ class Listing:
     """What the hub says about a Space; "" where it says nothing.
 
     :ivar page: the address of the Space's page on the hub.
+    :ivar hardware: what the Space runs on, and `requested` what it is to run on.
     """
 
     stage: str
     host: str
     page: str
+    hardware: str
+    requested: str
+
+    def __str__(self) -> str:
+        """The stage and the hardware, as a line to show to a user."""
+        hardware = self.hardware or self.requested or "unknown hardware"
+        is_changing = self.requested not in ("", hardware)
+        requested = f" ({self.requested} is requested)" if is_changing else ""
+        return f"On the hub: {self.stage or 'unknown stage'} on {hardware}{requested}"
 
 
 def host_of(access: Access, connection: Connection) -> str:
@@ -53,6 +63,19 @@ def host_of(access: Access, connection: Connection) -> str:
     return listing.host
 
 
+def listing_of(access: Access) -> Listing | None:
+    """Return what the hub says about a Space; None if it is not there, or the hub says nothing."""
+    if access.hub_key is None:
+        return None
+    connection = Connection(access, HUB_TIMEOUT)
+    try:
+        return _look_up(access, connection)
+    except QwenGradioError:
+        return None
+    finally:
+        connection.close()
+
+
 def explained(
     answer: SpaceUnavailableError, access: Access, connection: Connection
 ) -> SpaceUnavailableError:
@@ -60,8 +83,7 @@ def explained(
     if access.hub_key is None:
         return answer
     try:
-        with connecting("The hub"):
-            listing = _look_up(access, connection)
+        listing = _look_up(access, connection)
     except QwenGradioError:
         return answer
     error = _error_from_stage(access.space, listing) or answer
@@ -71,25 +93,31 @@ def explained(
 
 def _look_up(access: Access, connection: Connection) -> Listing:
     token = {} if access.api_key is None else {"authorization": f"Bearer {access.api_key}"}
-    with connection.time_limit(HUB_TIMEOUT):
-        response = connection.request(
-            "GET",
-            f"{constants.ENDPOINT}/api/spaces/{access.hub_key}",
-            headers=token,
-            server="The hub",
-            accepted=(401, 403, 404),
-        )
+    url = f"{constants.ENDPOINT}/api/spaces/{access.hub_key}"
+    with connecting("The hub"), connection.time_limit(HUB_TIMEOUT):
+        try:
+            response = connection.request(
+                "GET", url, headers=token, server="The hub", accepted=(401, 403, 404)
+            )
+            found = response.json() if response.is_success else None
+        except (ValueError, RecursionError) as error:
+            raise SpaceUnavailableError(
+                f"The hub's answer about {access.space} cannot be read: {error!r:.200}"
+            ) from error
     if not response.is_success:  # the hub's answers for a name that it does not show
         what = "that this api_key can read" if token else "by that name in public"
         raise SpaceUnavailableError(
             f"The hub shows no Space {access.space} {what}. Check the name. {IF_PRIVATE}"
         )
-    found = response.json()
     name = get(found, "id", str, access.space)
+    runtime = get(found, "runtime", dict, {})
+    hardware = get(runtime, "hardware", dict, {})
     return Listing(
-        get(get(found, "runtime", dict, {}), "stage", str, ""),
+        get(runtime, "stage", str, ""),
         get(found, "host", str, ""),
         f"{constants.ENDPOINT}/spaces/{name}",
+        get(hardware, "current", str, ""),
+        get(hardware, "requested", str, ""),
     )
 
 

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from copy import copy
 from functools import partial
 from http.cookiejar import Cookie
 from threading import Lock
@@ -16,6 +17,7 @@ from gradio_client import Client
 from .._access import Access, is_url
 from .._chains import plan_of, require_protocol
 from .._plan import Plan
+from .._stages import is_starting
 from ..errors import SpaceInterfaceError, SpaceUnavailableError
 from .connection import Connection
 from .faults import connecting
@@ -105,6 +107,8 @@ class Space:
         self._access = access
         self._lock = Lock()  # held while the Space is located and read
         self._description: Description | None = None
+        self._starting: SpaceUnavailableError | None = None  # what the last look at it found
+        self._looked_at = 0.0
 
     @property
     def known(self) -> Description | None:
@@ -113,23 +117,45 @@ class Space:
         is_old = known is not None and time.monotonic() - known.read_at > DESCRIPTION_TTL
         return None if is_old else known
 
-    def describe(self, connection: Connection) -> Description:
+    def describe(
+        self,
+        connection: Connection,
+        outdated: Description | None = None,
+        looked_at: float | None = None,
+    ) -> Description:
         """Return what is known of the Space, reading it if need be.
 
+        Replies that wait for a Space which is starting share their looks at it.
+
+        :param outdated: a description that does not count.
+        :param looked_at: when the caller has last looked; another's look after that counts.
         :raises QwenGradioError: if it cannot be reached.
         """
-        if (known := self.known) is not None:
-            return known  # without the lock, at which a thousand replies would queue
+        since = time.monotonic() if looked_at is None else looked_at
         with self._one_reader():
-            return self.known or self.read(connection)
+            if (known := self.known) is not None and known is not outdated:
+                return known
+            if (starting := self._starting) is not None and self._looked_at > since:
+                raise copy(starting)
+            return self.read(connection)
 
     def read(self, connection: Connection) -> Description:
         """Read the Space's description, whatever was known of it.
 
         :raises QwenGradioError: if it cannot be reached.
         """
+        self._description = self._starting = None
+        try:
+            self._description = found = self._read(connection)
+        except SpaceUnavailableError as error:
+            if error.stage is not None and is_starting(error.stage):
+                self._looked_at = time.monotonic()
+                self._starting = copy(error)  # without its traceback, which refers to the reply
+            raise
+        return found
+
+    def _read(self, connection: Connection) -> Description:
         access = self._access
-        self._description = None
         with connecting(access.space):
             url = access.space if is_url(access.space) else host_of(access, connection)
         try:
@@ -146,8 +172,7 @@ class Space:
             if not answer.is_placeholder:
                 raise
             raise explained(answer, access, connection) from answer.__cause__
-        self._description = Description(access, client, connection.cookies)
-        return self._description
+        return Description(access, client, connection.cookies)
 
     @contextmanager
     def _one_reader(self) -> Iterator[None]:

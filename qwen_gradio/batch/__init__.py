@@ -61,8 +61,9 @@ async def run(
     If a run is stopped or killed, the same call resumes it. Each row is written, and on disk, as
     soon as its reply is complete; rows are in the order in which the replies came.
 
-    When the Space is full or limits the rate, fewer items are asked at once, until it accepts them
-    all. When it cannot be reached, all pause, longer each time.
+    When the Space is full, fewer items are asked at once, until it accepts them all. When it limits
+    the rate, when a GPU quota is spent, and when it cannot be reached, all pause: for as long as
+    the Space says, else longer each time. One that is asleep is woken and waited for.
 
     :param prompts: a file, or the prompts themselves. A file is JSON Lines or an array (`.jsonl`,
         `.ndjson`, `.json`), CSV (`.csv`, `.tsv`) or else text with one prompt per line. An item is
@@ -86,6 +87,7 @@ async def run(
     :raises OutputError: if another run is writing to `out`, if it holds anything but rows, or if it
         has other replies and `keep` is None.
     :raises SpaceUnavailableError: if nothing was answered for `give_up_after`.
+    :raises RateLimitError: if the Space accepts nothing for more than an hour, with `retry_after`.
     :raises QwenGradioError: if the Space cannot be asked at all. An error that concerns one item is
         in its row instead.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import islice
 
 import anyio
@@ -12,6 +13,7 @@ import anyio
 from .._options import BatchOptions, Options, require
 from .._stream import FragmentStream
 from .._tasks import task_group
+from .._updates import StreamStatus
 from ..errors import (
     AuthenticationError,
     GenerationError,
@@ -25,11 +27,20 @@ from ..errors import (
 )
 from ..provider import Provider, require_known
 from ._items import Item, Messages
-from ._pace import Pace
+from ._pace import MAX_RETRY_AFTER, MIN_PAUSE, MIN_RATE_LIMIT_PAUSE, Pace
 from ._rows import Row
 
 SPACE_ERRORS = (AuthenticationError, SpaceInterfaceError, SpaceUnavailableError)
 """Errors that concern the Space, so that every item would meet them."""
+REASONS: dict[type[QwenGradioError], str] = {
+    QueueFullError: "queue full",
+    RateLimitError: "limit reached",
+    AuthenticationError: "access denied",
+    SpaceInterfaceError: "no chat",
+    StreamInterruptedError: "connection lost",
+}
+"""Why asking pauses, in a phrase, if it is not that there is no answer."""
+YEAR = 366 * 86400.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,7 @@ class Attempt:
 
     :ivar text: the text that arrived: the reply, unless there is an error.
     :ivar first_fragment_seconds: None if there was no fragment.
+    :ivar is_waking: whether the Space was still asleep or starting at the end.
     """
 
     text: str = ""
@@ -45,6 +57,7 @@ class Attempt:
     began: float = 0.0
     first_fragment_seconds: float | None = None
     seconds: float = 0.0
+    is_waking: bool = False
 
 
 @dataclass
@@ -70,7 +83,7 @@ class Asker:
     :param give_up_after: seconds without an answer; None sets no limit.
     :param concurrency: how many items are asked at once, at most.
     :ivar pace: how many are asked at once now.
-    :ivar on_wait: called with the error and the seconds of each pause; may be set.
+    :ivar on_wait: called with what asking waits for, and with "" when it goes on; may be set.
     :ivar has_accepted: whether the Space has ever accepted an item; may be set.
     :raises QwenGradioError: if these options cannot be used.
     """
@@ -94,7 +107,7 @@ class Asker:
         self._give_up_after = float("inf") if give_up_after is None else give_up_after
         self._concurrency = concurrency
         self.pace = Pace(concurrency)
-        self.on_wait: Callable[[QwenGradioError, float], object] | None = None
+        self.on_wait: Callable[[str], object] = lambda what: None
         self.has_accepted = False
         self._answers = 0
         unsent = self._stream([{"role": "user", "content": "?"}])  # raises if options are wrong
@@ -103,21 +116,25 @@ class Asker:
     async def ask_all(self, items: Iterable[Item], put: Callable[[Row], Awaitable[object]]) -> None:
         """Ask items, and call `put` with the row of each as soon as it is complete.
 
-        :raises QwenGradioError: if the Space cannot be asked at all, or no longer answers.
+        :raises QwenGradioError: if the Space cannot be asked at all, no longer answers, or asks for
+            a wait that is too long. In the last case, items that are being asked are completed.
         """
         remaining = map(_Question, items)
         again: deque[_Question] = deque()
         running = 0
         ended = anyio.Event()
+        stopped: QwenGradioError | None = None
 
         async def ask(question: _Question) -> None:
-            nonlocal running
+            nonlocal running, stopped
             attempt = await self._attempt(question)
             if self._is_worth_a_retry(question, attempt):
                 if len(again) < self._concurrency:  # others first: it may be the only one rejected
                     again.extend(islice(remaining, 1))
                 again.append(question)
-                self._slow_down(attempt, running - 1)
+                stopped = stopped or self._too_long_a_wait(attempt)
+                if stopped is None:
+                    self._slow_down(attempt, running - 1)
             else:
                 await put(self.row(question.item, attempt, question.attempts))
                 self._note_end(attempt)
@@ -126,9 +143,9 @@ class Asker:
 
         async with task_group() as tasks:
             while True:
-                await anyio.sleep_until(self.pace.resumes_at)
+                await self._pause()
                 question = None
-                if running < self.pace.limit:
+                if running < self.pace.limit and stopped is None:
                     question = again.popleft() if again else next(remaining, None)
                 if question is not None:
                     running += 1
@@ -136,6 +153,8 @@ class Asker:
                 elif running:
                     await ended.wait()
                     ended = anyio.Event()
+                elif stopped is not None:
+                    raise stopped
                 else:
                     return
 
@@ -164,14 +183,30 @@ class Asker:
         self.pace.start(began)
         first = error = None
         stream = self._stream(question.item.messages)
+        is_waking = False
+        report = stream.on_status
+
+        def see(status: StreamStatus) -> object:
+            nonlocal is_waking
+            if status.state == "waking":
+                is_waking = True
+                self.on_wait(str(status))
+            elif is_waking:
+                is_waking = False
+                self.on_wait("")
+            return None if report is None else report(status)
+
+        stream.on_status = see
         try:
             async for _ in stream:
                 if first is None:
                     first = round(anyio.current_time() - began, 3)
         except QwenGradioError as raised:
             error = raised
+        if is_waking:
+            self.on_wait("")
         seconds = round(anyio.current_time() - began, 3)
-        return Attempt(stream.partial, error, began, first, seconds)
+        return Attempt(stream.partial, error, began, first, seconds, is_waking)
 
     def _is_worth_a_retry(self, question: _Question, attempt: Attempt) -> bool:
         """Return whether to ask an item again, and count that unless the Space is at fault.
@@ -181,15 +216,20 @@ class Asker:
         error = attempt.error
         if error is None or isinstance(error, (GenerationError, StreamInterruptedError)):
             self.has_accepted = True
-        if error is None or attempt.text:
+        if error is None:
             return False
         if isinstance(error, (QueueFullError, RateLimitError)):
             return True
+        if attempt.text:
+            return False
+        if attempt.is_waking and isinstance(error, StreamTimeoutError):
+            return True  # it was not asked yet
         is_of_space = isinstance(error, SPACE_ERRORS) and not (
             isinstance(error, SpaceInterfaceError) and error.of_reply
         )
         if is_of_space and not self.has_accepted:
-            if not error.transient:
+            # Another server may have answered for a Space that is starting.
+            if not (error.transient or getattr(error, "is_placeholder", False)):
                 raise error
             return True
         if is_of_space:
@@ -213,12 +253,31 @@ class Asker:
         if running and isinstance(error, QueueFullError) and not error.retry_after:
             self.pace.full(attempt.began, now, running)  # an item that ends makes room
             return
-        seconds = self.pace.pause(attempt.began, now, error.retry_after or 0.0)
-        if seconds is None:
-            return
-        self._give_up_if_silent(error)
-        if self.on_wait is not None:
-            self.on_wait(error, seconds)
+        is_untimed = isinstance(error, RateLimitError) and error.retry_after is None
+        first = MIN_RATE_LIMIT_PAUSE if is_untimed else MIN_PAUSE
+        seconds = self.pace.pause(attempt.began, now, error.retry_after or 0.0, first)
+        if seconds is not None:
+            self._give_up_if_silent(error)
+            reason = REASONS.get(type(error), "no answer")
+            self.on_wait(f"paused until {_clock_in(seconds):%H:%M:%S}: {reason}")
+
+    async def _pause(self) -> None:
+        """Wait for as long as no item may be asked."""
+        if anyio.current_time() < self.pace.resumes_at:
+            await anyio.sleep_until(self.pace.resumes_at)
+            self.on_wait("")
+
+    def _too_long_a_wait(self, attempt: Attempt) -> QwenGradioError | None:
+        """Return why to stop if the Space asks for a wait of more than `MAX_RETRY_AFTER`."""
+        error = attempt.error
+        if error is None or error.retry_after is None or error.retry_after <= MAX_RETRY_AFTER:
+            return None
+        stop = type(error)(
+            f"{self.space} can be asked again only at {_clock_in(error.retry_after):%Y-%m-%d %H:%M}"
+            f", so the batch stopped. Run it again then to resume. The last error: {error}"
+        )
+        stop.retry_after = error.retry_after
+        return stop
 
     def _note_end(self, attempt: Attempt) -> None:
         """Learn from an item that has its row.
@@ -246,3 +305,8 @@ class Asker:
 
     def _stream(self, messages: Messages) -> FragmentStream:
         return self._provider.create_async_generator(self.model, messages, **self._options)
+
+
+def _clock_in(seconds: float) -> datetime:
+    """Return the local time in so many seconds."""
+    return datetime.now() + timedelta(seconds=min(seconds, YEAR))  # a Space may say any number

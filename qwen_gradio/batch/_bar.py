@@ -8,7 +8,6 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from ..errors import QwenGradioError
 from ._pace import Pace
 from ._rows import Row
 
@@ -24,6 +23,7 @@ class Bar:
         self.answered = answered
         self.failed = failed
         self._pace = pace
+        self._waiting = ""
         self._bar: Any = tqdm(
             total=total,
             initial=answered + failed,
@@ -44,10 +44,10 @@ class Bar:
             self._bar.update()
         self._show_state()
 
-    def wait(self, error: QwenGradioError, seconds: float) -> None:
-        """Show why asking pauses."""
-        why = "".join(c if c.isprintable() else " " for c in str(error))
-        self._bar.set_postfix_str(f"waiting {seconds:.0f} s: {why}")
+    def wait(self, what: str) -> None:
+        """Show what asking waits for, until that is ""."""
+        self._waiting = what
+        self._show_state(refresh=True)
 
     def __enter__(self) -> Bar:
         return self
@@ -57,6 +57,6 @@ class Bar:
             self._bar.set_postfix_str("stopped; run it again to continue")
         self._bar.close()
 
-    def _show_state(self) -> None:
-        state = f"{self._pace.limit} at once, {self.failed} failed"
-        self._bar.set_postfix_str(state, refresh=False)
+    def _show_state(self, refresh: bool = False) -> None:
+        state = self._waiting or f"{self._pace.limit} at once, {self.failed} failed"
+        self._bar.set_postfix_str(state, refresh)

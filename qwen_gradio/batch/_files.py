@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import reprlib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable, Iterator
+from io import BufferedReader, TextIOWrapper
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,14 +22,17 @@ Reject: TypeAlias = Callable[[int, object], None]
 def read_file(path: Path, reject: Reject) -> Iterator[tuple[int, Any]]:
     """Yield the items of a file as they were written, each with the number of its line.
 
-    :raises InvalidItemsError: if a table has no header that names its columns, or an array is not
-        JSON.
+    :raises InvalidItemsError: if the file is not text, a table has no header that names its
+        columns, or an array is not JSON.
     """
     kind = path.suffix.lower()
     is_table = kind in (".csv", ".tsv")
     # Bytes that are not UTF-8 are reported later, with their line. The csv module splits lines.
     newline = "" if is_table else None
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline=newline) as file:
+    with (
+        path.open("rb") as raw,
+        TextIOWrapper(raw, _encoding(raw), "surrogateescape", newline) as file,
+    ):
         if is_table:
             yield from _read_table(file, "," if kind == ".csv" else "\t", reject)
             return
@@ -36,6 +41,19 @@ def read_file(path: Path, reject: Reject) -> Iterator[tuple[int, Any]]:
             yield from _read_json(lines, reject)
         else:
             yield from lines
+
+
+def _encoding(file: BufferedReader) -> str:
+    """Return the encoding of a file at its start, without reading on: it may be a pipe.
+
+    :raises InvalidItemsError: if it looks like UTF-16, and does not begin as that should.
+    """
+    head = file.peek()
+    if head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) and head[2:4] != b"\0\0":  # as in UTF-32
+        return "utf-16"
+    if b"\0" in head:
+        raise InvalidItemsError("The file has NUL bytes, and looks like UTF-16. Save it as UTF-8")
+    return "utf-8-sig"
 
 
 def _read_json(lines: Iterator[tuple[int, str]], reject: Reject) -> Iterator[tuple[int, Any]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 
 MIN_PAUSE = 0.5
-MAX_PAUSE = 30.0
-"""Seconds of a pause, unless the Space says how many."""
+MIN_RATE_LIMIT_PAUSE = 60.0
+"""Seconds of a first pause, and of one after a rate limit, unless the Space says how many."""
+MAX_GROWTH = 60.0
+"""The factor by which pauses become longer, at most."""
 MAX_RETRY_AFTER = 3600.0
-"""Limit in seconds for the pause that a Space asks for."""
+"""Limit in seconds for the pause that a Space asks for: a batch does not wait longer."""
 DECREASE = 0.7
 """The factor by which a Space that accepts no more lowers the limit."""
 MIN_ROUNDS = 3
@@ -59,18 +61,23 @@ class Pace:
             self._lowered_at = now
         self._limit = self._threshold = max(limit, 1.0)
 
-    def pause(self, asked: float, now: float, retry_after: float = 0.0) -> float | None:
+    def pause(
+        self, asked: float, now: float, retry_after: float = 0.0, first: float = MIN_PAUSE
+    ) -> float | None:
         """Begin a pause, after which one item is asked, and return its seconds.
 
         Pauses become longer until there is an answer. Returns None if the last one covers this
         outcome too.
+
+        :param retry_after: the least seconds that it takes.
+        :param first: the seconds of a first pause.
         """
         if asked < self._lowered_at:
             return None
         if not self._rounds:
             self._threshold = max(self._limit * DECREASE, 1.0)
-        seconds = min(MIN_PAUSE * 2.0 ** min(self._rounds, 16), MAX_PAUSE) * random.uniform(1, 1.5)
-        seconds = max(seconds, min(retry_after, MAX_RETRY_AFTER))
+        growth = min(2.0 ** min(self._rounds, 16), MAX_GROWTH)
+        seconds = max(first * growth * random.uniform(1, 1.5), retry_after)
         self._rounds += 1
         self._limit = 1.0
         self._lowered_at = now

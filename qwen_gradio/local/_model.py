@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import secrets
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
@@ -60,18 +63,10 @@ class Model:
         self.name = self.path.stem
         self.is_stand_in = gguf is None
         self._max_tokens = max_tokens
-        parameters = xllamacpp.CommonParams()
-        parameters.model.path = str(self.path)
-        parameters.n_parallel = MAX_REPLIES
-        # Each reply has a part of its own: where they shared all of it, replies were mixed up. Zero
-        # stands for the model's own context.
-        parameters.kv_unified = False
-        parameters.n_ctx = (context or 0) * MAX_REPLIES
-        parameters.verbosity = -1
-        # xllamacpp always opens an HTTP server on loopback: a random key locks it.
-        parameters.api_keys = [secrets.token_hex()]
         try:
-            self._server = xllamacpp.Server(parameters)
+            # Ctrl-C is raised in the main thread, and cannot part the server from its reference.
+            with ThreadPoolExecutor(1) as loader:
+                self._server = loader.submit(_server, self.path, context or 0).result()
         except RuntimeError as error:
             raise ValueError(f"{self.path} is not a GGUF model that can be run: {error}") from error
 
@@ -122,6 +117,27 @@ class Model:
         return TruncatedError(
             f"The reply was cut off after {tokens} tokens. For longer ones, set a higher {option}"
         )
+
+
+@cache
+def _server(path: Path, context: int) -> Any:
+    """Return the xllamacpp server of a model, which stays until the process ends.
+
+    :param context: tokens for a conversation; 0 stands for the model's own limit.
+    """
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(path)
+    parameters.n_parallel = MAX_REPLIES
+    # Each reply has a part of its own: where they shared all of it, replies were mixed up.
+    parameters.kv_unified = False
+    parameters.n_ctx = context * MAX_REPLIES
+    parameters.verbosity = -1
+    # xllamacpp always opens an HTTP server on loopback: a random key locks it.
+    parameters.api_keys = [secrets.token_hex()]
+    server = xllamacpp.Server(parameters)
+    # Its deletion, on Ctrl-C or at exit, sometimes waits forever for a thread of its own.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(server))
+    return server
 
 
 def _explained(message: str) -> str:

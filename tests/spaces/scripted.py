@@ -7,6 +7,7 @@ The query is JSON (any other query is said back):
     text    instead of `say`: the texts to yield, as they are
     finish  "fail" raises when all is said, "hang" yields the same text from then on
     error   the message and title of the `gr.Error` to fail with; without a message, an exception
+    quota   a name, and for how many seconds after it is first named to fail as if it were spent
     show    "session_hash" or "inputs": reply with what the Space sees of the request
     steps   fractions of progress to report first
     log     lines to report first
@@ -17,7 +18,9 @@ for the garbage collector to close).
 """
 
 import argparse
+import datetime
 import json
+import math
 import sys
 import threading
 import time
@@ -43,6 +46,7 @@ def tell(**what):
 
 
 asked_for_more = {}  # when it last was, by tag
+spent_until = {}  # the time, by the name of a quota
 
 
 def notice_the_abandoned():
@@ -77,6 +81,11 @@ def model_chat(query, history, system, request: gr.Request, progress=gr.Progress
     tell(event="started", tag=tag, session_hash=request.session_hash)
     text = ""
     try:
+        name, seconds = script.get("quota", (None, 0))
+        left = spent_until.setdefault(name, time.monotonic() + seconds) - time.monotonic()
+        if left > 0:
+            wait = datetime.timedelta(seconds=math.ceil(left))
+            raise gr.Error(f"You have exceeded your GPU quota. Try again in {wait}.")
         for step in script.get("steps", []):
             progress(step, desc="thinking")
             time.sleep(0.2)  # Gradio sends the newest step now and then, not each

@@ -1,0 +1,50 @@
+"""A stand-in for the hub, in front of a Space."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import MutableSequence
+
+from .fronts import Endless, Forward, Request, answer
+
+ASLEEP = answer("503 Service Unavailable", "<html>This Space is asleep</html>", "text/html")
+
+
+class Hub:
+    """What a front does that stands for the hub and for a Space, which answers when it runs.
+
+    :ivar stages: reported one after the other, the last one from then on.
+    :ivar outage: answered instead, while there is one.
+    :ivar page: answered in place of the Space while it does not run.
+    :ivar token: required by the hub and by the Space, if it is not None.
+    :ivar hardware: that the Space has and is to have.
+    """
+
+    def __init__(self, *stages: str, token: str | None = None) -> None:
+        self.hardware: dict[str, str | None] = {}
+        self.stages = list(stages)
+        self.outage: bytes | Forward | Endless | None = None
+        self.page = ASLEEP
+        self.token = token
+        self.host = ""
+        self.looked_up: MutableSequence[Request] = []
+        self.asked: MutableSequence[Request] = []
+
+    def __call__(self, request: Request) -> bytes | Forward | Endless:
+        if request.path.startswith("/api/spaces/"):
+            return self._describe(request)
+        self.asked.append(request)
+        if self.token and request.headers.get("x-hf-authorization") != f"Bearer {self.token}":
+            return answer("404 Not Found", "<html>Sorry", "text/html")
+        return Forward() if self.stages[0].startswith("RUNNING") else self.page
+
+    def _describe(self, request: Request) -> bytes | Forward | Endless:
+        self.looked_up.append(request)
+        if self.outage is not None:
+            return self.outage
+        if self.token and request.headers.get("authorization") != f"Bearer {self.token}":
+            return answer("401 Unauthorized")
+        stage = self.stages.pop(0) if len(self.stages) > 1 else self.stages[0]
+        runtime = {"stage": stage, "hardware": self.hardware}
+        described = {"id": "ada/chat", "host": self.host, "runtime": runtime}
+        return answer("200 OK", json.dumps(described))

@@ -1,0 +1,180 @@
+"""The proxy that is between a reply and its Space, when it does not work, and its password."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from qwen_gradio import (
+    AuthenticationError,
+    SpaceUnavailableError,
+    StreamInterruptedError,
+    StreamStatus,
+)
+
+from .asking import ask
+from .fronts import Forward, Front, SocksFront, answer
+from .servers import NOBODY, ScriptedSpace, free_port, script
+
+pytestmark = pytest.mark.anyio
+
+HTTP = "http://only-the-proxy-knows.test"
+HTTPS = "https://only-the-proxy-knows.test"
+EVENTS = "/gradio_api/queue/data"
+
+
+class StubbornProxy(Front):
+    """One that answers every connection with the same bytes."""
+
+    def __init__(self, reply: bytes) -> None:
+        super().__init__(lambda request: reply)
+        self._reply = reply
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(2**16)
+        writer.write(self._reply)
+        await writer.drain()
+        await reader.read(2**16)
+
+
+class SocksFrontWithPassword(SocksFront):
+    """One that accepts any user name and password (RFC 1929)."""
+
+    async def _log_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"\x05\x02")
+        _, length = await reader.readexactly(2)
+        await reader.readexactly(length)
+        (length,) = await reader.readexactly(1)
+        await reader.readexactly(length)
+        writer.write(b"\x01\x00")
+
+
+async def error_of(space: str, proxy: str | None) -> str:
+    """The error for a Space behind a proxy with a user and a password, which it must not show."""
+    if proxy is not None:
+        proxy = proxy.replace("://", "://ada:swordfish@")
+    with pytest.raises(SpaceUnavailableError) as caught:
+        await ask(space, script(say=["x"]), proxy=proxy).text()
+    assert "swordfish" not in repr(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("space", [HTTP, HTTPS, "owner/name"])
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+async def test_a_dead_proxy_is_named(space: str, scheme: str) -> None:
+    error = await error_of(space, NOBODY.replace("http", scheme))
+    assert "The proxy 127.0.0.1:9 cannot be reached: " in error
+    assert error.endswith("Check the address, user name and password given as proxy")
+
+
+async def test_a_proxy_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", NOBODY.replace("://", "://ada:swordfish@"))
+    monkeypatch.setenv("http_proxy", NOBODY.replace("://", "://ada:swordfish@"))
+    error = await error_of(HTTP, None)
+    assert "The proxy 127.0.0.1:9 cannot be reached: " in error
+    assert error.endswith("in the environment (HTTP_PROXY and others)")
+
+
+async def test_a_dead_proxy_is_asked_again() -> None:
+    reported: list[StreamStatus] = []
+    asked = ask(HTTP, script(say=["x"]), proxy=NOBODY, max_retries=1, on_status=reported.append)
+    with pytest.raises(SpaceUnavailableError):
+        await asked.text()
+    assert [status.state for status in reported] == ["retrying"]
+
+
+@pytest.mark.parametrize(
+    "status", ["407 Proxy Authentication Required", "502 Bad Gateway", "403 Forbidden"]
+)
+async def test_a_proxy_that_makes_no_connection_is_named(status: str) -> None:
+    with StubbornProxy(answer(status)) as proxy:
+        error = await error_of(HTTPS, proxy.url)
+        where = proxy.url.removeprefix("http://")
+        assert f"The proxy {where} did not connect to {HTTPS[8:]}: {status}" in error
+
+
+async def test_a_proxy_that_wants_a_password_is_named() -> None:
+    with Front(lambda request: answer("407 Proxy Authentication Required")) as proxy:
+        error = await error_of(HTTP, proxy.url)
+        where = proxy.url.removeprefix("http://")
+        assert f"The proxy {where} wants a user name and password, or rejected" in error
+
+
+async def test_a_failure_over_http_may_be_the_proxys() -> None:
+    with Front(lambda request: answer("502 Bad Gateway")) as proxy:
+        error = await error_of(HTTP, proxy.url)
+        where = proxy.url.removeprefix("http://")
+        assert f"{HTTP} answered 502 Bad Gateway for /config through the proxy {where}" in error
+    with Front(lambda request: answer("403 Forbidden")) as proxy:
+        with pytest.raises(AuthenticationError, match=r"403 Forbidden through the proxy 127\."):
+            await ask(HTTP, script(say=["x"]), proxy=proxy.url).text()
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (b"\x05\xff", "did not connect to .*Requested USERNAME/PASSWORD .*got NO ACCEPTABLE"),
+        (b"\x05\x02\x01\x01", "did not connect to|does not answer as a SOCKS proxy"),
+        (answer("400 Bad Request"), "does not answer as a SOCKS proxy"),
+        (b"", "does not answer as a SOCKS proxy"),
+    ],
+    ids=["no password", "too much at once", "an HTTP proxy", "silence"],
+)
+async def test_what_is_no_socks_proxy_is_named(
+    reply: bytes, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qwen_gradio._gradio.connection.CONNECT_TIMEOUT", 2.0)
+    with StubbornProxy(reply) as proxy:
+        error = await error_of(HTTP, proxy.url.replace("http", "socks5"))
+    assert re.search(rf"The proxy 127\.0\.0\.1:\d+ ({reason})", error)
+
+
+async def test_what_breaks_behind_a_proxy_names_it() -> None:
+    with Front(lambda request: b"") as proxy:
+        assert "(through the proxy 127.0.0.1:" in await error_of(HTTP, proxy.url)
+
+
+async def test_a_proxy_that_dies_after_the_question_interrupts_the_reply(
+    scripted: ScriptedSpace,
+) -> None:
+    def behave(request: object) -> bytes | Forward:
+        return b"" if getattr(request, "path", "") == EVENTS else Forward()
+
+    with Front(behave, scripted.url) as proxy:
+        with pytest.raises(StreamInterruptedError, match=r"through the proxy 127\."):
+            await ask(HTTP, script(say=["x"]), proxy=proxy.url, max_retries=3).text()
+        assert sum(request.path == EVENTS for request in proxy.requests) == 1
+
+
+async def test_a_space_that_fails_without_a_proxy_names_none() -> None:
+    with pytest.raises(SpaceUnavailableError) as caught:
+        await ask(f"http://127.0.0.1:{free_port()}", script(say=["x"])).text()
+    assert "proxy" not in str(caught.value)
+
+
+@pytest.fixture
+def locked() -> Iterator[ScriptedSpace]:
+    """A Space with a login."""
+    space = ScriptedSpace("6", "messages", "--auth", "ada", "swordfish")
+    yield space
+    space.close()
+
+
+async def test_no_password_or_cookie_is_in_the_log(
+    locked: ScriptedSpace, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with SocksFrontWithPassword(locked.url) as proxy:
+        through = proxy.url.replace("http://", "socks5://user:opensesame@")
+        asked = ask(HTTP, script(say=["x"]), proxy=through, auth=("ada", "swordfish"))
+        assert await asked.text() == "x"
+    lines = [record.getMessage() for record in caplog.records if "httpcore" in record.name]
+    # They are written, and without what is secret.
+    assert any(line.startswith("setup_socks5_connection.started") for line in lines)
+    assert any("receive_response_headers.complete" in line and "cookie" in line for line in lines)
+    for secret in ("swordfish", "opensesame", "access-token"):
+        assert secret not in "".join(lines)
