@@ -34,12 +34,16 @@ def started(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
 
 
 class Terminal:
-    """A pseudo-terminal that a command runs on, and all that it has shown."""
+    """A pseudo-terminal of 80 columns that a command runs on, and all that it has shown."""
 
     def __init__(self) -> None:
+        import fcntl
         import pty
+        import struct
+        import termios
 
         self._ours, self.its = pty.openpty()
+        fcntl.ioctl(self.its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.shown = ""
 
     def __enter__(self) -> Terminal:

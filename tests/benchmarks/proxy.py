@@ -49,7 +49,7 @@ def proxied(
 def _pump(
     source: socket.socket, sink: socket.socket, seconds: float, paths: list[str] | None = None
 ) -> None:
-    """Pass bytes on, so much later, until `source` ends. A request comes in one piece: it is small."""
+    """Pass bytes on, so much later, until `source` ends. A small request comes in one piece."""
     on_the_way: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
 
     def arrive() -> None:
