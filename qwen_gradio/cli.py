@@ -542,6 +542,71 @@ def _note(text: str) -> None:
     notes.print(f"qwen-gradio: {_without_controls(text)}", markup=False, soft_wrap=True)
 
 
+@app.command()
+def api(
+    spaces: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--space",
+            metavar="S",
+            help="A Space, as owner/name or URL, that is offered as a model of that name, besides "
+            "the models that `models` lists. Repeatable.",
+        ),
+    ] = None,
+    local: Annotated[
+        bool,
+        typer.Option(
+            "--local", help="Start the embedded Space, and ask it for all models. Works offline."
+        ),
+    ] = False,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on. Others than this need --api-key.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", min=1, max=65535)] = 8000,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            envvar="QWEN_GRADIO_SERVER_KEY",
+            help="The key that clients have to send. Not a Hugging Face token: see --token.",
+        ),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOKEN",
+            envvar="QWEN_GRADIO_API_KEY",
+            help="Hugging Face token, sent to every Space.",
+        ),
+    ] = None,
+    max_concurrency: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="How many requests are asked at once; the others wait."
+        ),
+    ] = None,
+) -> None:
+    """Serve the models to tools that ask OpenAI's API, at http://127.0.0.1:8000/v1."""
+    try:
+        from .api import serve
+    except ModuleNotFoundError as missing:
+        _fail(f"{missing.name} is not installed. Run: pip install 'qwen-gradio[api]'")
+    with ExitStack() as stack, _reported_errors():
+        space = stack.enter_context(_embedded_space()) if local else None
+        try:
+            serve(
+                host,
+                port,
+                spaces=spaces or [],
+                space=space,
+                token=token,
+                server_key=api_key,
+                max_concurrency=max_concurrency,
+            )
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--api-key") from None
+
+
 def main() -> None:
     """Run the command, and exit."""
     is_output_closed = sys.stdout is None

@@ -34,8 +34,8 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # otherwise the i
 
 import litellm
 
+from qwen_gradio._stops import cut
 from qwen_gradio.registries import litellm as registry
-from qwen_gradio.registries._stops import cut
 
 pytestmark = [
     pytest.mark.anyio,

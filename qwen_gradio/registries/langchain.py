@@ -21,11 +21,11 @@ from langchain_core.utils import from_env
 from pydantic import ConfigDict, Field, SecretStr
 
 from .._messages import History
+from .._stops import cut, cut_async, cut_text
 from .._stream import FragmentStream
 from .._updates import Reasoning
 from ..provider import provider_of
 from ..sync import pieces, read
-from ._stops import cut, cut_async, cut_text
 
 OPTIONS = (
     *("space", "api_key", "auth", "proxy"),

@@ -1,11 +1,16 @@
-"""Stop sequences, for registries whose users give some; Spaces do not support them."""
+"""Stop sequences, for callers who give some; Spaces do not support them."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 
-from .._stream import FragmentStream
-from .._updates import Reasoning
+from ._stream import FragmentStream
+from ._updates import Reasoning
+
+
+def sequences(stop: str | Sequence[str] | None) -> list[str]:
+    """Return the stop sequences of a request in OpenAI's format; empty ones are left out."""
+    return [text for text in ([stop] if isinstance(stop, str) else stop or []) if text]
 
 
 def cut(pieces: Iterable[str | Reasoning], stops: Sequence[str]) -> Iterator[str | Reasoning]:

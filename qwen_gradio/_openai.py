@@ -1,0 +1,36 @@
+"""OpenAI's format, where a text chat cannot do all of it. Nothing here does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+UNSUPPORTED: dict[str, tuple[Any, ...]] = {
+    "tools": ([],),
+    "tool_choice": ("none", "auto"),
+    "functions": ([],),
+    "function_call": ("none", "auto"),
+    "response_format": ({"type": "text"},),
+    "n": (1,),
+    "logprobs": (),
+    "top_logprobs": (),
+    "logit_bias": ({},),
+    "modalities": (["text"],),
+    "audio": (),
+    "web_search_options": (),
+}
+"""Options that a text chat does not support, each with the values that request nothing."""
+
+
+def unsupported(options: Mapping[str, Any]) -> list[str]:
+    """Return the names of the options that request what a text chat does not support."""
+    return [
+        name
+        for name, harmless in UNSUPPORTED.items()
+        if options.get(name) not in (None, False, *harmless)
+    ]
+
+
+def estimated_tokens(text: str) -> int:
+    """Return about how many tokens a text has: one for four bytes. Spaces report no numbers."""
+    return (len(text.encode(errors="replace")) + 3) // 4
