@@ -602,9 +602,14 @@ def api(
                 token=token,
                 server_key=api_key,
                 max_concurrency=max_concurrency,
+                on_start=_announce_endpoint,
             )
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--api-key") from None
+
+
+def _announce_endpoint(url: str) -> None:
+    typer.echo(f"The endpoint is at {url}\nPress Ctrl-C to stop it.")
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import uvicorn
 from starlette.applications import Starlette
@@ -68,6 +68,7 @@ def serve(
     token: str | None = None,
     server_key: str | None = None,
     max_concurrency: int | None = None,
+    on_start: Callable[[str], object] | None = None,
 ) -> None:
     """Serve the endpoint until Ctrl-C, which also stops the replies that are being written.
 
@@ -75,6 +76,7 @@ def serve(
 
     :param host: the address to listen on; any but this computer's own requires `server_key`.
     :param port: the port.
+    :param on_start: called with the base URL for clients, once it can be asked.
     :raises ValueError: if `server_key` is required.
     :raises KeyboardInterrupt: at Ctrl-C, once everything is stopped.
     """
@@ -87,12 +89,28 @@ def serve(
         server_key=server_key,
         max_concurrency=max_concurrency,
     )
-    config = uvicorn.Config(application, host, port, timeout_graceful_shutdown=SHUTDOWN_TIMEOUT)
-    _Server(config).run()
+    config = uvicorn.Config(
+        application,
+        host,
+        port,
+        log_level="warning",
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
+    )
+    _Server(config, on_start).run()
 
 
 class _Server(uvicorn.Server):
-    """A server that does not wait for replies when it shuts down."""
+    """A server that reports its start, and does not wait for replies when it shuts down."""
+
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[str], object] | None) -> None:
+        super().__init__(config)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self._on_start is not None:
+            host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+            self._on_start(f"http://{host}:{self.config.port}/v1")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for stream in list(self.config.app.state.streams):  # type: ignore[union-attr]

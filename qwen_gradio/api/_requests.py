@@ -67,7 +67,9 @@ def chat_request(body: bytes) -> ChatRequest:
             name,
             code="unsupported_parameter",
         )
-    stream_options = given.get("stream_options") or {}
+    stream_options = given.get("stream_options")
+    if stream_options is None:
+        stream_options = {}
     if not isinstance(stream_options, dict):
         raise RequestError("stream_options must be an object", "stream_options")
     return ChatRequest(
