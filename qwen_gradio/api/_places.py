@@ -17,7 +17,7 @@ class Places:
 
     def __init__(self, limit: int | None) -> None:
         self._limiter = anyio.CapacityLimiter(math.inf if limit is None else limit)
-        self._waiting: list[Callable[[int, int], None]] = []
+        self._waiting: dict[object, Callable[[int, int], None]] = {}
 
     @asynccontextmanager
     async def taken(self, report: Callable[[int, int], None]) -> AsyncIterator[None]:
@@ -25,24 +25,25 @@ class Places:
 
         :param report: called, while there is none, with the position in the queue and its length.
         """
+        holder = object()
         try:
-            self._limiter.acquire_on_behalf_of_nowait(report)
+            self._limiter.acquire_on_behalf_of_nowait(holder)
         except anyio.WouldBlock:
-            await self._wait(report)
+            await self._wait(holder, report)
         try:
             yield
         finally:
-            self._limiter.release_on_behalf_of(report)
+            self._limiter.release_on_behalf_of(holder)
 
-    async def _wait(self, report: Callable[[int, int], None]) -> None:
-        self._waiting.append(report)
+    async def _wait(self, holder: object, report: Callable[[int, int], None]) -> None:
+        self._waiting[holder] = report
         self._report()
         try:
-            await self._limiter.acquire_on_behalf_of(report)
+            await self._limiter.acquire_on_behalf_of(holder)
         finally:
-            self._waiting.remove(report)
+            del self._waiting[holder]
             self._report()
 
     def _report(self) -> None:
-        for index, report in enumerate(self._waiting):
+        for index, report in enumerate(self._waiting.values()):
             report(index + 1, len(self._waiting))

@@ -1,0 +1,97 @@
+"""The command `qwen-gradio api`."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import openai
+import pytest
+
+from .servers import PATIENCE, ScriptedSpace, free_port, script, tag_of
+
+COMMAND = [sys.executable, "-m", "qwen_gradio", "api"]
+
+
+@contextmanager
+def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the command at a free port, and give its process and the base URL that it reports."""
+    command = [*COMMAND, "--port", str(free_port()), *options]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield process, process.stdout.readline().split()[-1]
+        finally:
+            process.kill()
+
+
+def test_ctrl_c_stops_the_replies_and_ends_it(scripted: ScriptedSpace) -> None:
+    with running("--space", scripted.url) as (process, url):
+        question = script(say=["secret"], finish="hang")
+        body = {"model": scripted.url, "messages": [question], "stream": True}
+        with httpx.stream(
+            "POST", f"{url}/chat/completions", json=body, timeout=PATIENCE
+        ) as response:
+            lines = response.iter_lines()
+            assert "secret" in next(lines)
+            process.send_signal(signal.SIGINT)
+            assert any("reply_interrupted" in line for line in lines)
+        output, errors = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 130
+        scripted.wait_for("stopped", tag_of(question))
+    assert "secret" not in output + errors
+    assert "Traceback" not in errors
+
+
+def test_ctrl_c_does_not_wait_for_those_who_do_not_read(scripted: ScriptedSpace) -> None:
+    with running("--space", scripted.url) as (process, url):
+        question = script(say=["x" * 100_000] * 100, finish="hang")
+        body = {"model": scripted.url, "messages": [question], "stream": True}
+        with httpx.stream("POST", f"{url}/chat/completions", json=body, timeout=PATIENCE):
+            scripted.wait_for("started", tag_of(question))
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE) == 130
+
+
+def test_an_address_on_the_network_requires_a_key() -> None:
+    found = subprocess.run(
+        [*COMMAND, "--host", "0.0.0.0"], capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert found.returncode == 2
+    assert "--api-key" in found.stderr
+
+
+def test_the_key_comes_from_the_environment(
+    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QWEN_GRADIO_SERVER_KEY", "sesame")
+    with running("--host", "0.0.0.0", "--space", scripted.url) as (_, url):
+        url = url.replace("0.0.0.0", "127.0.0.1")
+        with openai.OpenAI(base_url=url, api_key="wrong", max_retries=0) as client:
+            with pytest.raises(openai.AuthenticationError):
+                client.models.list()
+        with openai.OpenAI(base_url=url, api_key="sesame", max_retries=0) as client:
+            assert scripted.url in [model.id for model in client.models.list()]
+
+
+def test_what_is_no_space_is_one_line_of_explanation() -> None:
+    found = subprocess.run(
+        [*COMMAND, "--space", "nothing"], capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert found.returncode == 1
+    assert found.stderr.startswith("qwen-gradio: 'nothing' is not a Space")
+
+
+def test_a_port_in_use_is_an_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = [*COMMAND, "--port", str(taken.getsockname()[1])]
+        found = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert found.returncode == 1
+    assert "address already in use" in found.stderr
