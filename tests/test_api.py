@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import httpx
@@ -14,6 +17,7 @@ import openai
 import pytest
 
 from qwen_gradio.api import _reply
+from qwen_gradio.api._app import MAX_BODY
 
 from .chat_api import (
     assert_closing_stops,
@@ -55,6 +59,21 @@ def client(url: str) -> Iterator[openai.OpenAI]:
 def thoughts(thinking: ZooSpace) -> Iterator[openai.OpenAI]:
     """A client of a Space whose model thinks."""
     with endpoint(thinking.url) as url, client_of(url) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def one_at_once() -> Iterator[ScriptedSpace]:
+    """A Space that answers one question at a time."""
+    space = ScriptedSpace("6", "messages", "--at-once", "1")
+    yield space
+    space.close()
+
+
+@pytest.fixture
+def busy(one_at_once: ScriptedSpace) -> Iterator[openai.OpenAI]:
+    """A client of that Space."""
+    with endpoint(space=one_at_once.url) as url, client_of(url) as client:
         yield client
 
 
@@ -144,13 +163,9 @@ async def test_a_stop_sequence_ends_both_forms(
     await stopped(scripted, question)
 
 
-def test_sampling_is_given_to_a_space_that_has_such_inputs() -> None:
-    space = ZooSpace("6", "messages", "more")
-    try:
-        with endpoint(space=space.url) as url, client_of(url) as client:
-            reply = whole(ask(client, HI, temperature=0.25, top_p=0.5, max_completion_tokens=7))
-    finally:
-        space.close()
+def test_sampling_is_given_to_a_space_that_has_such_inputs(thinking: ZooSpace) -> None:
+    with endpoint(space=thinking.url_of("more")) as url, client_of(url) as client:
+        reply = whole(ask(client, HI, temperature=0.25, top_p=0.5, max_completion_tokens=7))
     assert json.loads(reply)["temperature"] == 0.25
 
 
@@ -312,20 +327,17 @@ async def test_a_client_that_loses_patience_stops_the_space(
     await stopped(scripted, question)
 
 
-async def test_a_client_that_disconnects_leaves_the_spaces_queue() -> None:
-    space = ScriptedSpace("6", "messages", "--at-once", "1")
-    try:
-        with endpoint(space.url) as url, client_of(url) as client:
-            first, second = (script(say=["x"], finish="hang") for _ in range(2))
-            with ask(client, first, model=space.url, stream=True) as chunks:
-                next(iter(chunks))
-                with pytest.raises(openai.APITimeoutError):
-                    ask(client, second, model=space.url, timeout=2)
-            await stopped(space, first)
-            # The second would take the only place, and never give it back.
-            assert whole(ask(client, script(say=["y"]), model=space.url)) == "y"
-    finally:
-        space.close()
+async def test_a_client_that_disconnects_leaves_the_spaces_queue(
+    busy: openai.OpenAI, one_at_once: ScriptedSpace
+) -> None:
+    first, second = (script(say=["x"], finish="hang") for _ in range(2))
+    with ask(busy, first, stream=True) as chunks:
+        next(iter(chunks))
+        with pytest.raises(openai.APITimeoutError):
+            ask(busy, second, timeout=2)
+    await stopped(one_at_once, first)
+    # The second would take the only place, and never give it back.
+    assert whole(ask(busy, script(say=["y"]))) == "y"
 
 
 @pytest.fixture
@@ -355,16 +367,10 @@ def test_a_silent_space_keeps_proxies_awake_by_comments(url: str) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_the_place_in_the_spaces_queue_is_a_comment() -> None:
-    space = ScriptedSpace("6", "messages", "--at-once", "1")
-    try:
-        with endpoint(space.url) as url, client_of(url) as client:
-            first = script(say=["x"], finish="hang")
-            with ask(client, first, model=space.url, stream=True) as chunks:
-                next(iter(chunks))
-                comments(url, script(), ": queued 1 of 1", space.url)
-    finally:
-        space.close()
+def test_the_place_in_the_spaces_queue_is_a_comment(busy: openai.OpenAI) -> None:
+    with ask(busy, script(say=["x"], finish="hang"), stream=True) as chunks:
+        next(iter(chunks))
+        assert comments(str(busy.base_url), script(), ": queued 1 of 1")
 
 
 @pytest.mark.usefixtures("impatient")
@@ -420,23 +426,21 @@ def test_the_key_is_required_where_there_is_one(scripted: ScriptedSpace) -> None
         assert httpx.get(f"{url}/models", headers=right).status_code == 200
 
 
-def test_a_body_that_is_too_large_is_rejected_before_it_is_read(url: str) -> None:
-    read = 0
-
-    def endless() -> Iterator[bytes]:
-        nonlocal read
-        while True:
-            read += 2**16
-            yield b" " * 2**16
-
-    kind = {"Content-Type": "application/json"}
-    response = httpx.post(f"{url}/chat/completions", content=endless(), headers=kind)
-    assert response.status_code == 413
-    assert read < 16 * 2**20
-    length = {**kind, "Content-Length": str(9 * 2**20)}
-    response = httpx.post(f"{url}/chat/completions", content=b"", headers=length)
-    assert response.status_code == 413
-    assert response.json()["error"]["type"] == "invalid_request_error"
+@pytest.mark.parametrize("is_declared", [True, False])
+def test_a_body_that_is_too_large_is_rejected(url: str, is_declared: bool) -> None:
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
+    with closing(connection):
+        connection.putrequest("POST", "/v1/chat/completions")
+        connection.putheader("Content-Type", "application/json")
+        if is_declared:
+            connection.putheader("Content-Length", str(MAX_BODY + 1))
+            connection.endheaders()  # it is rejected before any of it is sent
+        else:
+            connection.putheader("Transfer-Encoding", "chunked")
+            connection.endheaders([b" " * MAX_BODY, b" "], encode_chunked=True)
+        response = connection.getresponse()
+        assert response.status == 413
+        assert json.load(response)["error"]["type"] == "invalid_request_error"
 
 
 def test_unknown_paths_and_methods_have_openais_errors(url: str) -> None:
