@@ -1,7 +1,10 @@
-"""The endpoint in OpenAI's format, served for the tests by a real server in a thread."""
+"""The endpoint in OpenAI's format, served for the tests: in a thread, and by the command."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +15,9 @@ import uvicorn
 
 from qwen_gradio.api import app
 
-from .servers import PATIENCE
+from .servers import PATIENCE, free_port
+
+COMMAND = [sys.executable, "-m", "qwen_gradio", "api"]
 
 
 @contextmanager
@@ -34,3 +39,22 @@ def endpoint(*spaces: str, **options: Any) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+@contextmanager
+def endpoint_command(
+    *options: str, **environment: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the command at a free port, and give its process and the base URL that it reports."""
+    with subprocess.Popen(
+        [*COMMAND, "--port", str(free_port()), *options],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield process, process.stdout.readline().split()[-1]
+        finally:
+            process.kill()

@@ -5,35 +5,17 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import httpx
 import openai
 import pytest
 
-from .servers import PATIENCE, ScriptedSpace, free_port, script, tag_of
-
-COMMAND = [sys.executable, "-m", "qwen_gradio", "api"]
-
-
-@contextmanager
-def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the command at a free port, and give its process and the base URL that it reports."""
-    command = [*COMMAND, "--port", str(free_port()), *options]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield process, process.stdout.readline().split()[-1]
-        finally:
-            process.kill()
+from .endpoints import COMMAND, endpoint_command
+from .servers import PATIENCE, ScriptedSpace, script, tag_of
 
 
 def test_ctrl_c_stops_the_replies_and_ends_it(scripted: ScriptedSpace) -> None:
-    with running("--space", scripted.url) as (process, url):
+    with endpoint_command("--space", scripted.url) as (process, url):
         question = script(say=["secret"], finish="hang")
         body = {"model": scripted.url, "messages": [question], "stream": True}
         with httpx.stream(
@@ -51,7 +33,7 @@ def test_ctrl_c_stops_the_replies_and_ends_it(scripted: ScriptedSpace) -> None:
 
 
 def test_ctrl_c_does_not_wait_for_those_who_do_not_read(scripted: ScriptedSpace) -> None:
-    with running("--space", scripted.url) as (process, url):
+    with endpoint_command("--space", scripted.url) as (process, url):
         question = script(say=["x" * 100_000] * 100, finish="hang")
         body = {"model": scripted.url, "messages": [question], "stream": True}
         with httpx.stream("POST", f"{url}/chat/completions", json=body, timeout=PATIENCE):
@@ -72,7 +54,7 @@ def test_the_key_comes_from_the_environment(
     scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QWEN_GRADIO_SERVER_KEY", "sesame")
-    with running("--host", "0.0.0.0", "--space", scripted.url) as (_, url):
+    with endpoint_command("--host", "0.0.0.0", "--space", scripted.url) as (_, url):
         url = url.replace("0.0.0.0", "127.0.0.1")
         with openai.OpenAI(base_url=url, api_key="wrong", max_retries=0) as client:
             with pytest.raises(openai.AuthenticationError):
