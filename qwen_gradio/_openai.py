@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 UNSUPPORTED: dict[str, tuple[Any, ...]] = {
@@ -29,6 +29,11 @@ def unsupported(options: Mapping[str, Any]) -> list[str]:
         for name, harmless in UNSUPPORTED.items()
         if options.get(name) not in (None, False, *harmless)
     ]
+
+
+def stop_sequences(stop: str | Sequence[str] | None) -> list[str]:
+    """Return the stop sequences of a request in OpenAI's format; empty ones are left out."""
+    return [text for text in ([stop] if isinstance(stop, str) else stop or []) if text]
 
 
 def estimated_tokens(text: str) -> int:

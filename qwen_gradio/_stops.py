@@ -8,11 +8,6 @@ from ._stream import FragmentStream
 from ._updates import Reasoning
 
 
-def sequences(stop: str | Sequence[str] | None) -> list[str]:
-    """Return the stop sequences of a request in OpenAI's format; empty ones are left out."""
-    return [text for text in ([stop] if isinstance(stop, str) else stop or []) if text]
-
-
 def cut(pieces: Iterable[str | Reasoning], stops: Sequence[str]) -> Iterator[str | Reasoning]:
     """Yield a text up to its first stop sequence, wherever the fragments divide that.
 

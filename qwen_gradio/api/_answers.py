@@ -8,7 +8,6 @@ from typing import Any
 
 from .. import errors
 from .._openai import estimated_tokens
-from .._updates import Reasoning, StreamStatus
 
 DONE = b"data: [DONE]\n\n"
 """The event that ends a complete stream."""
@@ -64,13 +63,6 @@ def comment(text: str) -> bytes:
     return f": {text}\n\n".encode()
 
 
-def status_comment(status: StreamStatus) -> str:
-    """Return what a comment says of a status: no text of the Space's own."""
-    if status.state == "queued":
-        return f"queued {status.position} of {status.queue_size}"
-    return status.state
-
-
 class Answer:
     """A chat completion, complete or as the chunks of a stream.
 
@@ -95,12 +87,8 @@ class Answer:
             "usage": self.usage(text, reasoning),
         }
 
-    def chunk(self, piece: str | Reasoning) -> dict[str, Any]:
-        """Return a chunk with new text or reasoning."""
-        if isinstance(piece, Reasoning):
-            delta = {"reasoning_content": piece.text}
-        else:
-            delta = {"content": piece}
+    def chunk(self, **delta: str) -> dict[str, Any]:
+        """Return a chunk with new text, as `content`, or reasoning, as `reasoning_content`."""
         if not self._has_role:
             self._has_role = True
             delta = {"role": "assistant", **delta}

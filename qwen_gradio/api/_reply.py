@@ -13,9 +13,9 @@ from starlette.types import Receive, Scope, Send
 
 from .._stops import cut_async, cut_text
 from .._stream import FragmentStream
-from .._updates import StreamStatus
+from .._updates import Reasoning, StreamStatus
 from ..errors import QwenGradioError
-from ._answers import DONE, Answer, comment, error_of, event, status_comment, status_of
+from ._answers import DONE, Answer, comment, error_of, event, status_of
 from ._places import Places
 from ._requests import ChatRequest
 
@@ -109,17 +109,20 @@ class StreamedReply(Reply):
         text = ""
         async with aclosing(cut_async(self.stream, self.request.stops)) as pieces:
             async for piece in pieces:
-                if not piece:
-                    continue
-                if isinstance(piece, str):
+                if isinstance(piece, Reasoning):
+                    await self._send_event(self.answer.chunk(reasoning_content=piece.text))
+                elif piece:
                     text += piece
-                async with self._sending:
-                    await self._write(event(self.answer.chunk(piece)))
+                    await self._send_event(self.answer.chunk(content=piece))
         end = event(self.answer.last_chunk())
         if self.request.includes_usage:
             end += event(self.answer.usage_chunk(text, self.stream.reasoning))
         async with self._sending:
             await self._write(end + DONE, is_last=True)
+
+    async def _send_event(self, data: dict[str, Any]) -> None:
+        async with self._sending:
+            await self._write(event(data))
 
     async def _write(self, data: bytes, is_last: bool = False) -> None:
         if not self._has_begun:
@@ -152,7 +155,10 @@ class StreamedReply(Reply):
         self._set_comment(f"queued {position} of {length}")
 
     def _take_status(self, status: StreamStatus) -> None:
-        self._set_comment(status_comment(status))
+        if status.state == "queued" and status.position and status.queue_size:
+            self._take_place(status.position, status.queue_size)
+        else:
+            self._set_comment(status.state)  # no text of the Space's own
 
     def _set_comment(self, text: str) -> None:
         self._comment = text

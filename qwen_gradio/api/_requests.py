@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from .._openai import unsupported
-from .._stops import sequences
+from .._openai import stop_sequences, unsupported
 
 MAX_NUMBER = 2**31 - 1
 NUMBERS = {
@@ -120,7 +119,7 @@ def _stops(stop: Any) -> list[str]:
     listed = [stop] if isinstance(stop, str) else [] if stop is None else stop
     if not isinstance(listed, list) or not all(isinstance(text, str) for text in listed):
         raise RequestError("stop must be a string or a list of strings", "stop")
-    return sequences(listed)
+    return stop_sequences(listed)
 
 
 def _flag(given: Mapping[str, Any], name: str) -> bool:

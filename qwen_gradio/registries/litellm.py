@@ -37,8 +37,8 @@ from litellm.types.utils import (
 )
 
 from .. import errors
-from .._openai import UNSUPPORTED, unsupported
-from .._stops import cut, cut_async, cut_text, sequences
+from .._openai import UNSUPPORTED, stop_sequences, unsupported
+from .._stops import cut, cut_async, cut_text
 from .._updates import Reasoning
 from ..provider import provider_of
 from ..sync import pieces, read
@@ -120,7 +120,7 @@ class Call:
         self.model: str = call["model"]
         self.id = f"chatcmpl-{uuid4()}"
         options: dict[str, Any] = call["optional_params"]
-        self.stops = sequences(options.get("stop"))
+        self.stops = stop_sequences(options.get("stop"))
         self.seconds = _seconds(call.get("timeout"))
         self._deadline = float("inf")
         is_streamed = bool(options.get("stream"))
