@@ -22,7 +22,7 @@ def test_ctrl_c_stops_the_replies_and_ends_it(scripted: ScriptedSpace) -> None:
             "POST", f"{url}/chat/completions", json=body, timeout=PATIENCE
         ) as response:
             lines = response.iter_lines()
-            assert "secret" in next(lines)
+            assert any("secret" in line for line in lines)
             process.send_signal(signal.SIGINT)
             assert any("reply_interrupted" in line for line in lines)
         output, errors = process.communicate(timeout=PATIENCE)
@@ -76,4 +76,4 @@ def test_a_port_in_use_is_an_error() -> None:
         command = [*COMMAND, "--port", str(taken.getsockname()[1])]
         found = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert found.returncode == 1
-    assert "address already in use" in found.stderr
+    assert found.stderr.startswith("qwen-gradio: Cannot listen on 127.0.0.1, port")

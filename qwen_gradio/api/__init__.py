@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
+from .._listening import require_free
 from ..errors import QwenGradioError
 from . import _app
 from ._requests import RequestError
@@ -78,10 +79,12 @@ def serve(
     :param port: the port.
     :param on_start: called with the base URL for clients, once it can be asked.
     :raises ValueError: if `server_key` is required.
+    :raises OSError: if the address cannot be listened on.
     :raises KeyboardInterrupt: at Ctrl-C, once everything is stopped.
     """
     if host not in LOOPBACK and not server_key:
         raise ValueError(f"Listening on {host} requires a key for clients to send")
+    require_free(host, port)
     application = app(
         spaces,
         space=space,
