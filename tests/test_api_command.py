@@ -32,16 +32,6 @@ def test_ctrl_c_stops_the_replies_and_ends_it(scripted: ScriptedSpace) -> None:
     assert "Traceback" not in errors
 
 
-def test_ctrl_c_does_not_wait_for_those_who_do_not_read(scripted: ScriptedSpace) -> None:
-    with endpoint_command("--space", scripted.url) as (process, url):
-        question = script(say=["x" * 100_000] * 100, finish="hang")
-        body = {"model": scripted.url, "messages": [question], "stream": True}
-        with httpx.stream("POST", f"{url}/chat/completions", json=body, timeout=PATIENCE):
-            scripted.wait_for("started", tag_of(question))
-            process.send_signal(signal.SIGINT)
-            assert process.wait(PATIENCE) == 130
-
-
 def test_an_address_on_the_network_requires_a_key() -> None:
     found = subprocess.run(
         [*COMMAND, "--host", "0.0.0.0"], capture_output=True, text=True, timeout=PATIENCE
