@@ -15,7 +15,7 @@ from ..endpoints import endpoint_command
 from .measures import LOADS, Figures, run
 from .space import stamping_space
 
-ROUNDS = 5
+ROUNDS = 4
 (LOAD,) = (load for load in LOADS if load.name == "hundred")
 
 
