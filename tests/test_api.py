@@ -347,30 +347,25 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_reply, "KEEP_AWAKE_INTERVAL", 0.2)
 
 
-def comments(url: str, question: Any, until: str, model: str = MODEL) -> list[str]:
-    """The comments of a stream, up to one; leaving it closes the connection."""
-    found: list[str] = []
-    body = {"model": model, "messages": [question], "stream": True}
+def leave_at(url: str, question: Any, comment: str) -> None:
+    """Ask for a stream, and disconnect at a comment in it."""
+    body = {"model": MODEL, "messages": [question], "stream": True}
     with httpx.stream("POST", f"{url}/chat/completions", json=body, timeout=PATIENCE) as response:
-        for line in response.iter_lines():
-            if line.startswith(":"):
-                found.append(line)
-                if line == until:
-                    break
-    return found
+        assert comment in response.iter_lines()
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_silent_space_keeps_proxies_awake_by_comments(url: str) -> None:
+def test_a_silent_space_keeps_proxies_awake_by_comments(url: str, scripted: ScriptedSpace) -> None:
     question = script(say=["x"], finish="hang")
-    assert ": processing" in comments(url, question, ": processing")
+    leave_at(url, question, ": processing")
+    scripted.wait_for("stopped", tag_of(question))
 
 
 @pytest.mark.usefixtures("impatient")
 def test_the_place_in_the_spaces_queue_is_a_comment(busy: openai.OpenAI) -> None:
     with ask(busy, script(say=["x"], finish="hang"), stream=True) as chunks:
         next(iter(chunks))
-        assert comments(str(busy.base_url), script(), ": queued 1 of 1")
+        leave_at(str(busy.base_url).rstrip("/"), script(), ": queued 1 of 1")
 
 
 @pytest.mark.usefixtures("impatient")
@@ -379,10 +374,10 @@ def test_requests_beyond_the_concurrency_wait_and_are_reported(scripted: Scripte
         first, second = script(say=["x"], finish="hang"), script(say=["y"])
         with ask(client, first, stream=True) as chunks:
             next(iter(chunks))
-            comments(url, second, ": queued 1 of 1")  # and leaves the queue
+            leave_at(url, second, ": queued 1 of 1")  # and leaves the queue
             with ThreadPoolExecutor() as threads:
                 third = threads.submit(ask, client, second)
-                comments(url, second, ": queued 2 of 2")
+                leave_at(url, second, ": queued 2 of 2")
                 assert not third.done()
                 chunks.close()
                 assert whole(third.result(PATIENCE)) == "y"

@@ -141,15 +141,15 @@ class StreamedReply(Reply):
         """Send a comment for each status, and whenever nothing was sent for a while."""
         await anyio.sleep(ERROR_STATUS_TIME)
         while True:
+            news = self._news = anyio.Event()
             async with self._sending:
                 if self._has_ended:
                     return
                 if self._is_comment_due:
                     await self._write(comment(self._comment))
-            self._news = anyio.Event()
-            self._is_comment_due = True
+            self._is_comment_due = True  # unless something is sent meanwhile
             with anyio.move_on_after(KEEP_AWAKE_INTERVAL):
-                await self._news.wait()
+                await news.wait()
 
     def _take_place(self, position: int, length: int) -> None:
         self._set_comment(f"queued {position} of {length}")
