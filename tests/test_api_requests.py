@@ -11,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from qwen_gradio import errors
+from qwen_gradio.api._answers import error_of, status_of
 from qwen_gradio.api._requests import NUMBERS, RequestError, chat_request
 
 from .endpoints import endpoint
@@ -81,3 +83,26 @@ def test_a_model_and_messages_are_required(missing: str) -> None:
     with pytest.raises(RequestError, match=missing) as caught:
         chat_request(json.dumps(body).encode())
     assert caught.value.param == missing
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind"),
+    [
+        (errors.InvalidMessagesError, 400, "invalid_request_error"),
+        (errors.AuthenticationError, 401, "authentication_error"),
+        (errors.ModelNotFoundError, 404, "invalid_request_error"),
+        (errors.RateLimitError, 429, "rate_limit_error"),
+        (errors.GenerationError, 502, "server_error"),
+        (errors.SpaceInterfaceError, 502, "server_error"),
+        (errors.StreamInterruptedError, 502, "server_error"),
+        (errors.QueueFullError, 503, "server_error"),
+        (errors.SpaceUnavailableError, 503, "server_error"),
+        (errors.StreamTimeoutError, 504, "server_error"),
+    ],
+)
+def test_every_error_has_openais_status_and_type(
+    error: type[errors.QwenGradioError], status: int, kind: str
+) -> None:
+    assert status_of(error("why")) == status
+    described = error_of(error("why"))["error"]
+    assert (described["message"], described["type"]) == ("why", kind)
