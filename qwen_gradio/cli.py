@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 import threading
+from contextlib import nullcontext
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated
@@ -231,6 +232,75 @@ def serve(
         typer.echo(f"The embedded Space is at {url}\nAsk it: qwen-gradio ask --space {url} ...")
         typer.echo("Press Ctrl-C to stop it.")
         threading.Event().wait()
+
+
+@app.command()
+def api(
+    spaces: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--space",
+            metavar="S",
+            help="A Space, as owner/name or URL, that is offered as a model of that name, besides "
+            "the models that `models` lists. Repeatable.",
+        ),
+    ] = None,
+    local: Annotated[
+        bool,
+        typer.Option(
+            "--local", help="Start the embedded Space, and ask it for all models. Works offline."
+        ),
+    ] = False,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on. Others than this need --api-key.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", min=1, max=65535)] = 8000,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            envvar="QWEN_GRADIO_SERVER_KEY",
+            help="The key that clients have to send. Not a Hugging Face token: see --token.",
+        ),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOKEN",
+            envvar="QWEN_GRADIO_API_KEY",
+            help="Hugging Face token, sent to every Space.",
+        ),
+    ] = None,
+    max_concurrency: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="How many requests are asked at once; the others wait."
+        ),
+    ] = None,
+) -> None:
+    """Serve the models to tools that ask OpenAI's API, at http://127.0.0.1:8000/v1."""
+    try:
+        from .api import serve as serve_api
+    except ModuleNotFoundError as missing:
+        fail(str(missing))
+    with embedded_space() if local else nullcontext(None) as space, reported_errors():
+        try:
+            serve_api(
+                host,
+                port,
+                spaces=spaces or [],
+                space=space,
+                token=token,
+                server_key=api_key,
+                max_concurrency=max_concurrency,
+                on_start=_announce_endpoint,
+            )
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--api-key") from None
+
+
+def _announce_endpoint(url: str) -> None:
+    typer.echo(f"The endpoint is at {url}\nPress Ctrl-C to stop it.")
 
 
 def main() -> None:

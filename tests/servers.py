@@ -41,8 +41,10 @@ ENVIRONMENTS = {
         "huggingface_hub<1",
         "starlette<1",
     ],
+    "lm-eval": ["lm_eval[api]"],
+    "agents": ["dspy", "llama-index-llms-openai-like"],
 }
-"""What is installed for the Spaces to run on; nothing for what is here."""
+"""What is installed for the Spaces, and for tools that ask them; nothing for what is here."""
 
 NOBODY = "http://127.0.0.1:9"
 """An address at which nobody listens."""

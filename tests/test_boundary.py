@@ -12,9 +12,10 @@ import qwen_gradio
 
 PACKAGE = Path(qwen_gradio.__file__).parent
 GRADIO = {"gradio_client", "httpx", "httpx2", "huggingface_hub"}
-REGISTRIES = {"g4f", "langchain_core", "litellm", "llm"}
+REGISTRIES = {"g4f", "inspect_ai", "langchain_core", "litellm", "llm"}
 PURE = [
     *("_access", "_chains", "_described", "_messages", "_plan", "_replies", "_stages"),
+    *("_openai", "api/_answers", "api/_requests"),
     "errors",
     "_gradio/events",
 ]
@@ -75,5 +76,5 @@ def test_what_has_no_underscore_is_public() -> None:
     assert public == {
         *("errors.py", "provider.py", "chat.py", "sync.py", "notebook.py", "cli.py"),
         *("batch/ray.py", "registries/g4f.py", "registries/langchain.py"),
-        *("registries/litellm.py", "registries/llm.py"),
+        *("registries/inspect_ai.py", "registries/litellm.py", "registries/llm.py"),
     }

@@ -30,6 +30,9 @@ LOCAL = "from qwen_gradio.local import running\nwith running(): pass"
     ("code", "missing", "extra"),
     [
         ("import qwen_gradio.registries.g4f", "g4f", "g4f"),
+        ("import qwen_gradio.api", "starlette", "api"),
+        ("import qwen_gradio.api", "uvicorn", "api"),
+        ("import qwen_gradio.registries.inspect_ai", "inspect_ai", "inspect"),
         ("import qwen_gradio.registries.langchain", "langchain_core", "langchain"),
         ("import qwen_gradio.registries.litellm", "litellm", "litellm"),
         ("import qwen_gradio.registries.llm", "llm", "llm"),

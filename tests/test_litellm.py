@@ -34,8 +34,9 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # otherwise the i
 
 import litellm
 
+from qwen_gradio._openai import stop_sequences
+from qwen_gradio._stops import cut
 from qwen_gradio.registries import litellm as registry
-from qwen_gradio.registries._stops import cut
 
 pytestmark = [
     pytest.mark.anyio,
@@ -254,9 +255,9 @@ def test_a_stop_sequence_in_pieces_is_found_and_its_beginning_alone_is_not() -> 
     fragments = iter(["a<", "en", "d b<e", "nd>c", "never read"])
     assert list(cut(fragments, ["<end>"])) == ["a", "", "<end b", ""]
     assert list(fragments) == ["never read"]
-    assert list(cut(["a\n"], registry._stops("\n\n"))) == ["a", "\n"]
+    assert list(cut(["a\n"], stop_sequences("\n\n"))) == ["a", "\n"]
     for nothing in ("", None, [""]):
-        assert list(cut(["a"], registry._stops(nothing))) == ["a", ""]
+        assert list(cut(["a"], stop_sequences(nothing))) == ["a", ""]
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ Needs the extra `local`, which is imported when the Space is started: Gradio tak
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from .._extras import needing
+from .._listening import require_free
 
 __all__ = ["running"]
 
@@ -37,7 +37,7 @@ def running(
     :raises ValueError: if the file is not a model that can be run, or the context is too small.
     :raises OSError: if the address cannot be listened on.
     """
-    _require_free(host, port)
+    require_free(host, port)
     with needing("local"):
         from ._model import Model
 
@@ -45,16 +45,3 @@ def running(
         from ._space import serving
     with serving(model, host, port) as url:
         yield url
-
-
-def _require_free(host: str, port: int | None) -> None:
-    """Check that the address can be listened on, in which Gradio itself has little to say.
-
-    :raises OSError: if it cannot.
-    """
-    where = host if port is None else f"{host}, port {port}"
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
-        socket.create_server(address[:2], family=family).close()
-    except OSError as error:
-        raise OSError(f"Cannot listen on {where}: {error.strerror}") from error

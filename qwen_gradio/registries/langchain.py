@@ -10,11 +10,11 @@ from typing import Any, NoReturn
 from .._extras import needing
 from .._messages import History
 from .._options import Options, Sampling
+from .._stops import cut, cut_async, cut_text
 from .._stream import FragmentStream
 from .._updates import Reasoning, StreamStatus
 from ..provider import provider_of
 from ..sync import pieces, read
-from ._stops import cut, cut_async, cut_text
 
 with needing("langchain"):
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun

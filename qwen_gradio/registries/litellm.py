@@ -25,10 +25,11 @@ from uuid import uuid4
 
 from .. import errors
 from .._extras import needing
+from .._openai import UNSUPPORTED, stop_sequences, unsupported
+from .._stops import cut, cut_async, cut_text
 from .._updates import Reasoning
 from ..provider import provider_of
 from ..sync import pieces, read
-from ._stops import cut, cut_async, cut_text
 
 with needing("litellm"):
     import httpx
@@ -59,22 +60,6 @@ ERRORS: dict[type[errors.QwenGradioError], Callable[..., Exception]] = {
     errors.StreamInterruptedError: exceptions.APIConnectionError,
     errors.StreamTimeoutError: exceptions.Timeout,
 }
-
-UNSUPPORTED: dict[str, tuple[Any, ...]] = {
-    "tools": ([],),
-    "tool_choice": ("none", "auto"),
-    "functions": ([],),
-    "function_call": ("none", "auto"),
-    "response_format": ({"type": "text"},),
-    "n": (1,),
-    "logprobs": (),
-    "top_logprobs": (),
-    "logit_bias": ({},),
-    "modalities": (["text"],),
-    "audio": (),
-    "web_search_options": (),
-}
-"""Options that a text chat does not support, each with the values that request nothing."""
 
 NOT_FOR_CALLERS = (
     *("space", "auth", "proxy", "headers", "oauth_token", "ssl_verify"),
@@ -137,7 +122,7 @@ class Call:
         self.model: str = call["model"]
         self.id = f"chatcmpl-{uuid4()}"
         options: dict[str, Any] = call["optional_params"]
-        self.stops = _stops(options.get("stop"))
+        self.stops = stop_sequences(options.get("stop"))
         self.seconds = _seconds(call.get("timeout"))
         self._deadline = float("inf")
         is_streamed = bool(options.get("stream"))
@@ -158,16 +143,12 @@ class Call:
             raise self._error(exceptions.BadRequestError, str(error)) from error
 
     def _passed_on(self, options: dict[str, Any]) -> dict[str, Any]:
-        unsupported = [
-            name
-            for name, harmless in UNSUPPORTED.items()
-            if options.get(name) not in (None, False, *harmless)
-        ]
+        rejected = unsupported(options)
         drops = litellm.drop_params or self.call["litellm_params"].get("drop_params")
-        if unsupported and not drops:
+        if rejected and not drops:
             raise self._error(
                 exceptions.UnsupportedParamsError,
-                f"{PROVIDER} does not support {', '.join(unsupported)}. "
+                f"{PROVIDER} does not support {', '.join(rejected)}. "
                 "To leave out unsupported options, set `drop_params=True`",
             )
         if forbidden := [name for name in NOT_FOR_CALLERS if name in options]:
@@ -276,10 +257,6 @@ class Call:
 def _chain(first: Chunk, chunks: Generator[Chunk, None, None]) -> Iterator[Chunk]:
     yield first
     yield from chunks
-
-
-def _stops(stop: str | list[str] | None) -> list[str]:
-    return [text for text in ([stop] if isinstance(stop, str) else stop or []) if text]
 
 
 def _seconds(timeout: float | httpx.Timeout | None) -> float | None:

@@ -1,11 +1,11 @@
-"""Stop sequences, for registries whose users give some; Spaces do not support them."""
+"""Stop sequences, for callers who give some; Spaces do not support them."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 
-from .._stream import FragmentStream
-from .._updates import Reasoning
+from ._stream import FragmentStream
+from ._updates import Reasoning
 
 
 def cut(pieces: Iterable[str | Reasoning], stops: Sequence[str]) -> Iterator[str | Reasoning]:

@@ -1,0 +1,124 @@
+"""An endpoint in OpenAI's format, for every tool that can ask one. Needs the extra `api`."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable
+
+from .._extras import needing
+from .._listening import require_free
+from ..errors import QwenGradioError
+from ._requests import RequestError
+
+with needing("api"):
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.exceptions import HTTPException
+    from starlette.routing import Route
+
+    from . import _app
+
+__all__ = ["app", "serve"]
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+SHUTDOWN_TIMEOUT = 2
+"""Seconds that clients have to read the end of their replies."""
+
+
+def app(
+    spaces: Iterable[str] = (),
+    *,
+    space: str | None = None,
+    token: str | None = None,
+    server_key: str | None = None,
+    max_concurrency: int | None = None,
+) -> Starlette:
+    """Return the endpoint as an ASGI application, for a server of your own.
+
+    :param spaces: Spaces, as `owner/name` or URL, each of which is a model of that name, besides
+        the models of all providers.
+    :param space: the Space that providers' models are asked on; else `$QWEN_GRADIO_SPACE`; else
+        their own. Clients cannot choose it.
+    :param token: Hugging Face token, sent to every Space.
+    :param server_key: the key that clients have to send. Without one, only requests to localhost
+        are accepted, and none that another site's page could send.
+    :param max_concurrency: how many requests are asked at once; the others wait.
+    :raises SpaceUnavailableError: if one of `spaces` is not the address of a Space.
+    """
+    endpoint = _app.Endpoint(spaces, space, token, server_key, max_concurrency)
+    application = Starlette(
+        routes=[
+            Route("/v1/chat/completions", endpoint.complete, methods=["POST"]),
+            Route("/v1/models", endpoint.models),
+            Route("/health", endpoint.health),
+        ],
+        exception_handlers={
+            RequestError: _app.on_request_error,
+            QwenGradioError: _app.on_error,
+            HTTPException: _app.on_http_error,
+            Exception: _app.on_failure,
+        },
+    )
+    application.state.streams = endpoint.streams
+    return application
+
+
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    *,
+    spaces: Iterable[str] = (),
+    space: str | None = None,
+    token: str | None = None,
+    server_key: str | None = None,
+    max_concurrency: int | None = None,
+    on_start: Callable[[str], object] | None = None,
+) -> None:
+    """Serve the endpoint until Ctrl-C, which also stops the replies that are being written.
+
+    The parameters are those of `app`, and:
+
+    :param host: the address to listen on; any but this computer's own requires `server_key`.
+    :param port: the port.
+    :param on_start: called with the base URL for clients, once it can be asked.
+    :raises ValueError: if `server_key` is required.
+    :raises OSError: if the address cannot be listened on.
+    :raises KeyboardInterrupt: at Ctrl-C, once everything is stopped.
+    """
+    if host not in LOOPBACK and not server_key:
+        raise ValueError(f"Listening on {host} requires a key for clients to send")
+    require_free(host, port)
+    application = app(
+        spaces,
+        space=space,
+        token=token,
+        server_key=server_key,
+        max_concurrency=max_concurrency,
+    )
+    config = uvicorn.Config(
+        application,
+        host,
+        port,
+        log_level="warning",
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
+    )
+    _Server(config, on_start).run()
+
+
+class _Server(uvicorn.Server):
+    """A server that reports its start, and does not wait for replies when it shuts down."""
+
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[str], object] | None) -> None:
+        super().__init__(config)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self._on_start is not None:
+            host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+            self._on_start(f"http://{host}:{self.config.port}/v1")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for stream in list(self.config.app.state.streams):  # type: ignore[union-attr]
+            stream.close()
+        await super().shutdown(sockets)

@@ -1,0 +1,147 @@
+"""The endpoint's routes, and who may use them."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Iterable
+from typing import Any
+from uuid import uuid4
+from weakref import WeakSet
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from .._access import address_of
+from .._stream import FragmentStream
+from ..errors import QwenGradioError
+from ..provider import provider_of, providers
+from ._answers import Answer, error_object
+from ._places import Places
+from ._reply import JSON, Reply, StreamedReply, error_response
+from ._requests import RequestError, chat_request
+
+MAX_BODY = 8 * 2**20
+"""Bytes that a request's body may have."""
+HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 413: {"Connection": "close"}}
+"""Headers of errors, by status; the rest of a body that is too large is not read."""
+LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
+
+
+class Endpoint:
+    """The models that are offered, and the requests that are answered.
+
+    :ivar streams: the replies that are being written, or wait for it.
+    """
+
+    def __init__(
+        self,
+        spaces: Iterable[str],
+        space: str | None,
+        token: str | None,
+        server_key: str | None,
+        max_concurrency: int | None,
+    ) -> None:
+        self._spaces = {name: address_of(name) for name in spaces}
+        self._space = space
+        self._token = token
+        self._server_key = server_key or None
+        self._places = Places(max_concurrency)
+        self.streams: WeakSet[FragmentStream] = WeakSet()
+
+    async def health(self, request: Request) -> Response:
+        """Report that the endpoint runs; it asks no Space."""
+        return JSON({"status": "ok"})
+
+    async def models(self, request: Request) -> Response:
+        """List the models."""
+        self._admit(request)
+        owners = {
+            **{model: each.label for each in providers().values() for model in each.models},
+            **dict.fromkeys(self._spaces, "Space"),
+        }
+        listed = [
+            {"id": model, "object": "model", "created": 0, "owned_by": owner}
+            for model, owner in owners.items()
+        ]
+        return JSON({"object": "list", "data": listed})
+
+    async def complete(self, request: Request) -> Any:
+        """Answer a request for a chat completion."""
+        self._admit(request)
+        try:
+            asked = chat_request(await _body(request))
+        except ClientDisconnect:
+            return Response()  # to nobody
+        space = self._spaces.get(asked.model)
+        model = None if space else asked.model
+        stream = provider_of(model).create_async_generator(
+            model, asked.messages, space=space or self._space, api_key=self._token, **asked.options
+        )
+        self.streams.add(stream)
+        answer = Answer(f"chatcmpl-{uuid4().hex}", int(time.time()), asked.model, asked.messages)
+        reply = StreamedReply if asked.is_streamed else Reply
+        return reply(stream, asked, answer, self._places)
+
+    def _admit(self, request: Request) -> None:
+        """Reject a request without the key; without any key, one from another site's page."""
+        if self._server_key is not None:
+            kind, _, key = request.headers.get("authorization", "").partition(" ")
+            expected = self._server_key.encode()
+            if kind.lower() != "bearer" or not secrets.compare_digest(
+                key.encode("latin-1"), expected
+            ):
+                raise RequestError(
+                    "This endpoint requires its key: Authorization: Bearer ...",
+                    status=401,
+                    code="invalid_api_key",
+                )
+            return
+        # A page's own name may lead here (DNS rebinding), and a page can send a form anywhere, but
+        # JSON only where the server allows it.
+        if not LOOPBACK.fullmatch(request.headers.get("host", "")):
+            raise RequestError("Without a key, only localhost can be asked", status=403)
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if request.method == "POST" and kind != "application/json":
+            raise RequestError("The Content-Type must be application/json", status=415)
+
+
+async def _body(request: Request) -> bytes:
+    """Read the body, but no more of it than is accepted."""
+    length = request.headers.get("content-length", "0")
+    body = bytearray()
+    if int(length) <= MAX_BODY:
+        async for part in request.stream():
+            body += part
+            if len(body) > MAX_BODY:
+                break
+        else:
+            return bytes(body)
+    raise RequestError(f"The body may have {MAX_BODY} bytes at most", status=413)
+
+
+async def on_request_error(request: Request, error: Exception) -> Response:
+    """Return the response for a request that is rejected."""
+    assert isinstance(error, RequestError)
+    content = error_object(str(error), error.status, error.param, error.code)
+    return JSON(content, error.status, HEADERS.get(error.status))
+
+
+async def on_error(request: Request, error: Exception) -> Response:
+    """Return the response for an error of ours."""
+    assert isinstance(error, QwenGradioError)
+    return error_response(error)
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    """Return the response for a path or method that does not exist."""
+    assert isinstance(error, HTTPException)
+    content = error_object(error.detail, error.status_code)
+    return JSON(content, error.status_code, error.headers)
+
+
+async def on_failure(request: Request, error: Exception) -> Response:
+    """Return the response for an error that nobody expected; the server logs it."""
+    return JSON(error_object("The server failed", 500), 500)

@@ -1,0 +1,158 @@
+"""Inspect: `inspect eval task.py --model qwen-gradio/qwen-2.5-max`, with `-M space=owner/name`.
+
+Other options of the provider are given with `-M`, too, such as `-M stream_timeout=300`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from tenacity import RetryCallState, wait_exponential_jitter
+from tenacity.wait import WaitBaseT
+
+from .._extras import needing
+from .._openai import UNSUPPORTED, estimated_tokens, unsupported
+from .._stops import cut_text
+from ..errors import (
+    AuthenticationError,
+    InvalidMessagesError,
+    QueueFullError,
+    QwenGradioError,
+    RateLimitError,
+    StreamInterruptedError,
+    StreamTimeoutError,
+)
+from ..provider import provider_of, require_known
+
+with needing("inspect"):
+    from inspect_ai.model import (
+        ChatCompletionChoice,
+        ChatMessage,
+        ChatMessageAssistant,
+        Content,
+        ContentReasoning,
+        ContentText,
+        GenerateConfig,
+        ModelAPI,
+        ModelOutput,
+        ModelUsage,
+        RetryDecision,
+        modelapi,
+    )
+    from inspect_ai.tool import ToolChoice, ToolInfo
+
+TRANSIENT = (StreamInterruptedError, StreamTimeoutError)
+"""Errors after which the same question may well be answered, besides those that say so."""
+
+
+@modelapi("qwen-gradio")
+class QwenGradio(ModelAPI):
+    """A provider's model as Inspect asks it. Inspect itself retries, and limits how many it asks.
+
+    :param base_url: the Space; as a setting of the model, `space`.
+    :param api_key: Hugging Face token; else `$QWEN_GRADIO_API_KEY`.
+    :param model_args: options of the provider.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        config: GenerateConfig = GenerateConfig(),  # noqa: B008  # as in ModelAPI
+        **model_args: Any,
+    ) -> None:
+        super().__init__(model_name, base_url, api_key, ["QWEN_GRADIO_API_KEY"], config)
+        self._provider = provider_of(model_name)
+        require_known(self._provider, model_args)
+        self._options = {"space": base_url, "max_retries": 0, **model_args}
+
+    async def generate(
+        self,
+        input: list[ChatMessage],  # noqa: A002
+        tools: list[ToolInfo],
+        tool_choice: ToolChoice,
+        config: GenerateConfig,
+    ) -> ModelOutput:
+        """Ask, and return the complete reply.
+
+        :raises QwenGradioError: if there is none; see `should_retry`.
+        """
+        requested = {
+            **config.model_dump(include=set(UNSUPPORTED)),
+            "n": config.num_choices,
+            "response_format": config.response_schema,
+            "tools": tools,
+        }
+        if rejected := unsupported(requested):
+            raise InvalidMessagesError(f"A text chat does not support {', '.join(rejected)}")
+        messages = [{"role": each.role, "content": _parts(each.content)} for each in input]
+        sampling = {name: getattr(config, name) for name in ("temperature", "top_p", "max_tokens")}
+        given = {name: value for name, value in sampling.items() if value is not None}
+        async with self._provider.create_async_generator(
+            self.model_name,
+            messages,
+            api_key=self.api_key or os.environ.get("QWEN_GRADIO_API_KEY"),
+            **{**self._options, **given},
+        ) as stream:
+            text = cut_text(await stream.text(), config.stop_seqs or [])
+            return self._output(input, text, stream.reasoning)
+
+    def _output(self, asked: list[ChatMessage], text: str, reasoning: str) -> ModelOutput:
+        thought = estimated_tokens(reasoning)
+        prompt = sum(estimated_tokens(message.text) for message in asked)
+        written = thought + estimated_tokens(text)
+        content: str | list[Content] = text
+        if reasoning:
+            content = [ContentReasoning(reasoning=reasoning), ContentText(text=text)]
+        message = ChatMessageAssistant(content=content, model=self.model_name, source="generate")
+        return ModelOutput(
+            model=self.model_name,
+            choices=[ChatCompletionChoice(message=message, stop_reason="stop")],
+            usage=ModelUsage(
+                input_tokens=prompt,
+                output_tokens=written,
+                total_tokens=prompt + written,
+                reasoning_tokens=thought or None,
+            ),
+        )
+
+    def should_retry(self, ex: Exception) -> RetryDecision:
+        """Retry what the Space may accept or complete later."""
+        if isinstance(ex, (RateLimitError, QueueFullError)):
+            return RetryDecision.rate_limit(ex.retry_after)
+        if isinstance(ex, QwenGradioError) and (ex.transient or isinstance(ex, TRANSIENT)):
+            return RetryDecision.transient(ex.retry_after)
+        return RetryDecision.no()
+
+    def retry_wait(self) -> WaitBaseT:
+        """Wait for as long as the Space says, else for longer each time."""
+        return _wait
+
+    def is_auth_failure(self, ex: Exception) -> bool:
+        """Whether the Space requires a token, or rejected it."""
+        return isinstance(ex, AuthenticationError)
+
+    def connection_key(self) -> str:
+        """Let the models on one Space share Inspect's limit of connections."""
+        return f"{self._options['space']} {self._provider.url} {self.initial_api_key}"
+
+
+_backoff = wait_exponential_jitter(initial=1, max=60)
+
+
+def _wait(attempt: RetryCallState) -> float:
+    error = attempt.outcome.exception() if attempt.outcome else None
+    return getattr(error, "retry_after", None) or _backoff(attempt)
+
+
+def _parts(content: str | list[Content]) -> str | list[dict[str, Any]]:
+    """Return content in OpenAI's format, without what the model thought."""
+    if isinstance(content, str):
+        return content
+    return [
+        {"type": part.type, "text": getattr(part, "text", None)}
+        for part in content
+        if not isinstance(part, ContentReasoning)
+    ]

@@ -1,0 +1,171 @@
+"""Inspect evaluates a real Space's model, which it finds by the entry point."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from inspect_ai.model import (
+    ChatMessageAssistant,
+    ChatMessageUser,
+    ContentImage,
+    ContentReasoning,
+    ContentText,
+    GenerateConfig,
+    Model,
+    get_model,
+)
+from inspect_ai.tool import ToolInfo
+
+from qwen_gradio import (
+    AuthenticationError,
+    GenerationError,
+    InvalidMessagesError,
+    ModelNotFoundError,
+    QueueFullError,
+    RateLimitError,
+    StreamInterruptedError,
+)
+
+from .fronts import Forward, Front, Request, answer
+from .servers import NOBODY, ScriptedSpace, ZooSpace, query
+
+MODEL = "qwen-gradio/qwen-2.5-max"
+TASK = """
+from inspect_ai import Task, task
+from inspect_ai.dataset import Sample
+from inspect_ai.scorer import includes
+
+
+@task
+def echo():
+    samples = [Sample(f"reply {n}", target=f"reply {n}") for n in range(8)]
+    return Task(dataset=samples, scorer=includes())
+"""
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # Inspect's limits of concurrency are bound to the first that is used
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INSPECT_DISPLAY", "none")
+
+
+def model_at(space: str, **options: Any) -> Model:
+    return get_model(MODEL, memoize=False, space=space, **options)
+
+
+def test_the_command_evaluates_samples_and_counts_their_usage(
+    scripted: ScriptedSpace, tmp_path: Path
+) -> None:
+    (tmp_path / "task.py").write_text(TASK)
+    inspect = Path(sys.executable).with_name("inspect")
+    command = [inspect, "eval", "task.py", "--model", MODEL, "-M", f"space={scripted.url}"]
+    found = subprocess.run(
+        [*command, "--display", "plain"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "accuracy  1.000" in found.stdout
+    assert "32 tokens [I: 16, O: 16]" in found.stdout  # about four bytes each
+
+
+async def test_reasoning_is_apart_from_the_text_and_not_sent_again(thinking: ZooSpace) -> None:
+    model = model_at(thinking.url)
+    output = await model.generate("hi")
+    assert isinstance(output.message.content, list)
+    reasoning, text = output.message.content
+    assert isinstance(reasoning, ContentReasoning)
+    assert reasoning.reasoning == "Let me think."
+    assert output.completion == '{"message": "hi"}'
+    assert isinstance(text, ContentText)
+    assert output.usage is not None
+    assert output.usage.reasoning_tokens == 4
+    again = await model.generate(
+        [ChatMessageUser(content="hi"), output.message, ChatMessageUser(content="and?")]
+    )
+    assert "Let me think" not in again.completion
+    assert "and?" in again.completion
+
+
+async def test_a_stop_sequence_ends_the_reply(scripted: ScriptedSpace) -> None:
+    model = model_at(scripted.url)
+    output = await model.generate(
+        query(say=["one E", "ND two"]), config=GenerateConfig(stop_seqs=["END"])
+    )
+    assert output.completion == "one "
+
+
+async def test_a_full_space_is_asked_again_by_inspect(scripted: ScriptedSpace) -> None:
+    def behave(request: Request) -> bytes | Forward:
+        if request.path.endswith("/queue/join") and request.seen == 0:
+            return answer("429 Too Many Requests", Retry_After="0.1")
+        return Forward()
+
+    with Front(behave, scripted.url) as front:
+        output = await model_at(front.url).generate(query(say=["at last"]))
+    assert output.completion == "at last"
+
+
+async def test_a_spaces_error_ends_a_sample(scripted: ScriptedSpace) -> None:
+    with pytest.raises(GenerationError, match="out of words"):
+        await model_at(scripted.url).generate(query(finish="fail"))
+
+
+def test_retries_follow_our_errors() -> None:
+    api = model_at(NOBODY).api
+    full = QueueFullError("full")
+    full.retry_after = 7.0
+    decisions = [
+        api.should_retry(error)
+        for error in (full, RateLimitError(), StreamInterruptedError(), GenerationError())
+    ]
+    assert [bool(decision) for decision in decisions] == [True, True, True, False]
+    assert [getattr(decision, "kind", None) for decision in decisions[:3]] == [
+        "rate_limit",
+        "rate_limit",
+        "transient",
+    ]
+    assert decisions[0] == type(decisions[0]).rate_limit(7.0)
+    assert api.is_auth_failure(AuthenticationError())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"config": GenerateConfig(num_choices=2)},
+        {"config": GenerateConfig(logprobs=True)},
+        {"tools": [ToolInfo(name="f", description="a tool")]},
+        {"input": [ChatMessageUser(content=[ContentImage(image="data:image/png;base64,")])]},
+    ],
+    ids=["choices", "logprobs", "tools", "images"],
+)
+async def test_what_a_text_chat_cannot_do_is_rejected(settings: dict[str, Any]) -> None:
+    with pytest.raises(InvalidMessagesError):
+        await model_at(NOBODY).generate(**{"input": "hi", **settings})
+
+
+def test_wrong_options_and_models_are_rejected() -> None:
+    with pytest.raises(TypeError, match="Unknown option: spase"):
+        get_model(MODEL, memoize=False, spase="owner/name")
+    with pytest.raises(ModelNotFoundError):
+        get_model("qwen-gradio/gpt-4o", memoize=False)
+
+
+async def test_earlier_turns_are_sent(scripted: ScriptedSpace) -> None:
+    output = await model_at(scripted.url).generate(
+        [
+            ChatMessageUser(content="Hello"),
+            ChatMessageAssistant(content="Hi!"),
+            ChatMessageUser(content=[ContentText(text="And?")]),
+        ]
+    )
+    assert "Hi!" in output.completion
+    assert "And?" in output.completion
