@@ -11,8 +11,10 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import median
 
 from .clients import CLIENTS
+from .first_call import first_call
 from .leaving import leaving
 from .measures import (
     LOADS,
@@ -25,31 +27,40 @@ from .measures import (
     run,
 )
 from .processes import NotRunError, Reply, install_javascript_client
-from .space import stamping_space
+from .space import GRADIOS, replaying_space, stamping_space
 from .table import counts, table
+from .thread_cpu import thread_cpu
 
 PICTURE = Path(__file__).with_name("arrivals.svg")
-SLOW = ("threads", "updates")
-"""Clients that keep every output: the long reply takes them minutes and gigabytes."""
+LEAN = ("ours", "reader")
+"""Clients that are given what is replayed: the others keep every output, or end without one."""
+FROM_AFAR = {"ours", "threads"}
+"""Clients whose first call is measured over a distance."""
 
 
 def main() -> None:
     """Measure, as the command line says."""
     options = _options()
     clients = _runnable(options.only)
-    with stamping_space() as url:
+    loads = QUICK_LOADS if options.quick else LOADS
+    with stamping_space(options.gradio) as url, replaying_space() as replayed:
+        results, replies = _measured(url, replayed, clients, loads, options)
         if options.quick:
-            results, _ = _measured(url, clients, QUICK_LOADS, 1, options.all)
             sys.stdout.write(f"{counts(results, QUICK_LOADS)}\n")
             return
-        results, replies = _measured(url, clients, LOADS, options.rounds, options.all)
         for name in clients:
             first, second = (len(paths) for paths in requests(name, url))
             results[name, "requests"] = {"first": first, "second": second}
-    if "ours" in clients:
-        results["ours", "leaving"] = leaving()
-        results["ours", "import"] = {"seconds": import_time()}
-    sys.stdout.write(f"{table(results)}\n")
+        for name in FROM_AFAR.intersection(clients):
+            seconds = median(first_call(name, url) for _ in range(options.rounds))
+            results[name, "first call"] = {"first": seconds}
+        if "ours" in clients:
+            results["ours", "leaving"] = leaving()
+            results["ours", "import"] = {"seconds": import_time()}
+            cpu = thread_cpu(replayed)
+            results["ours", "thread"] = {"cpu": cpu["ours"]}
+            results["reader", "thread"] = {"cpu": cpu["httpx"]}
+    sys.stdout.write(f"Gradio {options.gradio}\n\n{table(results)}\n")
     if options.picture is not None:
         from .arrivals import draw  # matplotlib takes a while, and the quick run has no use for it
 
@@ -57,18 +68,23 @@ def main() -> None:
 
 
 def _measured(
-    url: str, clients: Sequence[str], loads: Sequence[Load], rounds: int, everything: bool
+    url: str,
+    replayed: str,
+    clients: Sequence[str],
+    loads: Sequence[Load],
+    options: argparse.Namespace,
 ) -> tuple[dict[tuple[str, str], Figures], dict[str, Reply]]:
     """The figures by client and load, and by client a reply from one stream, for the picture."""
     taken: dict[tuple[str, str], list[Figures]] = defaultdict(list)
     replies: dict[str, Reply] = {}
+    rounds = 1 if options.quick else options.rounds
     for number in range(1, rounds + 1):
         for load in loads:
             for name in clients:
-                if load.name == "long" and name in SLOW and not everything:
+                if load.is_replayed and name not in LEAN:
                     continue
                 sys.stderr.write(f"round {number} of {rounds}: {load.name}: {CLIENTS[name]}\n")
-                figures, reply = run(name, url, load)
+                figures, reply = run(name, replayed if load.is_replayed else url, load)
                 taken[name, load.name].append(figures)
                 if load.name == "one":
                     replies[name] = reply
@@ -99,12 +115,10 @@ def _options() -> argparse.Namespace:
         metavar="A,B",
         help=f"run only these of {', '.join(CLIENTS)}",
     )
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="default: 3")
     parser.add_argument(
-        "--all",
-        action="store_true",
-        help=f"give the long reply to {' and '.join(SLOW)}, too, which takes gigabytes",
+        "--gradio", choices=GRADIOS, default=GRADIOS[0], help=f"default: {GRADIOS[0]}"
     )
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="default: 3")
     parser.add_argument(
         "--picture",
         type=Path,

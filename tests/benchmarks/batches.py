@@ -24,7 +24,7 @@ from ..fronts import Forward, Front, Request, answer
 from ..servers import ROOT
 from .client import megabytes
 from .measures import SETTLE
-from .space import question, stamping_space
+from .space import question, replaying_space
 from .table import markdown
 
 FRAGMENTS, EVERY = 20, 0.05
@@ -44,7 +44,7 @@ def main() -> None:
     if options.measure is not None:
         sys.stdout.write(json.dumps(_measured(**json.loads(options.measure))) + "\n")
         return
-    with stamping_space() as url:
+    with replaying_space() as url:  # a real one takes a tenth of a second until a reply begins
         _print_throughput(url)
         with Front(_behave, url) as front:
             front.requests = deque(maxlen=100)  # all of them would be what grows

@@ -46,13 +46,13 @@ LOADS = (
     Load("twenty", streams=20, fragments=100, every=0.033),
     Load("hundred", streams=100, fragments=10, every=0.5, rest=5.0),
     Load("thousand", streams=1_000, fragments=20, every=0.5, rest=5.0, is_replayed=True),
-    Load("long", streams=1, fragments=20_000, every=0.0),
+    Load("long", streams=1, fragments=20_000, every=0.0, is_replayed=True),
 )
 QUICK_LOADS = (
     Load("one", streams=1, fragments=30, every=0.033),
     Load("twenty", streams=5, fragments=30, every=0.033),
     Load("hundred", streams=20, fragments=5, every=0.1, rest=2.0),
-    Load("long", streams=1, fragments=2_000, every=0.0),
+    Load("long", streams=1, fragments=2_000, every=0.0, is_replayed=True),
 )
 
 

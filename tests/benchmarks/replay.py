@@ -22,8 +22,8 @@ from aiohttp import web
 
 from .space import question, stamping_space
 
-LONGEST = 200
-"""How many fragments are recorded, and so the most that a reply can have."""
+RECORDED = 3
+"""How many fragments are recorded; those after the first are alike but for their stamp."""
 STAMPS = re.compile(rb"(?:\d+:\d+\.\d+ )+")
 
 
@@ -31,7 +31,8 @@ STAMPS = re.compile(rb"(?:\d+:\d+\.\d+ )+")
 class Recording:
     """What a Space said: about itself, and event by event in a reply.
 
-    :ivar before: the events before the first fragment, :ivar fragments: one for each.
+    :ivar before: the events before the first fragment.
+    :ivar first: the event with the first fragment, and `further` one with another.
     :ivar after: the events that complete the reply; one of them has all of the text.
     """
 
@@ -39,12 +40,13 @@ class Recording:
     info: bytes
     event_id: bytes
     before: bytes
-    fragments: list[bytes]
+    first: bytes
+    further: bytes
     after: bytes
 
 
 async def recorded(url: str) -> Recording:
-    """Ask a stamping Space for a reply of `LONGEST` fragments, and record it."""
+    """Ask a stamping Space for a short reply, and record it."""
     session = secrets.token_hex(6)
     async with aiohttp.ClientSession() as http:
 
@@ -54,7 +56,7 @@ async def recorded(url: str) -> Recording:
 
         config, info = await read("/config"), await read("/gradio_api/info")
         asked = {
-            "data": [question(LONGEST), [], ""],
+            "data": [question(RECORDED), [], ""],
             "fn_index": 0,
             "session_hash": session,
         }
@@ -66,13 +68,13 @@ async def recorded(url: str) -> Recording:
     # Gradio ends a reply's diffs with an empty one.
     fragments = [block for block in written if len(STAMPS.findall(block)) == 1]
     first, last = blocks.index(fragments[0]), blocks.index(fragments[-1])
-    assert len(fragments) == LONGEST, len(fragments)
+    assert len(fragments) == RECORDED, len(fragments)
     return Recording(
         config,
         info,
         event_id,
         b"".join(blocks[:first]),
-        fragments,
+        *fragments[:2],
         b"".join(block for block in blocks[last + 1 :] if block not in written),
     )
 
@@ -98,13 +100,14 @@ def app_of(recording: Recording, url: str) -> web.Application:
             await response.write(events.replace(recording.event_id, event_id))
 
         await write(recording.before)
-        text = b""
+        text = bytearray()
         for number in range(int(script["fragments"])):
             await asyncio.sleep(script["every"] * random.uniform(0.5, 1.5))
             stamp = b"%d:%.6f " % (number, time.monotonic())
             text += stamp
-            await write(STAMPS.sub(stamp, recording.fragments[number]))
-        await write(STAMPS.sub(text, recording.after))
+            fragment = recording.further if number else recording.first
+            await write(STAMPS.sub(stamp, fragment))
+        await write(STAMPS.sub(bytes(text), recording.after))
         return response
 
     async def say(body: bytes) -> web.Response:
