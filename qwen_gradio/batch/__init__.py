@@ -1,22 +1,23 @@
 """Ask many questions, and keep every answer. An aborted run can be resumed.
 
-Items are read from JSON Lines or an array (`.jsonl`, `.ndjson`, `.json`), CSV (`.csv`, `.tsv`), else a
-text file with a prompt on each line, or from any iterable. An item is a text, or has `prompt` or
-`messages`, and may have `id` and `system`; without an `id` it is known by its line, so give items an
-`id` where lines may move. Wrong lines are all reported, with their numbers, before anything is sent.
+Items are read from JSON Lines or an array (`.jsonl`, `.ndjson`, `.json`), CSV (`.csv`, `.tsv`),
+else a text file with a prompt on each line, or from any iterable. An item is a text, or has
+`prompt` or `messages`, and may have `id` and `system`; without an `id` it is known by its line,
+so give items an `id` where lines may move. Wrong lines are all reported, with their numbers,
+before anything is sent.
 
-Written is JSON Lines, a row for each item as soon as its reply is complete, and synced to disk: `id`,
-`reply`, `error` and `why` and `partial` if it failed, `attempts`, `first_fragment_seconds`,
-`seconds`, `characters`, `space`, `model`, `digest`. However often a run is killed, there is one row
-for each item in the end. Where a row is the reply to another question, or to another Space, model or
-settings, which `digest` shows, the run stops and offers the choice.
+Written is JSON Lines, a row for each item as soon as its reply is complete, and synced to disk:
+`id`, `reply`, `error` and `why` and `partial` if it failed, `attempts`, `first_fragment_seconds`,
+`seconds`, `characters`, `space`, `model`, `digest`. However often a run is killed, there is one
+row for each item in the end. Where a row is the reply to another question, or to another Space,
+model or settings, which `digest` shows, the run stops and offers the choice.
 
-How many items are asked at once adapts to what the Space accepts: fewer after a full queue, slowly
-more after answers. At a rate limit or a GPU quota all pause, for as long as the Space says, or for a
-minute and then longer; beyond an hour the run completes what is being asked, stops, and says when to
-go on. Items that had received nothing are asked again, and a Space that sleeps or starts is waited
-for. A run ends after `give_up_after` seconds without any answer, or if the Space cannot be reached
-from the start, denies access or offers no chat, and can be resumed.
+How many items are asked at once adapts to what the Space accepts: fewer after a full queue,
+slowly more after answers. At a rate limit or a GPU quota all pause, for as long as the Space
+says, or for a minute and then longer; beyond an hour the run completes what is being asked,
+stops, and says when to go on. Items that had received nothing are asked again, and a Space that
+sleeps or starts is waited for. A run ends after `give_up_after` seconds without any answer, or if
+the Space cannot be reached from the start, denies access or offers no chat, and can be resumed.
 """
 
 from __future__ import annotations

@@ -9,16 +9,17 @@
     ).write_json("replies")
 
 This asks up to 4 x 8 questions at once, and writes a folder of JSON Lines with the rows of
-`qwen_gradio.batch`, of which `id` is text. An item that fails, or cannot be asked, is a row with its
-error. A wrong model ends the job, and so does a Space that cannot be asked at all when an actor is
-new; one that goes away later is in the rows. When an actor dies, Ray restarts it, and it asks its
-block again: every item ends as one row, and `repartition` keeps blocks small. Actors know nothing of
-each other: when the Space is full, each backs off by itself. `num_cpus` is what Ray sets aside for an
-actor, which mostly waits; actors that take all the CPUs leave none to read the prompts.
+`qwen_gradio.batch`, of which `id` is text. An item that fails, or cannot be asked, is a row with
+its error. A wrong model ends the job, and so does a Space that cannot be asked at all when an
+actor is new; one that goes away later is in the rows. When an actor dies, Ray restarts it, and it
+asks its block again: every item ends as one row, and `repartition` keeps blocks small. Actors
+know nothing of each other: when the Space is full, each backs off by itself. `num_cpus` is what
+Ray sets aside for an actor, which mostly waits; actors that take all the CPUs leave none to read
+the prompts.
 
-Without more, Ray runs on this machine; `RAY_ADDRESS=host:port` uses a cluster that has the package
-and can read and write the paths. Tried with two nodes on one machine, and not on separate ones. A job
-that is stopped as a whole starts from the beginning.
+Without more, Ray runs on this machine; `RAY_ADDRESS=host:port` uses a cluster that has the
+package and can read and write the paths. Tried with two nodes on one machine, and not on separate
+ones. A job that is stopped as a whole starts from the beginning.
 """
 
 from __future__ import annotations
