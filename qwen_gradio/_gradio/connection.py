@@ -26,10 +26,12 @@ class Connection:
     """A reply's way to its Space: one connection at a time, kept from request to request.
 
     :param timeout: seconds that the Space may be silent during a request.
+    :ivar received: the bytes of events so far.
     """
 
     def __init__(self, access: Access, timeout: float) -> None:
         self.space = access.space
+        self.received = 0
         self._timeout = timeout
         self._socket: socket.socket | None = None
         self._is_aborted = False
@@ -105,8 +107,11 @@ class Connection:
 
     def events(self, url: str, **options: Any) -> Iterator[dict[str, Any]]:
         """Yield the events of an event stream as they arrive."""
+        before = self.received
         with self._response("GET", url, **options) as response:
-            yield from read_events(response.iter_raw())
+            for event in read_events(response.iter_raw()):
+                self.received = before + response.num_bytes_downloaded
+                yield event
 
     def abort(self) -> None:
         """End the current request and reject further ones, at once and from any thread."""

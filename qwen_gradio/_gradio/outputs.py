@@ -14,18 +14,29 @@ from .._updates import Progress, Reasoning, StreamStatus, Update
 from ..errors import SpaceInterfaceError
 from .events import MAX_BYTES
 
+MAX_GROWTH = 64
+"""A JSON text takes less than so many times its bytes in memory; nested lists take 44 times."""
+
 
 class OutputSink:
     """Stands in for gradio_client's queue of updates: reads each, and reports what is new.
 
+    :param received: returns the bytes of events so far.
     :ivar reply: the reply so far.
     """
 
-    def __init__(self, plan: Plan, values: Values, report: Callable[[Update], None]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        values: Values,
+        report: Callable[[Update], None],
+        received: Callable[[], int],
+    ) -> None:
         self.reply = Reply()
         self._plan = plan
         self._values = values
         self._report = report
+        self._received = received
         self._step = plan.steps[0]
         self._sizes: list[int] = []
         self._size_carried = 0
@@ -76,6 +87,8 @@ class OutputSink:
             self._report(text)
 
     def _limit(self, outputs: Sequence[Any]) -> None:
+        if not self._size_carried and self._received() * MAX_GROWTH < MAX_BYTES:
+            return  # to count takes a tenth of a reply's time
         # gradio_client adds each diff to what it has, also of outputs that later diffs leave out.
         self._sizes[: len(outputs)] = map(size_of, outputs)
         if sum(self._sizes) + self._size_carried > MAX_BYTES:
