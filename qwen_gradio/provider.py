@@ -98,7 +98,8 @@ class Provider:
 
         :param model: one of `models`; `default_model` if it is None or empty.
         :param messages: the chat so far: dicts in OpenAI's format, message objects of OpenAI's,
-            LangChain's or your own, or tuples of role and text. Tool calls are rejected.
+            LangChain's or your own, or tuples of role and text. Tool calls are rejected; a
+            participant's `name` is not sent, as Spaces have no place for it.
         :param proxy: URL of the proxy for every request; else those in the environment are used.
         :param space: the Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`; else `url`.
         :param api_key: Hugging Face token, as text or as pydantic's `SecretStr`, sent to the Space
@@ -349,12 +350,15 @@ def providers() -> dict[str, type[Provider]]:
     }
 
 
-def to_provider(given: type[Provider] | str) -> type[Provider]:
-    """Return a provider that may be given by its name.
+def to_provider(given: type[Provider] | str | None, model: str | None) -> type[Provider]:
+    """Return the provider that is given, perhaps by its name; without one, the model's own.
 
+    :raises ModelNotFoundError: if none is given, and there is no such model.
     :raises ValueError: if none has that name; lists those there are.
     :raises TypeError: if it is neither a provider nor a name.
     """
+    if given is None:
+        return provider_of(model)
     if isinstance(given, type) and issubclass(given, Provider):
         return given
     if not isinstance(given, str):
