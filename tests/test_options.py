@@ -215,7 +215,7 @@ IDS = ["ask", "stream", "Chat", "run_sync", "QwenBatch"]
     ("name", "value"),
     [
         *(("system", value) for value in (7, b"Be brief.", ["Be brief."])),
-        *(("provider", value) for value in (7, None, "Qwen", int, Qwen_Qwen_2_5_Max())),
+        *(("provider", value) for value in (7, "Qwen", int, Qwen_Qwen_2_5_Max())),
         *(("model", value) for value in (7, b"qwen-2-5-max")),
         *(("space", value) for value in (Path("a/b"), 7)),
         *(("api_key", value) for value in (b"hf_x", Path("hf_x"))),
