@@ -8,12 +8,12 @@ import shlex
 import sys
 import threading
 from contextlib import nullcontext
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated
 
 import anyio
 
+from . import __version__
 from ._access import Access
 from ._extras import needing
 from ._messages import to_messages
@@ -37,7 +37,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 def _show_version(is_wanted: bool) -> None:
     if is_wanted:
-        typer.echo(f"qwen-gradio {installed_version('qwen-gradio')}")
+        typer.echo(f"qwen-gradio {__version__}")
         raise typer.Exit
 
 
