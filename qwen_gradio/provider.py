@@ -134,7 +134,7 @@ class Provider:
         :raises ModelNotFoundError: at once, if there is no such model.
         :raises SpaceUnavailableError: at once, if `space` is not the address of a Space.
         :raises AuthenticationError: at once, if `api_key` or `oauth_token` cannot be a token.
-        :raises ValueError: at once, if a time-out or `max_retries` is negative or not a number,
+        :raises ValueError: at once, if a timeout or `max_retries` is negative or not a number,
             `auth` is a text without a colon, or a header cannot be sent or contains a token.
         :raises TypeError: at once, if a parameter has a wrong type.
         """
@@ -155,8 +155,7 @@ class Provider:
             oauth_token=oauth_token,
             ssl_verify=ssl_verify,
         )
-        prompt = cls._prompt(model, messages, history, inputs or {}, kwargs)
-        prompt = replace(prompt, api_name=api_name)
+        prompt = cls._prompt(model, messages, history, inputs or {}, api_name, kwargs)
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
         access = Access.to(address, api_key, proxy, auth, headers, oauth_token, ssl_verify)
         request_timeout = REQUEST_TIMEOUT if stream_timeout is None else stream_timeout
@@ -175,6 +174,7 @@ class Provider:
         messages: Messages,
         history: History,
         inputs: Mapping[str, Any],
+        api_name: str | int | None,
         kwargs: Mapping[str, Any],
     ) -> Prompt:
         """Check what is asked, with what registries pass along."""
@@ -192,6 +192,7 @@ class Provider:
             default_system=cls.default_system,
             inputs=inputs,
             options={**options, **cls.model_inputs.get(name, {})},
+            api_name=api_name,
         )
 
     @classmethod

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import ExitStack, suppress
 from functools import partial, wraps
 from threading import Lock, Thread, current_thread
-from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 from weakref import WeakSet
 
@@ -126,12 +125,7 @@ class Fragments(Iterator[str]):
     def __enter__(self) -> Fragments:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
