@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ._described import Component, App, Function, get
+from ._described import App, Component, Function, get
 from ._plan import Form, Held, Plan, Step, Use, plain
 from .errors import SpaceInterfaceError
 

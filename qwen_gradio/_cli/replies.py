@@ -13,7 +13,7 @@ import anyio
 from .._stream import FragmentStream
 from .._updates import StreamStatus
 from ..errors import QwenGradioError
-from .terminal import without_controls, notes, write
+from .terminal import notes, without_controls, write
 
 if TYPE_CHECKING:
     from rich.status import Status

@@ -1,4 +1,7 @@
-"""How many items may be asked at once, and from when, by the outcomes so far. Pure."""
+"""How many items may be asked at once, and from when, by the outcomes so far.
+
+Nothing here does I/O.
+"""
 
 from __future__ import annotations
 
