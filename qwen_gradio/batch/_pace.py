@@ -1,7 +1,4 @@
-"""How many items may be asked at once, and from when, by the outcomes so far.
-
-Nothing here does I/O.
-"""
+"""How many items may be asked at once, and from when, by the outcomes so far."""
 
 from __future__ import annotations
 
