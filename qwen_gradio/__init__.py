@@ -9,6 +9,8 @@ import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+__version__ = "0.2.0"
+
 if TYPE_CHECKING:
     from . import batch as batch
     from . import notebook as notebook

@@ -134,6 +134,10 @@ def _token(name: str, given: str | Secret | None) -> str | None:
 
 
 def checked_headers(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return headers as pairs.
+
+    :raises ValueError: if one cannot be sent, is not the caller's to set, or has a token.
+    """
     for name, value in given.items():
         if not (isinstance(name, str) and HEADER_NAME.fullmatch(name)):
             raise ValueError(f"headers: {name!r:.100} cannot be the name of a header")

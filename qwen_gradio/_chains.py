@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ._described import Component, Description, Function, get
+from ._described import App, Component, Function, get
 from ._plan import Form, Held, Plan, Step, Use, plain
 from .errors import SpaceInterfaceError
 
@@ -63,7 +63,7 @@ def plan_of(config: Any, info: Any, space: str, api_name: str | int | None = Non
         what there is.
     """
     require_protocol(config, space)
-    app = Description(config, info)
+    app = App(config, info)
     candidates = sorted(_candidates(app), key=lambda chain: chain.rank)
     chains = _distinct(candidates)
     if api_name is None:
@@ -117,7 +117,7 @@ def _called(chains: Sequence[Chain], api_name: str | int) -> list[Chain]:
     return starting or [chain for chain in chains if any(map(is_meant, chain.functions))]
 
 
-def _candidates(app: Description) -> Iterator[Chain]:
+def _candidates(app: App) -> Iterator[Chain]:
     """All chains that have a question and a reply."""
     triggered: dict[Any, list[Function]] = {}
     for function in app.functions.values():
@@ -141,7 +141,7 @@ def _candidates(app: Description) -> Iterator[Chain]:
             yield _ranked(app, chain, _start(app[component], event))
 
 
-def _followed(app: Description, heads: list[Function]) -> tuple[Function, ...]:
+def _followed(app: App, heads: list[Function]) -> tuple[Function, ...]:
     """Heads, and what runs at the end of each, in the page's order."""
     # All heads take what the page held before, so one that writes what another reads comes later.
     heads = sorted(
@@ -163,7 +163,7 @@ def _followed(app: Description, heads: list[Function]) -> tuple[Function, ...]:
     return tuple(function for function in found.values() if function.is_called)
 
 
-def _bound(app: Description, functions: tuple[Function, ...], trigger: int | None) -> Chain | None:
+def _bound(app: App, functions: tuple[Function, ...], trigger: int | None) -> Chain | None:
     """The functions as a chain, if these have both a question and a reply."""
     query = _query(app, functions, trigger)
     if query is None or (reply := _reply(app, functions, query)) is None:
@@ -171,7 +171,7 @@ def _bound(app: Description, functions: tuple[Function, ...], trigger: int | Non
     return Chain(functions, query, *reply)
 
 
-def _query(app: Description, functions: tuple[Function, ...], trigger: int | None) -> int | None:
+def _query(app: App, functions: tuple[Function, ...], trigger: int | None) -> int | None:
     """The component in which a user writes: the one that triggers, else the first that is read."""
     written: set[int] = set()
     found = None
@@ -191,7 +191,7 @@ def _query(app: Description, functions: tuple[Function, ...], trigger: int | Non
     return found
 
 
-def _reply(app: Description, functions: tuple[Function, ...], query: int) -> tuple[int, int] | None:
+def _reply(app: App, functions: tuple[Function, ...], query: int) -> tuple[int, int] | None:
     """The component in which the reply is read, and the function that begins to write it."""
     replies = [[i for i in f.outputs if app[i].is_chatbot] for f in functions]
     if not any(replies):
@@ -204,7 +204,7 @@ def _reply(app: Description, functions: tuple[Function, ...], query: int) -> tup
     return None
 
 
-def _texts(app: Description, functions: tuple[Function, ...], query: int) -> list[list[int]]:
+def _texts(app: App, functions: tuple[Function, ...], query: int) -> list[list[int]]:
     """The texts that each function makes of the question, without those that a user enters."""
     entered = _entered(functions)
     asked = {query}
@@ -235,7 +235,7 @@ def _entered(functions: Iterable[Function]) -> list[int]:
     return list(entered)
 
 
-def _is_chat_interface(app: Description, function: Function) -> bool:
+def _is_chat_interface(app: App, function: Function) -> bool:
     """Whether this is the endpoint that `gr.ChatInterface` has besides what its page calls."""
     if function.api_name is None or not function.is_called:
         return False
@@ -261,7 +261,7 @@ def _start(component: Component, event: str) -> int:
     return CLICKED if event == "click" and component.kind.endswith("button") else OTHERWISE
 
 
-def _ranked(app: Description, chain: Chain, start: int) -> Chain:
+def _ranked(app: App, chain: Chain, start: int) -> Chain:
     names = [_base(function.api_name) for function in chain.functions]
     rank = (
         not _is_chat_interface(app, chain.functions[0]),
@@ -281,7 +281,7 @@ def _base(api_name: str | None) -> str:
     return re.sub(r"_\d+$", "", api_name or "").lstrip("/")
 
 
-def _planned(app: Description, chain: Chain, space: str, others: tuple[str, ...]) -> Plan:
+def _planned(app: App, chain: Chain, space: str, others: tuple[str, ...]) -> Plan:
     functions = _needed(chain)
     for function in functions:
         for component in function.inputs:
@@ -335,9 +335,7 @@ def _needed(chain: Chain) -> list[Function]:
     return needed[::-1]
 
 
-def _loads(
-    app: Description, functions: list[Function], entered: list[int], query: int
-) -> list[Function]:
+def _loads(app: App, functions: list[Function], entered: list[int], query: int) -> list[Function]:
     """What runs when the page opens, as far as it writes State or values that the chain reads."""
     heads = [f for f in app.functions.values() if any(event == "load" for _, event in f.events)]
     wanted = {i for i in entered if i != query and not app[i].has_value}
@@ -350,7 +348,7 @@ def _loads(
 
 
 def _steps(
-    app: Description, loads: list[Function], functions: list[Function], chain: Chain
+    app: App, loads: list[Function], functions: list[Function], chain: Chain
 ) -> tuple[Step, ...]:
     steps: list[Step] = []
     first = chain.answering
@@ -376,7 +374,7 @@ def _steps(
     return tuple(reversed(steps))
 
 
-def _form(app: Description, chatbot: int) -> Form:
+def _form(app: App, chatbot: int) -> Form:
     kind, props = app[chatbot].kind, app[chatbot].props
     if kind == "chatbot" and app.gradio >= 6:
         return "parts"
@@ -385,7 +383,7 @@ def _form(app: Description, chatbot: int) -> Form:
     return "messages" if takes_messages else "pairs"
 
 
-def _reasoning_tags(app: Description, reply: int) -> tuple[tuple[str, str], ...]:
+def _reasoning_tags(app: App, reply: int) -> tuple[tuple[str, str], ...]:
     # A chat interface's own endpoint writes no chatbot, but its page shows the reply in one.
     chatbots = [app[reply]] if app[reply].is_chatbot else app.chatbots
     tags = [tag for chatbot in chatbots for tag in get(chatbot.props, "reasoning_tags", list, [])]
@@ -398,7 +396,7 @@ def _reasoning_tags(app: Description, reply: int) -> tuple[tuple[str, str], ...]
     )
 
 
-def _found(app: Description, chains: Sequence[Chain]) -> str:
+def _found(app: App, chains: Sequence[Chain]) -> str:
     """The Space's endpoints, and why the page asks no question with them."""
     usable = dict.fromkeys(chain.name for chain in chains)
 

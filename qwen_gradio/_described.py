@@ -95,8 +95,8 @@ class Function:
         return self.api_name or f"function {self.index}"
 
 
-class Description:
-    """A Space's components and functions.
+class App:
+    """The app behind a Space, as its components and functions.
 
     :ivar functions: in the order of `/config`, by number.
     :ivar followers: the functions that run at the end of one that has not failed, by its number.

@@ -17,6 +17,8 @@ ROLES = {
     "developer": "system",
     "human": "user",
     "ai": "assistant",
+    "SystemMessageChunk": "system",
+    "HumanMessageChunk": "user",
     "AIMessageChunk": "assistant",
 }
 """OpenAI's names of roles and LangChain's, with the role that each stands for."""
@@ -84,29 +86,41 @@ def prompt_from(messages: Messages, history: History = "flat") -> Prompt:
     """Check messages.
 
     :param messages: the chat so far, in OpenAI's format: `role` is one of `ROLES` and `content` a
-        string or a list of text parts, which is sent verbatim.
+        string or a list of text parts, which is sent verbatim. Other fields, such as `name`, are
+        not sent.
     :param history: "flat" puts all turns into the query; "native" leaves the earlier turns to the
         Space's own history input.
-    :raises InvalidMessagesError: naming the first message that cannot be sent, by its index.
+    :raises InvalidMessagesError: naming the first message that cannot be sent, by its index among
+        those that the caller gave.
     """
     if history not in ("flat", "native"):
         raise InvalidMessagesError(f'history must be "flat" or "native", not {history!r}')
-    checked = [_turn(index, message) for index, message in enumerate(_listed(messages))]
+    listed = _listed(messages)
+    apart = ["system"] if isinstance(listed[0], _SystemPrompt) else []
+    places = apart + [f"messages[{number}]" for number in range(len(listed) - len(apart))]
+    checked = [_turn(place, message) for place, message in zip(places, listed, strict=True)]
     turns = tuple(turn for turn in checked if turn[0] != "system")
     if not any(role == "user" for role, _ in turns):
         raise InvalidMessagesError("messages: there is no user message to answer")
     if history == "native" and turns[-1][0] != "user":
         last = max(i for i, (role, _) in enumerate(checked) if role == "assistant")
         raise InvalidMessagesError(
-            f'messages[{last}]: with history="native" the last message must be the user\'s'
+            f'{places[last]}: with history="native" the last message must be the user\'s'
         )
     system = "\n".join(text for role, text in checked if role == "system") or None
     return Prompt(turns, system, history == "native")
 
 
-def as_question(question: str | Messages, system: str | None = None) -> list[Mapping[str, Any]]:
-    """A question, which may be its text alone, as messages, after the system prompt if any."""
-    before = [] if system is None else [{"role": "system", "content": system}]
+class _SystemPrompt(dict[str, str]):
+    """A system message that was given apart from the messages, and is none of them in errors."""
+
+
+def to_messages(question: str | Messages, system: str | None = None) -> list[Mapping[str, Any]]:
+    """Return a question, which may be its text alone, as messages, after a system prompt if any.
+
+    :raises InvalidMessagesError: if it is neither text nor a list of messages.
+    """
+    before = [] if system is None else [_SystemPrompt(role="system", content=system)]
     if isinstance(question, str):
         return [*before, {"role": "user", "content": question}]
     return [*before, *_listed(question)]
@@ -164,12 +178,16 @@ def _as_mapping(message: Any) -> Any:
     role = getattr(message, "role", None) or getattr(message, "type", None)
     if role is None or not hasattr(message, "content"):
         return message
-    tools = {name: value for name in TOOL_FIELDS if (value := getattr(message, name, None))}
-    return {"role": role, "content": message.content, **tools}
+    extra = getattr(message, "additional_kwargs", None)  # where LangChain puts `function_call`
+    fields = extra if isinstance(extra, Mapping) else {}
+    tools = {name: getattr(message, name, None) or fields.get(name) for name in TOOL_FIELDS}
+    content = message.content
+    if isinstance(content, list):  # LangChain has text parts that are strings
+        content = [{"type": "text", "text": p} if isinstance(p, str) else p for p in content]
+    return {"role": role, "content": content, **{k: v for k, v in tools.items() if v}}
 
 
-def _turn(index: int, message: Any) -> Turn:
-    where = f"messages[{index}]"
+def _turn(where: str, message: Any) -> Turn:
     if not isinstance(message, Mapping):
         raise InvalidMessagesError(
             f"{where}: must be a dict with role and content, an object with these, or a tuple of "

@@ -37,5 +37,8 @@ def stop_sequences(stop: str | Sequence[str] | None) -> list[str]:
 
 
 def estimated_tokens(text: str) -> int:
-    """Return about how many tokens a text has: one for four bytes. Spaces report no numbers."""
+    """Return about how many tokens a text has: one for four bytes. Spaces report no numbers.
+
+    LangChain and LiteLLM estimate with counters of their own, by which they compare models.
+    """
     return (len(text.encode(errors="replace")) + 3) // 4

@@ -227,15 +227,15 @@ def _split(
         said += text[:at]
         inside, is_closed, text = text[at + len(tag) :].partition(end)
         if not is_closed:
-            return said, thought + (inside if is_complete else _without_begun([end], inside))
+            return said, thought + (inside if is_complete else without_begun([end], inside))
         thought += inside
         if not said.strip():
             text = text.lstrip()  # the answer's first line is where the reasoning was
-    said += text if is_complete else _without_begun([tag for tag, _ in tags], text)
+    said += text if is_complete else without_begun([tag for tag, _ in tags], text)
     return said, thought
 
 
-def _without_begun(tags: list[str], text: str) -> str:
-    """Return text without the start of a tag at its end."""
-    begun = (size for tag in tags for size in range(1, len(tag)) if text.endswith(tag[:size]))
+def without_begun(marks: Sequence[str], text: str) -> str:
+    """Return text without what may be the start of a mark, such as a tag, at its end."""
+    begun = (size for mark in marks for size in range(1, len(mark)) if text.endswith(mark[:size]))
     return text[: len(text) - max(begun, default=0)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 
+from ._replies import without_begun
 from ._stream import FragmentStream
 from ._updates import Reasoning
 
@@ -61,7 +62,6 @@ class _Search:
         if found:
             self.is_over, self.held = True, ""
             return text[: min(found)[1]]
-        begun = [n for s in self._stops for n in range(1, len(s)) if text.endswith(s[:n])]
-        certain = len(text) - max(begun, default=0)
-        self.held = text[certain:]
-        return text[:certain]
+        certain = without_begun(self._stops, text)
+        self.held = text[len(certain) :]
+        return certain

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ._options import ChatOptions, Options, require
 from ._stream import FragmentStream
 from .errors import InvalidMessagesError
-from .provider import Provider, Qwen_Qwen_2_5_Max, require_known, to_provider
+from .provider import Provider, require_known, to_provider
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -20,7 +20,8 @@ class Chat:
 
     :param system: the system prompt; may be changed between turns.
     :param space: the Space, as `owner/name` or URL; by default, the provider's.
-    :param provider: a provider, or its name.
+    :param model: a model of any provider's; by default, that of `provider`, else Qwen2.5-Max.
+    :param provider: a provider, or its name; by default, the model's own.
     :param options: other arguments of `Provider.create_async_generator`, for every turn. Here, the
         default of `history` is "native": earlier turns go into the Space's history input, if any.
     :raises TypeError, ValueError: if a parameter is wrong.
@@ -32,10 +33,10 @@ class Chat:
         space: str | None = None,
         *,
         model: str | None = None,
-        provider: type[Provider] | str = Qwen_Qwen_2_5_Max,
+        provider: type[Provider] | str | None = None,
         **options: Unpack[ChatOptions],
     ) -> None:
-        provider = to_provider(provider)
+        provider = to_provider(provider, model)
         require_known(provider, options)
         self.system = system
         self._turns: list[dict[str, str]] = []

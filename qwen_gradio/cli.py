@@ -8,34 +8,36 @@ import shlex
 import sys
 import threading
 from contextlib import nullcontext
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated
 
 import anyio
 
+from . import __version__
 from ._access import Access
-from ._messages import as_question
+from ._extras import needing
+from ._messages import to_messages
 from .errors import InvalidItemsError
 from .provider import providers
 
 try:
-    import typer
+    with needing("cli"):
+        import typer
 
-    from ._cli.dialogue import hold_dialogue
-    from ._cli.options import Options, arguments_to_ask, embedded_space, with_options
-    from ._cli.replies import write_as_json, write_reply
-    from ._cli.stdin import STANDARD_INPUT, items_file, with_piped_text
-    from ._cli.terminal import fail, note, reported_errors, write
+        from ._cli.dialogue import hold_dialogue
+        from ._cli.options import Options, arguments_to_ask, embedded_space, with_options
+        from ._cli.replies import write_as_json, write_reply
+        from ._cli.stdin import STANDARD_INPUT, items_file, with_piped_text
+        from ._cli.terminal import fail, note, reported_errors, write
 except ModuleNotFoundError as missing:
-    sys.exit(f"qwen-gradio: {missing.name} is not installed. Run: pip install 'qwen-gradio[cli]'")
+    sys.exit(f"qwen-gradio: {missing}")
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _show_version(is_wanted: bool) -> None:
     if is_wanted:
-        typer.echo(f"qwen-gradio {installed_version('qwen-gradio')}")
+        typer.echo(f"qwen-gradio {__version__}")
         raise typer.Exit
 
 
@@ -85,7 +87,7 @@ def ask(
     with arguments_to_ask(options) as arguments, reported_errors():
         provider, system = arguments.pop("provider"), arguments.pop("system", None)
         model = provider.get_model(arguments.pop("model", None))
-        stream = provider.create_async_generator(model, as_question(text, system), **arguments)
+        stream = provider.create_async_generator(model, to_messages(text, system), **arguments)
         if as_json:
             anyio.run(write_as_json, stream, model)
         else:

@@ -27,7 +27,7 @@ class InvalidMessagesError(QwenGradioError, ValueError):
 
 
 class ModelNotFoundError(QwenGradioError, ValueError):
-    """The provider has no such model. Lists those it has. Raised before any network access."""
+    """There is no such model. Lists those there are. Raised before any network access."""
 
 
 class SpaceUnavailableError(QwenGradioError, ConnectionError):

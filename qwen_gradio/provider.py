@@ -98,7 +98,8 @@ class Provider:
 
         :param model: one of `models`; `default_model` if it is None or empty.
         :param messages: the chat so far: dicts in OpenAI's format, message objects of OpenAI's,
-            LangChain's or your own, or tuples of role and text. Tool calls are rejected.
+            LangChain's or your own, or tuples of role and text. Tool calls are rejected; a
+            participant's `name` is not sent, as Spaces have no place for it.
         :param proxy: URL of the proxy for every request; else those in the environment are used.
         :param space: the Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`; else `url`.
         :param api_key: Hugging Face token, as text or as pydantic's `SecretStr`, sent to the Space
@@ -133,7 +134,7 @@ class Provider:
         :raises ModelNotFoundError: at once, if there is no such model.
         :raises SpaceUnavailableError: at once, if `space` is not the address of a Space.
         :raises AuthenticationError: at once, if `api_key` or `oauth_token` cannot be a token.
-        :raises ValueError: at once, if a time-out or `max_retries` is negative or not a number,
+        :raises ValueError: at once, if a timeout or `max_retries` is negative or not a number,
             `auth` is a text without a colon, or a header cannot be sent or contains a token.
         :raises TypeError: at once, if a parameter has a wrong type.
         """
@@ -154,8 +155,7 @@ class Provider:
             oauth_token=oauth_token,
             ssl_verify=ssl_verify,
         )
-        prompt = cls._prompt(model, messages, history, inputs or {}, kwargs)
-        prompt = replace(prompt, api_name=api_name)
+        prompt = cls._prompt(model, messages, history, inputs or {}, api_name, kwargs)
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
         access = Access.to(address, api_key, proxy, auth, headers, oauth_token, ssl_verify)
         request_timeout = REQUEST_TIMEOUT if stream_timeout is None else stream_timeout
@@ -174,6 +174,7 @@ class Provider:
         messages: Messages,
         history: History,
         inputs: Mapping[str, Any],
+        api_name: str | int | None,
         kwargs: Mapping[str, Any],
     ) -> Prompt:
         """Check what is asked, with what registries pass along."""
@@ -191,6 +192,7 @@ class Provider:
             default_system=cls.default_system,
             inputs=inputs,
             options={**options, **cls.model_inputs.get(name, {})},
+            api_name=api_name,
         )
 
     @classmethod
@@ -349,12 +351,15 @@ def providers() -> dict[str, type[Provider]]:
     }
 
 
-def to_provider(given: type[Provider] | str) -> type[Provider]:
-    """Return a provider that may be given by its name.
+def to_provider(given: type[Provider] | str | None, model: str | None) -> type[Provider]:
+    """Return the provider that is given, perhaps by its name; without one, the model's own.
 
+    :raises ModelNotFoundError: if none is given, and there is no such model.
     :raises ValueError: if none has that name; lists those there are.
     :raises TypeError: if it is neither a provider nor a name.
     """
+    if given is None:
+        return provider_of(model)
     if isinstance(given, type) and issubclass(given, Provider):
         return given
     if not isinstance(given, str):

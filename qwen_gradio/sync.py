@@ -8,18 +8,17 @@ from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import ExitStack, suppress
 from functools import partial, wraps
 from threading import Lock, Thread, current_thread
-from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 from weakref import WeakSet
 
 from anyio import BusyResourceError
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from ._messages import Messages, as_question
+from ._messages import Messages, to_messages
 from ._options import Options, require
 from ._stream import FragmentStream
 from ._updates import Reasoning
-from .provider import Provider, Qwen_Qwen_2_5_Max, require_known, to_provider
+from .provider import Provider, require_known, to_provider
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -36,14 +35,16 @@ def ask(
     model: str | None = None,
     *,
     system: str | None = None,
-    provider: type[Provider] | str = Qwen_Qwen_2_5_Max,
+    provider: type[Provider] | str | None = None,
     **options: Unpack[Options],
 ) -> str:
     """Ask the model, wait for its complete reply, and return it.
 
     :param question: a text, or the chat so far as messages.
+    :param model: a model of any provider's, such as "qwen-3-32b"; by default, that of `provider`,
+        else Qwen2.5-Max.
     :param system: the system prompt.
-    :param provider: a provider, or its name.
+    :param provider: a provider, or its name; by default, the model's own.
     :param options: those of `Provider.create_async_generator`: space, api_key, timeout and so on.
         `on_status` is called in another thread.
     :raises QwenGradioError: if the reply fails.
@@ -57,7 +58,7 @@ def stream(
     model: str | None = None,
     *,
     system: str | None = None,
-    provider: type[Provider] | str = Qwen_Qwen_2_5_Max,
+    provider: type[Provider] | str | None = None,
     **options: Unpack[Options],
 ) -> Fragments:
     """Ask the model, and read its reply as it is written. Takes what `ask` takes.
@@ -71,13 +72,13 @@ def _asked(
     question: str | Messages,
     model: str | None,
     system: str | None,
-    provider: type[Provider] | str,
+    provider: type[Provider] | str | None,
     options: Options,
 ) -> FragmentStream:
     require(system=system)
-    provider = to_provider(provider)
+    provider = to_provider(provider, model)
     require_known(provider, options)
-    return provider.create_async_generator(model, as_question(question, system), **options)
+    return provider.create_async_generator(model, to_messages(question, system), **options)
 
 
 class Fragments(Iterator[str]):
@@ -124,12 +125,7 @@ class Fragments(Iterator[str]):
     def __enter__(self) -> Fragments:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

@@ -187,6 +187,12 @@ def test_the_system_prompt_of_a_run_is_for_items_without_one() -> None:
     assert [item.messages[0]["content"] for item in items] == ["Mine.", "Mine.", "Yours."]
 
 
+def test_messages_are_counted_without_the_system_prompt_of_their_item() -> None:
+    item = {"messages": [{"role": "user"}], "system": "Mine."}
+    with pytest.raises(InvalidItemsError, match=r"\n1: messages\[0\] has no content"):
+        Items([item], None, {})
+
+
 def test_invalid_cells_of_a_table_are_reported_with_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('prompt,messages\n"two\nlines",\n,oops\n"x"y,\nHello, world,\n')

@@ -10,11 +10,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+import qwen_gradio
 from qwen_gradio import providers
 
 from .commands import COMMAND, Terminal, on_terminals, run, started
@@ -272,7 +272,13 @@ def test_models_lists_those_of_all_providers() -> None:
 
 
 def test_the_version_is_shown() -> None:
-    assert run("--version").stdout == f"qwen-gradio {version('qwen-gradio')}\n"
+    assert run("--version").stdout == f"qwen-gradio {qwen_gradio.__version__}\n"
+
+
+def test_the_version_is_the_newest_in_the_changelog() -> None:
+    changelog = Path(qwen_gradio.__file__).with_name("CHANGELOG.md").read_text("utf-8")
+    heading = next(line for line in changelog.splitlines() if line.startswith("## "))
+    assert heading.split()[1] == qwen_gradio.__version__
 
 
 def test_ask_passes_the_system_prompt(scripted: ScriptedSpace) -> None:

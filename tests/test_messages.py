@@ -16,7 +16,9 @@ from langchain_core.messages import (
     AIMessageChunk,
     ChatMessage,
     HumanMessage,
+    HumanMessageChunk,
     SystemMessage,
+    SystemMessageChunk,
     ToolMessage,
 )
 from openai.types.chat import ChatCompletionMessage
@@ -26,8 +28,8 @@ from qwen_gradio._messages import (
     as_messages,
     as_pairs,
     as_parts,
-    as_question,
     prompt_from,
+    to_messages,
 )
 from qwen_gradio.errors import InvalidMessagesError, QwenGradioError
 
@@ -115,6 +117,11 @@ class Model(BaseModel):
         (SystemMessage("Be brief."), ("system", "Be brief.")),
         (ChatMessage("hi", role="user"), ("user", "hi")),
         (HumanMessage([{"type": "text", "text": "hi"}]), ("user", "hi")),
+        (HumanMessage(["h", {"type": "text", "text": "i"}]), ("user", "hi")),
+        (HumanMessageChunk("hi"), ("user", "hi")),
+        (SystemMessageChunk("Be brief."), ("system", "Be brief.")),
+        ({**user("hi"), "name": "ada"}, ("user", "hi")),
+        (HumanMessage("hi", name="ada"), ("user", "hi")),
         (ChatCompletionMessage(role="assistant", content="hello"), ("assistant", "hello")),
         (Model(role=Role.USER, content="hi"), ("user", "hi")),
         ({"role": Role.USER, "content": "hi"}, ("user", "hi")),
@@ -133,7 +140,7 @@ def test_messages_of_other_libraries_are_understood(message: Any, turn: tuple[st
         assert prompt.turns == (turn, ("user", "?"))
     assert type(prompt.turns[0][0]) is str
     # A batch stores them as JSON.
-    assert prompt_from(json.loads(json.dumps(as_question([message, *question])))) == prompt
+    assert prompt_from(json.loads(json.dumps(to_messages([message, *question])))) == prompt
 
 
 CALL = {"id": "1", "type": "function", "function": {"name": "sum", "arguments": "{}"}}
@@ -154,6 +161,7 @@ CALL = {"id": "1", "type": "function", "function": {"name": "sum", "arguments": 
             AIMessage("", invalid_tool_calls=[{"name": "sum", "args": "{", "id": "1"}]),
             "not invalid_tool_calls",
         ),
+        (AIMessage("", additional_kwargs={"function_call": {"name": "sum"}}), "not function_call"),
         ({"role": "tool", "content": "2", "tool_call_id": "1"}, "what a tool returned .*'tool'"),
         ({"role": "function", "content": "2", "name": "sum"}, "what a tool returned .*'function'"),
         (ToolMessage("2", tool_call_id="1"), "what a tool returned .*'tool'"),
@@ -224,6 +232,15 @@ def test_what_cannot_be_sent_is_named(messages: Any, complaint: str) -> None:
 def test_native_history_needs_a_question_at_the_end() -> None:
     with pytest.raises(InvalidMessagesError, match=r"messages\[2\]: .* must be the user's"):
         prompt_from([system("s"), user("hi"), assistant("hello")], "native")
+
+
+def test_a_system_prompt_given_apart_is_none_of_the_messages_in_errors() -> None:
+    with pytest.raises(InvalidMessagesError, match=r"messages\[1\] has no content"):
+        prompt_from(to_messages([user("hi"), assistant(None)], "s"))
+    with pytest.raises(InvalidMessagesError, match=r"messages\[1\]: .* must be the user's"):
+        prompt_from(to_messages([user("hi"), assistant("hello")], "s"), "native")
+    with pytest.raises(InvalidMessagesError, match=r"system has .* at 1, .* not Unicode"):
+        prompt_from(to_messages("hi", "s\udce9"))
 
 
 def test_history_has_two_ways() -> None:

@@ -130,7 +130,7 @@ from qwen_gradio.batch.ray import QwenBatch
 async def see(status: StreamStatus) -> None: ...
 
 ask("?", "qwen-2-5-max", system="Be brief.", space="a/b", timeout=3, temperature=0.5)
-ask("?", provider="Qwen_Qwen_3", thinking_budget=8, max_retries=math.inf, on_status=see)
+ask("?", "qwen-3-8b", provider=None, thinking_budget=8, max_retries=math.inf, on_status=see)
 ask("?", provider=Qwen_Qwen_3, api_key=SecretStr("x"), auth="ada:x", history="native")
 stream("?", auth=("ada", SecretStr("x")), ssl_verify=ssl.create_default_context(), api_name=3)
 Chat("Be brief.", "a/b", timeout=None, inputs={"n": 1}, headers={"X-Key": "x"})
@@ -215,7 +215,7 @@ IDS = ["ask", "stream", "Chat", "run_sync", "QwenBatch"]
     ("name", "value"),
     [
         *(("system", value) for value in (7, b"Be brief.", ["Be brief."])),
-        *(("provider", value) for value in (7, None, "Qwen", int, Qwen_Qwen_2_5_Max())),
+        *(("provider", value) for value in (7, "Qwen", int, Qwen_Qwen_2_5_Max())),
         *(("model", value) for value in (7, b"qwen-2-5-max")),
         *(("space", value) for value in (Path("a/b"), 7)),
         *(("api_key", value) for value in (b"hf_x", Path("hf_x"))),
@@ -331,3 +331,11 @@ def test_a_provider_may_be_given_by_its_name(take: Callable[..., object]) -> Non
         take(provider="Qwen_Qwen_3", model="gpt-5")
     with pytest.raises(ValueError, match=r"'Qwen-3'; there are Qwen_Qwen_2_5_Max, Qwen_Qwen_3"):
         take(provider="Qwen-3")
+
+
+@pytest.mark.parametrize("take", PLACES, ids=IDS)
+def test_without_a_provider_the_models_own_is_asked(take: Callable[..., object]) -> None:
+    with pytest.raises(ModelNotFoundError, match=r"no model 'gpt-5'.*qwen-2-5-max.*qwen3-8b"):
+        take(model="gpt-5")
+    with pytest.raises(ValueError, match="timeout"):  # only Qwen3's knows the other option
+        take(model="qwen-3-32b", thinking_budget=8, timeout=-1)

@@ -13,7 +13,7 @@ import anyio
 from .._stream import FragmentStream
 from .._updates import StreamStatus
 from ..errors import QwenGradioError
-from .terminal import _without_controls, notes, write
+from .terminal import notes, without_controls, write
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -89,7 +89,7 @@ def _status_of(stream: FragmentStream) -> Iterator[Status]:
     from rich.markup import escape
 
     def show(status: StreamStatus) -> None:
-        spinner.update(escape(_without_controls(str(status))))
+        spinner.update(escape(without_controls(str(status))))
 
     with notes().status("Connecting") as spinner:
         stream.on_status = show
@@ -97,7 +97,7 @@ def _status_of(stream: FragmentStream) -> Iterator[Status]:
 
 
 def _write_reasoning(text: str) -> None:
-    notes().out(_without_controls(text), style="dim", end="", highlight=False)
+    notes().out(without_controls(text), style="dim", end="", highlight=False)
 
 
 def _json(value: dict[str, Any]) -> str:

@@ -31,11 +31,12 @@ def notes() -> Console:
 
 def write(text: str) -> None:
     """Write to standard output at once."""
-    sys.stdout.write(_without_controls(text) if sys.stdout.isatty() else text)
+    sys.stdout.write(without_controls(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
 
 
-def _without_controls(text: str) -> str:
+def without_controls(text: str) -> str:
+    """Return text without what a terminal would take for commands."""
     return CONTROL_CHARACTERS.sub("", text)
 
 
@@ -60,4 +61,4 @@ def fail(why: str) -> NoReturn:
 
 def note(text: str) -> None:
     """Write a line to standard error."""
-    notes().print(f"qwen-gradio: {_without_controls(text)}", markup=False, soft_wrap=True)
+    notes().print(f"qwen-gradio: {without_controls(text)}", markup=False, soft_wrap=True)

@@ -36,7 +36,7 @@ from anyio import to_thread
 from .._options import BatchOptions, require
 from .._tasks import stoppable, task_group
 from ..errors import OutputError
-from ..provider import Provider, Qwen_Qwen_2_5_Max, to_provider
+from ..provider import Provider, to_provider
 from ..sync import without_await
 from ._asking import Asker
 from ._bar import Bar
@@ -68,7 +68,7 @@ async def run(
     concurrency: int = 8,
     system: str | None = None,
     model: str | None = None,
-    provider: type[Provider] | str = Qwen_Qwen_2_5_Max,
+    provider: type[Provider] | str | None = None,
     retry_errors: bool = False,
     keep: bool | None = None,
     max_retries: float = 8,
@@ -92,7 +92,8 @@ async def run(
     :param out: the output file: a `Row` per line, as JSON.
     :param concurrency: how many items are asked at once, at most.
     :param system: the system prompt of items without one.
-    :param provider: a provider, or its name.
+    :param model: a model of any provider's; by default, that of `provider`, else Qwen2.5-Max.
+    :param provider: a provider, or its name; by default, the model's own.
     :param retry_errors: whether to ask failed items again. A row stays until there is a new one.
     :param keep: what to do with replies in `out` to other messages, or from another Space, model,
         `inputs` or sampling: True keeps them, False asks again, and None raises an error.
@@ -122,7 +123,8 @@ async def run(
     rows = Rows(output_path(Path(out)))
     if isinstance(prompts, (str, Path)) and rows.path.exists() and rows.path.samefile(prompts):
         raise OutputError(f"{out} cannot be both the input and the output")
-    asker = Asker(to_provider(provider), model, options, max_retries, give_up_after, concurrency)
+    provider = to_provider(provider, model)
+    asker = Asker(provider, model, options, max_retries, give_up_after, concurrency)
     with ExitStack() as opened:
         opened.enter_context(stoppable())
         read = partial(Items, prompts, system, options, _cancellation_check(opened))

@@ -10,6 +10,7 @@ from itertools import islice
 
 import anyio
 
+from .._messages import Messages
 from .._options import BatchOptions, Options, require
 from .._stream import FragmentStream
 from .._tasks import task_group
@@ -26,7 +27,7 @@ from ..errors import (
     StreamTimeoutError,
 )
 from ..provider import Provider, require_known
-from ._items import Item, Messages
+from ._items import Item
 from ._pace import MAX_RETRY_AFTER, MIN_PAUSE, MIN_RATE_LIMIT_PAUSE, Pace
 from ._rows import Row
 

@@ -12,8 +12,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from .._gradio.events import MAX_BYTES
 from ..errors import InvalidItemsError
+
+MAX_CELL = 32 * 2**20
+"""Characters that a cell of a table may have."""
 
 Reject: TypeAlias = Callable[[int, object], None]
 """A function that takes the line number of an item that cannot be read, and the reason."""
@@ -82,7 +84,7 @@ def _read_table(
     file: Iterable[str], delimiter: str, reject: Reject
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     limit = csv.field_size_limit()  # for the process; 128 KiB by default
-    csv.field_size_limit(max(limit, MAX_BYTES))
+    csv.field_size_limit(max(limit, MAX_CELL))
     try:
         reader = csv.DictReader(file, delimiter=delimiter, strict=True)
         _check_header(reader.fieldnames or [])

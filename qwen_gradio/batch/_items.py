@@ -13,15 +13,13 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any, TypeAlias
 
-from .._messages import History, as_question, prompt_from
+from .._messages import History, Messages, prompt_from, to_messages
 from ..errors import InvalidItemsError, OutputError
 from ..provider import providers
 from ._files import Reject, read_file
 
 Prompts: TypeAlias = "str | Path | Iterable[str | Mapping[str, Any]]"
 """The path of a JSON Lines, CSV or text file, or the prompts themselves."""
-
-Messages: TypeAlias = list[Mapping[str, Any]]
 
 SETTINGS = {
     *("inputs", "api_name", "history"),
@@ -197,8 +195,8 @@ def _messages(fields: dict[str, Any], system: str | None, history: History) -> M
     own = fields.get("system")
     if not isinstance(own, (str, type(None))):
         raise ValueError("system must be text")
-    prompt = prompt_from(as_question(question, own), history)
-    return as_question(question, system if prompt.system is None else own)
+    prompt = prompt_from(to_messages(question, own), history)
+    return to_messages(question, system if prompt.system is None else own)
 
 
 def _question(fields: dict[str, Any]) -> str | Messages:

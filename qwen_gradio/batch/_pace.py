@@ -1,4 +1,4 @@
-"""How many items may be asked at once, and from when, by the outcomes so far. Pure."""
+"""How many items may be asked at once, and from when, by the outcomes so far."""
 
 from __future__ import annotations
 

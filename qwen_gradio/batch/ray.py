@@ -31,7 +31,7 @@ from warnings import catch_warnings, simplefilter
 from .._extras import needing
 from .._options import BatchOptions, require
 from ..errors import InvalidItemsError, QwenGradioError
-from ..provider import Provider, Qwen_Qwen_2_5_Max, to_provider
+from ..provider import Provider, to_provider
 from ..sync import without_await
 from ._asking import Asker, Attempt
 from ._items import Item, is_missing, item_from
@@ -83,7 +83,8 @@ class QwenBatch:
 
     :param concurrency: how many items an actor asks at once, at most.
     :param system: the system prompt of items without one.
-    :param provider: a provider, or its name.
+    :param model: a model of any provider's; by default, that of `provider`, else Qwen2.5-Max.
+    :param provider: a provider, or its name; by default, the model's own.
     :param max_retries: how often an item is asked again if its request was lost, or rejected while
         others are answered.
     :param give_up_after: seconds without any answer after which the rest of a batch gets rows with
@@ -99,13 +100,13 @@ class QwenBatch:
         concurrency: int = 8,
         system: str | None = None,
         model: str | None = None,
-        provider: type[Provider] | str = Qwen_Qwen_2_5_Max,
+        provider: type[Provider] | str | None = None,
         max_retries: float = 8,
         give_up_after: float | None = 300.0,
         **options: Unpack[BatchOptions],
     ) -> None:
         require(system=system)
-        provider = to_provider(provider)
+        provider = to_provider(provider, model)
         self._system = system
         self._options = options
         self._asker = Asker(provider, model, options, max_retries, give_up_after, concurrency)

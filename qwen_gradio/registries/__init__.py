@@ -1,1 +1,1 @@
-"""One short file for each supported registry; none of them imports another."""
+"""One file for each supported registry; none of them imports another."""

@@ -1,6 +1,7 @@
 """Inspect: `inspect eval task.py --model qwen-gradio/qwen-2.5-max`, with `-M space=owner/name`.
 
-Other options of the provider are given with `-M`, too, such as `-M stream_timeout=300`.
+Other options of the provider are given with `-M`, too, such as `-M stream_timeout=300`. Usage is an
+estimate, of four bytes to a token: a Space does not report tokens.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from .._extras import needing
 from .._messages import History
+from .._openai import unsupported
 from .._options import Options, Sampling
 from .._stops import cut, cut_async, cut_text
 from .._stream import FragmentStream
@@ -23,21 +24,12 @@ with needing("langchain"):
         AIMessage,
         AIMessageChunk,
         BaseMessage,
-        ChatMessage,
-        HumanMessage,
-        SystemMessage,
         UsageMetadata,
     )
     from langchain_core.messages.utils import count_tokens_approximately
     from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
     from langchain_core.utils import from_env
     from pydantic import ConfigDict, Field, SecretStr
-
-UNSUPPORTED = (
-    *("tools", "tool_choice", "functions", "function_call"),
-    *("response_format", "logprobs", "top_logprobs", "modalities", "audio"),
-)
-"""Options that would change the form of the reply in ways that a text chat does not support."""
 
 
 class ChatQwenGradio(BaseChatModel):
@@ -188,16 +180,11 @@ class ChatQwenGradio(BaseChatModel):
         yield self._last_chunk(messages, arrived, kwargs)
 
     def _ask(self, messages: list[BaseMessage], kwargs: dict[str, Any]) -> FragmentStream:
-        unsupported = [name for name in UNSUPPORTED if kwargs.get(name)]
-        if kwargs.get("n") not in (None, 1):
-            unsupported.append("n > 1")
-        if unsupported:
-            raise ValueError(f"ChatQwenGradio does not support {', '.join(unsupported)}")
+        if rejected := unsupported(kwargs):
+            raise ValueError(f"ChatQwenGradio does not support {', '.join(rejected)}")
         options = {name: getattr(self, name) for name in _names(Options)} | kwargs
         model = options.pop("model", self.model)
-        return provider_of(model).create_async_generator(
-            model, [_to_openai(message) for message in messages], **options
-        )
+        return provider_of(model).create_async_generator(model, messages, **options)
 
     def _stops(self, stop: list[str] | None) -> list[str]:
         stops = self.stop if stop is None else stop
@@ -253,25 +240,6 @@ def _chunk(piece: str | Reasoning, **fields: Any) -> ChatGenerationChunk:
 def _thought(text: str) -> dict[str, str]:
     """Where LangChain finds the reasoning of a message, and makes a content block of it."""
     return {"reasoning_content": text}
-
-
-def _to_openai(message: BaseMessage) -> dict[str, Any]:
-    match message:
-        case SystemMessage():
-            role = "system"
-        case HumanMessage():
-            role = "user"
-        case AIMessage(tool_calls=[]):
-            role = "assistant"
-        case ChatMessage():
-            role = message.role
-        case _:
-            what = "tool calls" if isinstance(message, AIMessage) else type(message).__name__
-            raise ValueError(f"ChatQwenGradio is a text chat and cannot send {what}")
-    content: Any = message.content
-    if isinstance(content, list):
-        content = [{"type": "text", "text": p} if isinstance(p, str) else p for p in content]
-    return {"role": role, "content": content}
 
 
 def _names(options: type[Options | Sampling]) -> list[str]:

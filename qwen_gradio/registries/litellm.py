@@ -13,6 +13,8 @@ own in `LITELLM_MASTER_KEY`:
           custom_handler: qwen_gradio.registries.litellm.handler
     general_settings:
       master_key: os.environ/LITELLM_MASTER_KEY
+
+Usage is an estimate, by LiteLLM's `token_counter`: a Space does not report tokens.
 """
 
 from __future__ import annotations
