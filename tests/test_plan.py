@@ -236,6 +236,17 @@ def test_the_box_that_is_named_text_or_emptied_takes_the_question(outputs: list[
     assert first_inputs(planned(clicked, components=other)) == ["", "4?"]
 
 
+def test_a_function_for_an_api_alone_is_asked_if_it_takes_and_returns_text() -> None:
+    text, number = {"_api_info": {"type": "string"}}, {"_api_info": {"type": "number"}}
+    api: dict[int, Any] = {20: ("api", text), 21: ("api", {**number, "value": 0.5})}
+    ask = function("ask", None, [20, 21], [22], names={20: "prompt", 21: "temperature"})
+    plan = planned(ask, components={**api, 22: ("api", text)})
+    assert (first_inputs(plan), plan.reply) == (["4?", 0.5], 22)
+    with pytest.raises(SpaceInterfaceError, match="returns no text"):
+        planned(ask, components={**api, 22: ("api", number)})
+    assert planned(ask, RESPOND, components={**api, 22: ("api", text)}).reply == CHATBOT
+
+
 def test_a_password_or_a_system_prompt_is_no_question() -> None:
     secret = function("f", CLICK, [20, SYSTEM, CHATBOT], [CHATBOT])
     with pytest.raises(SpaceInterfaceError, match="no chat that can be used"):
