@@ -104,6 +104,8 @@ def address_of(space: str) -> str:
         )
     try:
         url = urlsplit(space)
+        if not url.hostname or url.port == 0:  # reading the port raises an error for an invalid one
+            raise ValueError("it needs a host, and a port from 1 to 65535 if any")
     except ValueError as error:
         raise SpaceUnavailableError(f"The Space's URL is not valid: {error}") from None
     if url.username is not None:  # it must not appear in messages

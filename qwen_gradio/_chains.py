@@ -21,6 +21,10 @@ CHAT_NAMES = ("model_chat", "chat", "respond", "bot", "predict", "generate", "as
 """What authors call a chat's endpoint, the surest names first."""
 QUERY_NAMES = ("query", "message", "msg", "prompt", "question", "usermessage", "userinput")
 """What authors call the input for the question, as `plain` gives it."""
+TEXT_NAMES = ("text", "inputtext", "input", "textinput")
+"""What else they call it, though less surely."""
+REPLY_NAMES = ("answer", "reply", "response", "output", "result")
+"""What they call the output that is the reply, where there are other texts."""
 SUBMITTED, CLICKED, CALLED, OTHERWISE = range(4)
 """How a chain starts, the surest first. Those that start otherwise need to be asked for by name."""
 
@@ -172,7 +176,15 @@ def _bound(app: App, functions: tuple[Function, ...], trigger: int | None) -> Ch
 
 
 def _query(app: App, functions: tuple[Function, ...], trigger: int | None) -> int | None:
-    """The component in which a user writes: the one that triggers, else the first that is read."""
+    """The component in which a user writes: the one that triggers, else the likeliest to be read.
+
+    It is named so, or emptied when its text was sent; otherwise, it is the first.
+    """
+
+    def unlikeness(box: int) -> tuple[bool, ...]:
+        is_emptied = any(box in function.outputs for function in functions)
+        return not _is_named_query(app[box]), not _is_named(app[box], TEXT_NAMES), not is_emptied
+
     written: set[int] = set()
     found = None
     for function in functions:
@@ -186,7 +198,7 @@ def _query(app: App, functions: tuple[Function, ...], trigger: int | None) -> in
         if trigger in boxes:
             return trigger
         if boxes and found is None:
-            found = next((box for box in boxes if _is_named_query(app[box])), boxes[0])
+            found = min(boxes, key=unlikeness)
         written.update(function.outputs)
     return found
 
@@ -200,7 +212,8 @@ def _reply(app: App, functions: tuple[Function, ...], query: int) -> tuple[int, 
     streaming = [n for n in writers if functions[n].is_generator]
     for first in (streaming or writers)[-1:]:
         if any(query in function.inputs for function in functions[: first + 1]):
-            return replies[first][0], first
+            named = [i for i in replies[first] if _is_named(app[i], REPLY_NAMES)]
+            return (named or replies[first])[0], first
     return None
 
 
@@ -274,7 +287,11 @@ def _ranked(app: App, chain: Chain, start: int) -> Chain:
 
 
 def _is_named_query(component: Component) -> bool:
-    return any(plain(name) in QUERY_NAMES for name in component.names)
+    return _is_named(component, QUERY_NAMES)
+
+
+def _is_named(component: Component, names: Sequence[str]) -> bool:
+    return any(plain(name) in names for name in component.names)
 
 
 def _base(api_name: str | None) -> str:

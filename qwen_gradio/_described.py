@@ -40,11 +40,21 @@ class Component:
 
     @property
     def is_text_input(self) -> bool:
+        if self.kind == "api":
+            return self._is_api_text
         return self.kind.endswith(TEXT_INPUTS) and self.props.get("type") != "password"
 
     @property
     def is_text_output(self) -> bool:
+        if self.kind == "api":
+            return self._is_api_text
         return self.kind.endswith(TEXT_OUTPUTS) and not self.is_multimodal
+
+    @property
+    def _is_api_text(self) -> bool:
+        """Whether a parameter or result of a `gr.api` function, which no page shows, is text."""
+        info: dict[str, Any] = get(self.props, "_api_info", dict, {})
+        return get(info, "type", str, "") == "string"
 
     @property
     def is_system_prompt(self) -> bool:

@@ -141,6 +141,8 @@ def batch(
     """Ask every prompt in a file. If it is stopped, the same command resumes it."""
     from .batch import run_sync
 
+    if str(out) == "-":
+        raise typer.BadParameter("must be a file, which a run can resume from", param_hint="OUT")
     if prompts != STANDARD_INPUT and not prompts.exists():  # Typer's own check fails for -
         raise typer.BadParameter(f"file {str(prompts)!r} does not exist", param_hint="IN")
     with arguments_to_ask(options) as arguments, reported_errors():

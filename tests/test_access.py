@@ -30,6 +30,22 @@ def test_an_invalid_address_is_rejected(given: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "given",
+    [
+        "http://",
+        "https:///path",
+        "http://:7860",
+        "http://host:port",
+        "http://host:99999",
+        "http://[::1",
+    ],
+)
+def test_a_url_without_a_host_or_with_an_impossible_port_is_rejected(given: str) -> None:
+    with pytest.raises(SpaceUnavailableError, match="URL is not valid"):
+        address_of(given)
+
+
+@pytest.mark.parametrize(
     ("space", "key"),
     [
         ("Qwen/Qwen2.5", "Qwen/Qwen2.5"),

@@ -58,6 +58,7 @@ def client() -> Iterator[httpx.Client]:
 @example(b'{"model": "qwen-2.5-max", "messages": [{"role": "user", "content": "\\ud800"}]}')
 @example(json.dumps({**VALID, "temperature": float("nan")}).encode())
 @example(json.dumps({**VALID, "temperature": 10**400}).encode())
+@example(json.dumps({**VALID, "max_tokens": 1.5}).encode())
 @settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
 def test_malformed_bodies_never_cause_a_500(client: httpx.Client, body: bytes) -> None:
     response = client.post("chat/completions", content=body)
@@ -70,6 +71,15 @@ def test_both_names_of_the_limit_mean_the_same() -> None:
     for name in ("max_tokens", "max_completion_tokens"):
         body = json.dumps({**VALID, name: 5, "temperature": None}).encode()
         assert chat_request(body).options == {"max_tokens": 5}
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "thinking_budget"])
+def test_a_number_of_tokens_is_whole(name: str) -> None:
+    with pytest.raises(RequestError, match=f"{name} must be a whole number from") as caught:
+        chat_request(json.dumps({**VALID, name: 1.5}).encode())
+    assert caught.value.param == name
+    (value,) = chat_request(json.dumps({**VALID, name: 16.0}).encode()).options.values()
+    assert (value, type(value)) == (16, int)  # JavaScript makes no difference
 
 
 def test_stop_is_one_sequence_or_several() -> None:

@@ -101,6 +101,14 @@ def test_prompts_are_read_from_standard_input_as_from_a_file(
     assert [(row["id"], row["reply"]) for row in rows(out)] == [(1, "one"), (3, "three")]
 
 
+def test_replies_cannot_be_written_to_standard_output(tmp_path: Path) -> None:
+    arguments = command("-", "-", "--space", NOBODY)
+    done = subprocess.run(arguments, input="one", capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "must be a file" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "piped",
     [

@@ -191,3 +191,12 @@ def test_a_dialogue_needs_no_file_for_what_was_typed(
         terminal.type("/quit\n")
         assert process.wait(PATIENCE) == 0
     assert "Traceback" not in terminal.shown
+
+
+def test_a_home_directory_that_is_not_there_does_not_end_the_conversation(
+    scripted: ScriptedSpace,
+) -> None:
+    done = run("chat", "--space", scripted.url, stdin="/save ~nobody-of-this-name/chat\nhi\n")
+    assert (done.returncode, done.stdout) == (1, "hi\n")
+    assert "~nobody-of-this-name" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -73,6 +73,11 @@ def test_ask_reads_the_question_from_standard_input(scripted: ScriptedSpace) -> 
     assert done.stdout == "read\n"
 
 
+def test_a_byte_order_mark_is_no_part_of_the_question(scripted: ScriptedSpace) -> None:
+    for command in ("ask", "chat"):
+        assert run(command, "--space", scripted.url, stdin="\ufeffhi\n").stdout == "hi\n"
+
+
 def test_ask_appends_what_is_piped_in_to_the_question(scripted: ScriptedSpace) -> None:
     done = run("ask", "--space", scripted.url, "Summarise this:", stdin="A report.\n")
     assert done.stdout == "Summarise this:\n\nA report.\n"

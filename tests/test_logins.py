@@ -43,7 +43,7 @@ async def test_a_wrong_user_name_or_password_is_reported(
 
 
 async def test_a_space_without_a_login_is_reported(unlocked: ScriptedSpace) -> None:
-    with pytest.raises(AuthenticationError, match=r"has no login \(302 Found.*: leave auth out"):
+    with pytest.raises(AuthenticationError, match=r"has no login \(302 Found.*'\): leave auth out"):
         await ask(unlocked, QUESTION, auth=("ada", "swordfish")).text()
 
 

@@ -228,6 +228,25 @@ def test_the_box_that_is_submitted_or_named_so_takes_the_question() -> None:
     assert first_inputs(planned(clicked, components=other)) == ["", "4?", []]
 
 
+@pytest.mark.parametrize("outputs", [[OUT], [BOX, OUT]])
+def test_the_box_that_is_named_text_or_emptied_takes_the_question(outputs: list[int]) -> None:
+    other: dict[int, Any] = {20: ("textbox", {"label": "Language"}), BOX: ("textbox", {})}
+    names = {} if BOX in outputs else {BOX: "text"}
+    clicked = function("f", CLICK, [20, BOX], outputs, names=names)
+    assert first_inputs(planned(clicked, components=other)) == ["", "4?"]
+
+
+def test_a_function_for_an_api_alone_is_asked_if_it_takes_and_returns_text() -> None:
+    text, number = {"_api_info": {"type": "string"}}, {"_api_info": {"type": "number"}}
+    api: dict[int, Any] = {20: ("api", text), 21: ("api", {**number, "value": 0.5})}
+    ask = function("ask", None, [20, 21], [22], names={20: "prompt", 21: "temperature"})
+    plan = planned(ask, components={**api, 22: ("api", text)})
+    assert (first_inputs(plan), plan.reply) == (["4?", 0.5], 22)
+    with pytest.raises(SpaceInterfaceError, match="returns no text"):
+        planned(ask, components={**api, 22: ("api", number)})
+    assert planned(ask, RESPOND, components={**api, 22: ("api", text)}).reply == CHATBOT
+
+
 def test_a_password_or_a_system_prompt_is_no_question() -> None:
     secret = function("f", CLICK, [20, SYSTEM, CHATBOT], [CHATBOT])
     with pytest.raises(SpaceInterfaceError, match="no chat that can be used"):
@@ -238,6 +257,15 @@ def test_the_text_a_user_enters_and_the_system_prompt_are_no_reply() -> None:
     with pytest.raises(SpaceInterfaceError, match="no chat that can be used"):
         planned(function("f", SUBMIT, [BOX], [BOX, SYSTEM]))
     assert replies(planned(function("f", SUBMIT, [BOX], [BOX, SYSTEM, OUT]))) == [2]
+
+
+def test_of_several_texts_the_one_named_so_is_the_reply() -> None:
+    texts: dict[int, Any] = {
+        20: ("textbox", {"label": "Log"}),
+        21: ("textbox", {"label": "Answer"}),
+    }
+    assert planned(function("f", SUBMIT, [BOX], [20, 21]), components=texts).reply == 21
+    assert planned(function("f", SUBMIT, [BOX], [20, OUT]), components=texts).reply == 20
 
 
 def test_a_status_that_does_not_depend_on_the_question_is_no_reply() -> None:

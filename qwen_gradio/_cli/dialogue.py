@@ -77,7 +77,10 @@ class _Conversation:
     def _save(self, name: str) -> None:
         if not name:
             fail("/save needs the name of a file")
-        path = Path(name).expanduser().absolute()
+        try:
+            path = Path(name).expanduser().absolute()
+        except RuntimeError as error:  # there is no such user
+            fail(f"{name}: {error}")
         if path not in self._files and path.exists():
             fail(f"{name} exists. Save to another file")
         messages = self._chat.messages

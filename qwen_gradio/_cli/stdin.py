@@ -35,7 +35,7 @@ def read(read: Callable[[], str]) -> str:
         fail(f"standard input is not {error.encoding} text: {error.reason}")
     if "\0" in text:
         fail("standard input has NUL characters, and looks like UTF-16. Convert it to UTF-8")
-    return text
+    return text.removeprefix("\ufeff")  # UTF-8's byte order mark, which PowerShell adds
 
 
 @contextmanager

@@ -107,7 +107,7 @@ def error_from_status(
     """
     status, path = f"{response.status_code} {response.reason_phrase}".strip(), response.url.path
     if "location" in response.headers:
-        status += f", and points to {response.headers['location']!r:.200},"
+        status += f" that points to {response.headers['location']!r:.200}"
     is_forwarded = proxy is not None and response.url.scheme == "http"
     through = f" through the proxy {proxy}" if is_forwarded else ""
     has_token = "x-hf-authorization" in response.request.headers

@@ -11,13 +11,13 @@ from .._openai import stop_sequences, unsupported
 
 MAX_NUMBER = 2**31 - 1
 NUMBERS = {
-    "temperature": (0, 2),
-    "top_p": (0, 1),
+    "temperature": (0.0, 2.0),
+    "top_p": (0.0, 1.0),
     "max_tokens": (1, MAX_NUMBER),
     "max_completion_tokens": (1, MAX_NUMBER),
     "thinking_budget": (0, MAX_NUMBER),
 }
-"""Options that are given to a Space that has such inputs, each with its limits."""
+"""Options that are given to a Space that has such inputs, each with its limits and their type."""
 
 
 class RequestError(Exception):
@@ -109,9 +109,11 @@ def _numbers(given: Mapping[str, Any]) -> dict[str, Any]:
         if value is None:
             continue
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or not low <= value <= high:
-            raise RequestError(f"{name} must be a number from {low} to {high}", name)
-        numbers["max_tokens" if name == "max_completion_tokens" else name] = value
+        kind = type(low)
+        if not is_number or not low <= value <= high or kind(value) != value:
+            number = "whole number" if kind is int else "number"
+            raise RequestError(f"{name} must be a {number} from {low} to {high}", name)
+        numbers["max_tokens" if name == "max_completion_tokens" else name] = kind(value)
     return numbers
 
 
