@@ -7,11 +7,13 @@ speaks HTTPS.
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 import threading
 from collections.abc import Callable, MutableSequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from .servers import NOBODY, PATIENCE
@@ -47,6 +49,9 @@ class Endless:
     chunk: bytes
 
 
+JOIN, EVENTS, CANCEL = "/gradio_api/queue/join", "/gradio_api/queue/data", "/gradio_api/cancel"
+"""The paths of the requests that a reply takes after a Space's description was read."""
+
 Behaviour = Callable[[Request], "bytes | Forward | Endless"]
 
 
@@ -55,6 +60,27 @@ def answer(status: str, body: str = "", kind: str = "application/json", **header
     lines = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", f"Content-Length: {len(body.encode())}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return ("\r\n".join([*lines, "Connection: close", "", ""]) + body).encode()
+
+
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+"""The head of a response that is a stream of events."""
+
+
+def misbehaving(path: str, reply: bytes | Forward | Endless, times: int = 10**6) -> Behaviour:
+    """What a front does: answer the first `times` requests of `path`, and forward all else."""
+
+    def behave(request: Request) -> bytes | Forward | Endless:
+        return reply if request.path == path and request.seen < times else Forward()
+
+    return behave
+
+
+def event(**what: Any) -> bytes:
+    return b"data: " + json.dumps({"event_id": "e", **what}).encode() + b"\n\n"
+
+
+def output(*data: Any) -> bytes:
+    return event(msg="process_generating", success=True, output={"data": list(data)})
 
 
 class Front:
