@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 from collections.abc import Iterator
@@ -19,6 +20,44 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FORMS = [("4.44.1", "pairs"), ("4.44.1", "messages"), ("5.49.1", "pairs"), ("5.49.1", "messages")]
 
+NEEDED = {
+    "IPython": ["test_notebook*.py"],
+    "g4f": ["test_g4f*.py"],
+    "gradio": ["test_hub_users.py"],
+    "inspect_ai": ["test_inspect_ai*.py"],
+    "langchain_core": ["test_langchain*.py", "test_messages_of_libraries.py", "test_options*.py"],
+    "litellm": ["test_litellm*.py"],
+    "llm": ["test_llm*.py"],
+    "openai": ["test_api*.py"],
+    "ray": ["test_batch_ray*.py"],
+    "selenium": ["test_page.py"],
+    "trustme": ["test_tls.py", "test_hub_public.py"],
+    "typer": ["test_*cli*.py", "test_*command*.py"],
+    "xllamacpp": ["test_local*.py"],
+}
+"""Libraries of the group `test`, and the files that are about them: left out where it is missing."""
+
+collect_ignore_glob = [
+    name
+    for library, names in NEEDED.items()
+    if importlib.util.find_spec(library) is None
+    for name in names
+]
+
+
+@pytest.fixture(scope="session")
+def server() -> None:
+    """Is requested by each fixture that starts a server, a kernel, Ray or another process.
+
+    Tests that use it, whether directly or through such a fixture, are marked `server`.
+    """
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "server" in getattr(item, "fixturenames", ()):
+            item.add_marker("server")
+
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
@@ -37,13 +76,13 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def terminal() -> Iterator[Terminal]:
+def terminal(server: None) -> Iterator[Terminal]:
     with Terminal() as opened:
         yield opened
 
 
 @pytest.fixture(scope="session")
-def scripted() -> Iterator[ScriptedSpace]:
+def scripted(server: None) -> Iterator[ScriptedSpace]:
     """A scripted Space on the newest Gradio."""
     space = ScriptedSpace()
     yield space
@@ -51,7 +90,7 @@ def scripted() -> Iterator[ScriptedSpace]:
 
 
 @pytest.fixture(scope="session")
-def thinking() -> Iterator[ZooSpace]:
+def thinking(server: None) -> Iterator[ZooSpace]:
     """A Space whose model thinks "Let me", then " think.", and then answers."""
     space = ZooSpace("6", "messages", "thoughts")
     yield space
@@ -63,7 +102,7 @@ def thinking() -> Iterator[ZooSpace]:
     params=[*FORMS, ("6", "messages")],
     ids=lambda param: f"gradio{param[0]}-{param[1]}",
 )
-def any_gradio(request: pytest.FixtureRequest) -> Iterator[ScriptedSpace]:
+def any_gradio(server: None, request: pytest.FixtureRequest) -> Iterator[ScriptedSpace]:
     """A scripted Space on each version of Gradio, with each form of history that it has."""
     gradio, form = request.param
     assert gradio in GRADIOS

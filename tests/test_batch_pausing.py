@@ -19,8 +19,8 @@ from qwen_gradio.batch._asking import Asker
 from qwen_gradio.batch._items import Items
 from qwen_gradio.batch._pace import MIN_PAUSE
 
-from .batches import JOIN, joins, rows
-from .fronts import Forward, Front, Request, answer
+from .batches import joins, rows
+from .fronts import JOIN, Forward, Front, Request, answer
 from .servers import NOBODY, ScriptedSpace, query
 
 

@@ -18,8 +18,8 @@ from qwen_gradio.batch._asking import Asker
 from qwen_gradio.batch._items import Items
 from qwen_gradio.batch._pace import MAX_RETRY_AFTER, MIN_RATE_LIMIT_PAUSE
 
-from .batches import JOIN, joins, rows
-from .fronts import Endless, Forward, Front, Request, answer
+from .batches import joins, rows
+from .fronts import JOIN, Endless, Forward, Front, Request, answer
 from .hubs import ASLEEP, Hub
 from .servers import ScriptedSpace, query
 

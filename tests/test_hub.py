@@ -29,13 +29,12 @@ from qwen_gradio import (
 from qwen_gradio._stages import STAGES
 
 from .asking import ask
-from .fronts import Endless, Forward, Front, Request, answer
+from .fronts import JOIN, Endless, Forward, Front, Request, answer
 from .hubs import Hub
 from .servers import PATIENCE, QUIET, ScriptedSpace, script
 
 pytestmark = pytest.mark.anyio
 
-JOIN = "/gradio_api/queue/join"
 OUTAGES = {
     "500": answer("500 Internal Server Error"),
     "429": answer("429 Too Many Requests", Retry_After="3600"),
