@@ -3,12 +3,15 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from .commands import Terminal
+from .fronts import Front
+from .hubs import Hub
 from .servers import GRADIOS, ScriptedSpace, ZooSpace
 
 # Ray reads this when it is imported. Else each of its workers would be started by `uv run`, in an
@@ -23,19 +26,21 @@ FORMS = [("4.44.1", "pairs"), ("4.44.1", "messages"), ("5.49.1", "pairs"), ("5.4
 NEEDED = {
     "IPython": ["test_notebook*.py"],
     "g4f": ["test_g4f*.py"],
-    "gradio": ["test_hub_users.py"],
     "inspect_ai": ["test_inspect_ai*.py"],
     "langchain_core": ["test_langchain*.py", "test_messages_of_libraries.py", "test_options*.py"],
     "litellm": ["test_litellm*.py"],
     "llm": ["test_llm*.py"],
+    "mypy": ["test_types.py"],
     "openai": ["test_api*.py"],
+    "pandas": ["test_batch_frames.py"],
     "ray": ["test_batch_ray*.py"],
     "selenium": ["test_page.py"],
     "trustme": ["test_tls.py", "test_hub_public.py"],
     "typer": ["test_*cli*.py", "test_*command*.py"],
+    "uvicorn": ["benchmarks/test_endpoint.py"],
     "xllamacpp": ["test_local*.py"],
 }
-"""Libraries of the group `test`, and the files that are about them: left out where it is missing."""
+"""Libraries of the group `test`, and the files that are left out where they are missing."""
 
 collect_ignore_glob = [
     name
@@ -109,3 +114,21 @@ def any_gradio(server: None, request: pytest.FixtureRequest) -> Iterator[Scripte
     space = ScriptedSpace(gradio, form)
     yield space
     space.close()
+
+
+@pytest.fixture
+def serve(
+    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Hub], str]]:
+    """Serve a hub, configured as huggingface_hub's, and a Space; return the URL of both."""
+    monkeypatch.setattr("qwen_gradio._worker.MIN_WAKING_PAUSE", 0.01)
+    monkeypatch.setattr("qwen_gradio._worker.MAX_WAKING_PAUSE", 0.05)
+    with ExitStack() as opened:
+
+        def served(hub: Hub) -> str:
+            url = opened.enter_context(Front(hub, scripted.url)).url
+            hub.host = hub.host or url
+            monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
+            return url
+
+        yield served
