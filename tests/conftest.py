@@ -12,7 +12,7 @@ import pytest
 from .commands import Terminal
 from .fronts import Front
 from .hubs import Hub
-from .servers import GRADIOS, ScriptedSpace, ZooSpace
+from .servers import GRADIOS, ScriptedSpace, ZooSpace, embedded_space
 
 # Ray reads this when it is imported. Else each of its workers would be started by `uv run`, in an
 # environment of its own, where the tests are.
@@ -36,7 +36,7 @@ NEEDED = {
     "ray": ["test_batch_ray*.py"],
     "selenium": ["test_page.py"],
     "trustme": ["test_tls.py", "test_hub_public.py"],
-    "typer": ["test_*cli*.py", "test_*command*.py"],
+    "typer": ["test_*cli*.py", "test_*command*.py", "test_ask_output.py"],
     "uvicorn": ["benchmarks/test_endpoint.py"],
     "xllamacpp": ["test_local*.py"],
 }
@@ -92,6 +92,21 @@ def scripted(server: None) -> Iterator[ScriptedSpace]:
     space = ScriptedSpace()
     yield space
     space.close()
+
+
+@pytest.fixture(scope="session")
+def locked(server: None) -> Iterator[ScriptedSpace]:
+    """A scripted Space with a login: "ada", "swordfish"."""
+    space = ScriptedSpace("6", "messages", "--auth", "ada", "swordfish")
+    yield space
+    space.close()
+
+
+@pytest.fixture(scope="session")
+def embedded(server: None) -> Iterator[str]:
+    """The URL of the embedded Space, which has a small model of its own."""
+    with embedded_space() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,7 @@ def thoughts(thinking: ZooSpace) -> Iterator[openai.OpenAI]:
 
 
 @pytest.fixture(scope="module")
-def one_at_once() -> Iterator[ScriptedSpace]:
+def one_at_once(server: None) -> Iterator[ScriptedSpace]:
     """A Space that answers one question at a time."""
     space = ScriptedSpace("6", "messages", "--at-once", "1")
     yield space

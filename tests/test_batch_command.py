@@ -14,6 +14,8 @@ from .batches import command, rows
 from .fronts import JOIN, Forward, Front, Request
 from .servers import NOBODY, PATIENCE, ScriptedSpace, query, script, tag_of
 
+pytestmark = pytest.mark.usefixtures("server")
+
 
 @pytest.fixture
 def prompts(tmp_path: Path) -> Path:

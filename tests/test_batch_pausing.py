@@ -103,7 +103,7 @@ async def test_a_space_that_cannot_be_asked_at_all_ends_the_run(out: Path) -> No
 
 
 @pytest.fixture(scope="module")
-def narrow() -> Iterator[ScriptedSpace]:
+def narrow(server: None) -> Iterator[ScriptedSpace]:
     """A Space that answers one question at a time, while two may wait."""
     space = ScriptedSpace("6", "messages", "--at-once", "1", "--queue", "2")
     yield space

@@ -48,7 +48,7 @@ VARYING = ("attempts", "seconds", "first_fragment_seconds")
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
+def cluster(server: None) -> Iterator[None]:
     """A Ray cluster with two CPUs on this machine."""
     with pytest.MonkeyPatch.context() as environment, tempfile.TemporaryDirectory() as folder:
         environment.setenv("RAY_USAGE_STATS_ENABLED", "0")

@@ -47,12 +47,11 @@ async def test_a_token_goes_to_the_space_alone_and_into_no_error(
     assert "hf_secret" not in caplog.text
 
 
-async def test_an_app_with_a_login_takes_auth() -> None:
-    with scripted_space("--auth", "ada", "swordfish") as space:
-        for auth in (("ada", "swordfish"), ["ada", "swordfish"]):
-            assert await ask(space.url, script(say=["in"]), auth=auth).text() == "in"
-        with pytest.raises(AuthenticationError, match="give an api_key or auth"):
-            await ask(space.url, script(say=["x"])).text()
+async def test_an_app_with_a_login_takes_auth(locked: ScriptedSpace) -> None:
+    for auth in (("ada", "swordfish"), ["ada", "swordfish"]):
+        assert await ask(locked, script(say=["in"]), auth=auth).text() == "in"
+    with pytest.raises(AuthenticationError, match="give an api_key or auth"):
+        await ask(locked, script(say=["x"])).text()
 
 
 @pytest.mark.parametrize(
@@ -76,15 +75,14 @@ async def test_no_secret_gets_into_an_error(options: dict[str, str]) -> None:
     assert "cret" not in reported.replace("test_no_secret_gets", "")
 
 
-async def test_headers_go_with_every_request_of_a_reply() -> None:
-    with scripted_space("--auth", "ada", "swordfish") as space:
-        with Front(lambda request: Forward(), space.url) as front:
-            question = script(say=["x"], finish="hang")
-            async with ask(
-                front.url, question, auth=("ada", "swordfish"), headers={"X-Gateway": "key"}
-            ) as stream:
-                assert await stream.__anext__() == "x"
-            await anyio.to_thread.run_sync(space.wait_for, "stopped", tag_of(question))
+async def test_headers_go_with_every_request_of_a_reply(locked: ScriptedSpace) -> None:
+    with Front(lambda request: Forward(), locked.url) as front:
+        question = script(say=["x"], finish="hang")
+        async with ask(
+            front.url, question, auth=("ada", "swordfish"), headers={"X-Gateway": "key"}
+        ) as stream:
+            assert await stream.__anext__() == "x"
+        await anyio.to_thread.run_sync(locked.wait_for, "stopped", tag_of(question))
     asked = [(request.path, request.headers.get("x-gateway")) for request in front.requests]
     paths = ["/login", "/config", "/gradio_api/info", JOIN, EVENTS, CANCEL]
     assert asked == [(path, "key") for path in paths]

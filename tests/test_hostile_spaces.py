@@ -132,6 +132,7 @@ async def test_the_apps_message_is_raised_whatever_comes_with_it(
             await ask(front.url, script(say=["x"])).text()
 
 
+@pytest.mark.usefixtures("server")
 async def test_a_failure_without_a_reason_is_reported_to_a_caller() -> None:
     with scripted_space("--hide-errors") as space:
         with pytest.raises(GenerationError, match="gave no reason; only its author can"):

@@ -14,7 +14,7 @@ from .fronts import JOIN
 from .hubs import Hub
 from .servers import PATIENCE, QUIET
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("server")]
 
 
 def test_the_hub_is_the_one_that_the_environment_names(serve: Callable[[Hub], str]) -> None:

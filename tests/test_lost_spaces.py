@@ -31,6 +31,7 @@ from .servers import PATIENCE, ScriptedSpace, free_port, script, scripted_space
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.usefixtures("server")
 async def test_a_full_queue_is_reported() -> None:
     with scripted_space("--at-once", "1", "--queue", "1") as space:
         async with anyio.create_task_group() as tasks:
@@ -75,6 +76,7 @@ async def test_a_name_that_no_host_has_is_named() -> None:
         await ask("http://nobody.invalid", script(say=["x"]), max_retries=2).text()
 
 
+@pytest.mark.usefixtures("server")
 @pytest.mark.parametrize("moment", ["queued", "before", "amid"])
 async def test_a_space_that_dies_is_noticed_and_the_next_on_its_address_is_asked(
     moment: str,
@@ -118,6 +120,7 @@ async def test_a_space_that_dies_is_noticed_and_the_next_on_its_address_is_asked
         assert await ask(space.url, script(say=["again"])).text() == "again"
 
 
+@pytest.mark.usefixtures("server")
 async def test_a_space_that_stalls_is_noticed_and_asked_again_when_it_goes_on() -> None:
     with scripted_space() as space:
         stream = await ask(space.url, script(say=["x"], finish="hang"), stream_timeout=2)
@@ -132,6 +135,7 @@ async def test_a_space_that_stalls_is_noticed_and_asked_again_when_it_goes_on() 
         assert await ask(space.url, script(say=["again"])).text() == "again"
 
 
+@pytest.mark.usefixtures("server")
 async def test_cancelling_does_not_wait_for_a_space_that_no_longer_answers() -> None:
     with scripted_space() as space:
         stream = await ask(space.url, script(say=["x"], finish="hang"))

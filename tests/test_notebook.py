@@ -72,7 +72,9 @@ def errors(messages: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def kernel(scripted: ScriptedSpace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+def kernel(
+    server: None, scripted: ScriptedSpace, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Kernel]:
     kernel = Kernel(tmp_path_factory.mktemp("kernel"))
     assert errors(kernel.run(f"SPACE = {scripted.url!r}{SETUP}")) == []
     yield kernel

@@ -20,7 +20,10 @@ BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 STORY = "Tell me a long story about a dog."
 MAX_TOKENS = 60
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="neither Chromium nor Chrome is installed")
+pytestmark = [
+    pytest.mark.skipif(BROWSER is None, reason="neither Chromium nor Chrome is installed"),
+    pytest.mark.usefixtures("server"),
+]
 
 
 @pytest.fixture(scope="module")

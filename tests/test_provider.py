@@ -231,6 +231,7 @@ def test_session_hashes_are_new_and_of_12_hex_digits() -> None:
     assert all(re.fullmatch("[0-9a-f]{12}", session_hash) for session_hash in hashes)
 
 
+@pytest.mark.usefixtures("server")
 def test_importing_a_provider_loads_nothing_slow() -> None:
     code = "import sys; from qwen_gradio import Qwen_Qwen_2_5_Max; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

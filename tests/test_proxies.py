@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterator
 
 import anyio
 import pytest
@@ -162,14 +161,6 @@ async def test_a_space_that_fails_without_a_proxy_names_none() -> None:
     with pytest.raises(SpaceUnavailableError) as caught:
         await ask(f"http://127.0.0.1:{free_port()}", script(say=["x"])).text()
     assert "proxy" not in str(caught.value)
-
-
-@pytest.fixture
-def locked() -> Iterator[ScriptedSpace]:
-    """A Space with a login."""
-    space = ScriptedSpace("6", "messages", "--auth", "ada", "swordfish")
-    yield space
-    space.close()
 
 
 async def test_no_password_or_cookie_is_in_the_log(

@@ -77,7 +77,7 @@ INTERFACES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module", params=GRADIOS, ids=lambda param: f"gradio{param[0]}-{param[1]}")
-def zoo(request: pytest.FixtureRequest) -> Iterator[Zoo]:
+def zoo(server: None, request: pytest.FixtureRequest) -> Iterator[Zoo]:
     """Apps of every kind, on each Gradio and with each form of history that it has."""
     found = Zoo(*request.param)
     yield found
@@ -85,7 +85,7 @@ def zoo(request: pytest.FixtureRequest) -> Iterator[Zoo]:
 
 
 @pytest.fixture(scope="module")
-def newest() -> Iterator[Zoo]:
+def newest(server: None) -> Iterator[Zoo]:
     """Apps of every kind on Gradio 6."""
     found = Zoo()
     yield found

@@ -327,6 +327,7 @@ async def test_a_refused_connection_is_retried_and_each_retry_reported() -> None
     assert all("cannot be reached" in (status.log or "") for status in reported)
 
 
+@pytest.mark.usefixtures("server")
 async def test_a_space_without_a_chat_is_named_with_what_it_has() -> None:
     space = await anyio.to_thread.run_sync(lambda: ScriptedSpace("6", "messages", "--no-chat"))
     try:

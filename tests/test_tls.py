@@ -88,6 +88,7 @@ def test_a_certificate_for_another_name_is_rejected(
     assert "certificate is not valid for '127.0.0.1'" in done.stdout
 
 
+@pytest.mark.usefixtures("server")
 def test_certificates_that_cannot_be_loaded_are_reported(tmp_path: Path) -> None:
     (tmp_path / "nonsense.pem").write_text("nonsense")
     for name in ("none.pem", "nonsense.pem"):

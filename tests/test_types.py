@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from .servers import PATIENCE
+
+pytestmark = pytest.mark.usefixtures("server")
 
 
 def test_type_checkers_know_the_options(tmp_path: Path) -> None:
