@@ -164,6 +164,6 @@ def test_invalid_cells_of_a_table_are_reported_with_their_lines(tmp_path: Path) 
 
 def test_only_the_first_of_many_invalid_lines_are_listed() -> None:
     with pytest.raises(InvalidItemsError) as caught:
-        Items(iter([7] * 1000), None, {})
+        Items(iter([7] * 1000), None, {})  # type: ignore[arg-type]
     assert str(caught.value).startswith("1000 items")
     assert len(str(caught.value).splitlines()) == 22

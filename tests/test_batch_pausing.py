@@ -199,11 +199,12 @@ def test_a_space_that_accepts_items_and_never_answers_ends_the_run(
 
 @pytest.mark.parametrize("name", ["concurrency", "max_retries", "give_up_after"])
 def test_wrong_limits_are_rejected(out: Path, name: str) -> None:
-    for wrong, error in (
+    wrongs: list[tuple[Any, Any]] = [
         (-1, ValueError),
         (float("nan"), (TypeError, ValueError)),
         ("8", TypeError),
-    ):
+    ]
+    for wrong, error in wrongs:
         with pytest.raises(error, match=name):
             run_sync(["a"], out, space=NOBODY, **{name: wrong})
     assert not out.exists()

@@ -86,13 +86,13 @@ MESSAGES = [
     {"role": "assistant", "content": "2"},
     {"role": "user", "content": "Sure?"},
 ]
-ITEMS = [
+ITEMS: list[dict[str, Any]] = [
     *({"id": f"works {n}", "prompt": query(say=["a", f"{n}"])} for n in range(10)),
     *({"id": f"fails {n}", "prompt": query(say=["so far"], finish="fail")} for n in range(8)),
     {"id": "system", "prompt": query(show="inputs"), "system": "Be brief."},
     {"id": "messages", "messages": MESSAGES},
 ]
-WRONG = {"id": "wrong", "prompt": " "}
+WRONG: dict[str, Any] = {"id": "wrong", "prompt": " "}
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +195,7 @@ def test_invalid_arguments_are_rejected_at_once() -> None:
     with pytest.raises(ModelNotFoundError):
         QwenBatch(model="gpt-5")
     with pytest.raises(InvalidMessagesError, match="history"):
-        QwenBatch(history="mine")
+        QwenBatch(history="mine")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="concurrency"):
         QwenBatch(concurrency=0)
 
@@ -234,7 +234,7 @@ def test_without_ids_rows_are_in_the_order_of_the_items(scripted: ScriptedSpace)
 
 
 def test_invalid_items_are_reported_in_their_rows_and_not_sent() -> None:
-    wrong = [
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"prompt": 7}, "prompt must be text"),
         ({"prompt": "\ud800"}, "not Unicode"),
         ({"id": True, "prompt": "x"}, "id must be"),

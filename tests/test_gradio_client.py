@@ -223,11 +223,14 @@ def test_a_space_is_read_once(scripted: ScriptedSpace) -> None:
 
 
 def test_a_reply_takes_one_connection(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
+    made: list[Any] = []
     connect = socket.create_connection
-    monkeypatch.setattr(
-        socket, "create_connection", lambda *a, **k: made.append(a) or connect(*a, **k)
-    )
+
+    def create_connection(*arguments: Any, **options: Any) -> socket.socket:
+        made.append(arguments)
+        return connect(*arguments, **options)
+
+    monkeypatch.setattr(socket, "create_connection", create_connection)
     client = reply_client(space)
     client.run()
     close(client)

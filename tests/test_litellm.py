@@ -88,10 +88,10 @@ def test_registering_again_changes_nothing() -> None:
 
 
 def test_registering_leaves_other_providers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    other = {"provider": "other", "custom_handler": litellm.CustomLLM()}
-    monkeypatch.setattr(litellm, "custom_provider_map", [other])
+    others: list[Any] = [{"provider": "other", "custom_handler": litellm.CustomLLM()}]
+    monkeypatch.setattr(litellm, "custom_provider_map", [*others])
     registry.register()
-    assert litellm.custom_provider_map[0] is other
+    assert litellm.custom_provider_map[:1] == others
 
 
 async def test_complete_replies_come_to_sync_and_async_calls(scripted: ScriptedSpace) -> None:
@@ -146,7 +146,7 @@ async def test_reasoning_is_streamed_before_the_text(thinking: ZooSpace) -> None
 
 async def test_a_streams_chunks_make_the_complete_reply(thinking: ZooSpace) -> None:
     chunks = list(ask(thinking, HI, stream=True))
-    message = litellm.stream_chunk_builder(chunks).choices[0].message  # type: ignore[union-attr]
+    message: Any = litellm.stream_chunk_builder(chunks).choices[0].message  # type: ignore[union-attr]
     assert message.reasoning_content == "Let me think."
     assert json.loads(message.content) == {"message": "hi"}
 
@@ -491,7 +491,8 @@ def proxy(
     config.write_text(inspect.cleandoc(text))
     key = f"sk-{secrets.token_hex(32)}"
     options = ["--host", "127.0.0.1", "--port", "0", "--telemetry", "False"]
-    command = [Path(sys.executable).with_name("litellm"), "--config", config, *options]
+    litellm_command = str(Path(sys.executable).with_name("litellm"))
+    command = [litellm_command, "--config", str(config), *options]
     environment = {"QWEN_GRADIO_SPACE": scripted.url, "LITELLM_MASTER_KEY": key}
     with (
         uvicorn_at(command, environment, config.parent, patience=STARTING) as url,

@@ -229,7 +229,12 @@ def test_langchain_names_a_wrong_value_in_a_field_and_in_a_call(name: str, value
 
 
 def test_no_message_shows_a_secret() -> None:
-    for name, value in (("api_key", b"secret"), ("auth", ("ada", b"secret")), ("auth", "secret")):
+    wrong: list[tuple[str, Any]] = [
+        ("api_key", b"secret"),
+        ("auth", ("ada", b"secret")),
+        ("auth", "secret"),
+    ]
+    for name, value in wrong:
         with pytest.raises((TypeError, ValueError), match=name) as caught:
             Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES, **{name: value})
         assert "secret" not in str(caught.value)

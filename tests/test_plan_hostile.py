@@ -84,7 +84,7 @@ def changed(draw: st.DrawFn) -> Any:
     outputs=st.lists(st.lists(JSON), max_size=3),
 )
 def test_no_description_raises_anything_but_our_error(
-    description: Any, api_name: Any, inputs: dict[str, Any], outputs: list[list[Any]]
+    description: tuple[Any, Any], api_name: Any, inputs: dict[str, Any], outputs: list[list[Any]]
 ) -> None:
     try:
         plan = plan_of(*description, "owner/name", api_name)

@@ -273,7 +273,7 @@ async def test_an_abandoned_stream_warns_and_stops_the_space(scripted: ScriptedS
     stream = await ask(scripted, question)
     assert await stream.__anext__() == "x"
     with pytest.warns(ResourceWarning, match="not read to its end"):
-        stream = None
+        del stream
     await stopped(scripted, question)
 
 
