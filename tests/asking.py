@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import suppress
+from typing import Any, Literal
 
-from qwen_gradio import FragmentStream, Qwen_Qwen_2_5_Max
+from qwen_gradio import FragmentStream, Qwen_Qwen_2_5_Max, StreamTimeoutError
 
-from .servers import ScriptedSpace, ZooSpace
+from .servers import PATIENCE, ScriptedSpace, ZooSpace
 
 
 def ask(
@@ -18,3 +19,18 @@ def ask(
     return Qwen_Qwen_2_5_Max.create_async_generator(
         "qwen-2-5-max", list(messages), space=url, **options
     )
+
+
+async def begun(
+    space: ScriptedSpace, question: dict[str, Any], option: Literal["timeout", "stream_timeout"]
+) -> FragmentStream:
+    """Return a stream whose first fragment, "x", has arrived, and which may now time out.
+
+    Its timeout is two seconds, or more where the Space needs more for that fragment.
+    """
+    for seconds in (2.0, 10.0, PATIENCE):
+        stream = await ask(space, question, **{option: seconds})
+        with suppress(StreamTimeoutError):
+            assert await stream.__anext__() == "x"
+            return stream
+    raise AssertionError("The Space began no reply")

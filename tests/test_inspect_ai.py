@@ -16,6 +16,7 @@ from inspect_ai.model import (
     ContentText,
     GenerateConfig,
     Model,
+    RetryDecision,
     get_model,
 )
 from inspect_ai.tool import ToolInfo

@@ -16,7 +16,7 @@ from qwen_gradio import (
     StreamTimeoutError,
 )
 
-from .asking import ask
+from .asking import ask, begun
 from .fronts import (
     EVENTS,
     JOIN,
@@ -123,14 +123,13 @@ async def test_a_space_that_dies_is_noticed_and_the_next_on_its_address_is_asked
 @pytest.mark.usefixtures("server")
 async def test_a_space_that_stalls_is_noticed_and_asked_again_when_it_goes_on() -> None:
     with scripted_space() as space:
-        stream = await ask(space.url, script(say=["x"], finish="hang"), stream_timeout=2)
-        assert await stream.__anext__() == "x"
+        stream = await begun(space, script(say=["x"], finish="hang"), "stream_timeout")
         space.process.send_signal(signal.SIGSTOP)
         with pytest.raises(StreamTimeoutError) as caught:
             await stream.text()
         assert caught.value.partial == "x"
         with pytest.raises(StreamTimeoutError):
-            await ask(space.url, script(say=["x"]), stream_timeout=1).text()
+            await ask(space, script(say=["x"]), stream_timeout=1).text()
         space.process.send_signal(signal.SIGCONT)
         assert await ask(space.url, script(say=["again"])).text() == "again"
 

@@ -35,9 +35,9 @@ class Model(BaseModel):
     [
         (HumanMessage("hi"), ("user", "hi")),
         (AIMessage("hello"), ("assistant", "hello")),
-        (AIMessageChunk("hello"), ("assistant", "hello")),
+        (AIMessageChunk(content="hello"), ("assistant", "hello")),
         (SystemMessage("Be brief."), ("system", "Be brief.")),
-        (ChatMessage("hi", role="user"), ("user", "hi")),
+        (ChatMessage(content="hi", role="user"), ("user", "hi")),
         (HumanMessage([{"type": "text", "text": "hi"}]), ("user", "hi")),
         (ChatCompletionMessage(role="assistant", content="hello"), ("assistant", "hello")),
         (Model(role="user", content="hi"), ("user", "hi")),
@@ -67,7 +67,11 @@ def test_messages_of_other_libraries_are_understood(message: Any, turn: tuple[st
         (
             AIMessage(
                 "",
-                invalid_tool_calls=[InvalidToolCall(name="sum", args="{", id="1", error=None)],
+                invalid_tool_calls=[
+                    InvalidToolCall(
+                        type="invalid_tool_call", name="sum", args="{", id="1", error=None
+                    )
+                ],
             ),
             "not invalid_tool_calls",
         ),

@@ -64,7 +64,8 @@ class Page:
             elements = self.browser.find_elements(By.CSS_SELECTOR, selector)
             return next((e for e in elements if e.is_displayed() and text in e.text), None)
 
-        return self.until(found)
+        element: WebElement = self.until(found)
+        return element
 
     def until(self, is_so: Callable[[], Any]) -> Any:
         """Wait until something is so."""
