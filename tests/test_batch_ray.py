@@ -98,7 +98,8 @@ WRONG: dict[str, Any] = {"id": "wrong", "prompt": " "}
 @pytest.fixture(scope="module")
 def replies(cluster: None, scripted: ScriptedSpace) -> Dataset:
     everything = [{"messages": None, "system": None, **item} for item in [*ITEMS, WRONG]]
-    return asked(everything, space=scripted.url, system="Be long.").materialize()
+    dataset: Dataset = asked(everything, space=scripted.url, system="Be long.").materialize()
+    return dataset
 
 
 def test_two_actors_give_the_rows_of_one_machine(

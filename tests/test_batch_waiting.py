@@ -56,8 +56,8 @@ class Watched:
     """An asker of a Space, the rows that it makes, and what it waited for."""
 
     def __init__(self, space: str, concurrency: int = 8, **options: Any) -> None:
-        options = {"space": space, **options}
-        self.asker = Asker(Qwen_Qwen_2_5_Max, None, options, 0, 300.0, concurrency)
+        asked: Any = {"space": space, **options}
+        self.asker = Asker(Qwen_Qwen_2_5_Max, None, asked, 0, 300.0, concurrency)
         self.asker.on_wait = self.see
         self.waits: list[str] = []
         self.pauses: list[float] = []

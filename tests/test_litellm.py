@@ -338,8 +338,8 @@ async def test_timeout_is_honoured(scripted: ScriptedSpace, stream: bool) -> Non
 
 
 async def test_a_long_stream_may_take_longer_than_timeout(scripted: ScriptedSpace) -> None:
-    question = script(say=list("abcdefgh"), every=0.2)
-    chunks = await aask(scripted, question, timeout=1, stream=True)
+    question = script(say=list("abcdefgh"), every=0.5)
+    chunks = await aask(scripted, question, timeout=3, stream=True)
     assert "".join(await atexts(chunks)) == "abcdefgh"
 
 
@@ -475,7 +475,8 @@ async def test_a_router_asks_again(
         num_retries=1,
         disable_cooldowns=True,
     )
-    reply = await asking.acompletion("it", [script(say=["a", "b"])])
+    messages: list[Any] = [script(say=["a", "b"])]
+    reply = await asking.acompletion("it", messages)
     assert whole(reply) == "ab"
     assert failed == ["once"]
 
