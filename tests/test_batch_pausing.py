@@ -42,7 +42,12 @@ async def test_when_the_space_is_full_all_items_pause_together(scripted: Scripte
 
     with Front(behave, scripted.url) as front:
         asker = Asker(Qwen_Qwen_2_5_Max, None, {"space": front.url}, 1, None, concurrency=4)
-        asker.on_wait = lambda what: what and pauses.append(time.monotonic())
+
+        def see(what: str) -> None:
+            if what:
+                pauses.append(time.monotonic())
+
+        asker.on_wait = see
         items = Items([f"number {number}" for number in range(50)], None, {})
         await asker.ask_all(items, put)
     assert len(pauses) == 2

@@ -434,8 +434,8 @@ def router(space: ScriptedSpace, broken: str, **options: Any) -> litellm.Router:
 async def test_a_router_falls_back_from_a_space_that_is_gone(
     scripted: ScriptedSpace, stream: bool
 ) -> None:
-    messages = [script(say=["a", "b"], every=0.1)]
-    reply = await router(scripted, NOBODY).acompletion("first", messages, stream=stream)
+    messages: list[Any] = [script(say=["a", "b"], every=0.1)]
+    reply: Any = await router(scripted, NOBODY).acompletion("first", messages, stream=stream)
     assert (await atexts(reply) if stream else whole(reply)) in (
         ["a", "b"],
         "ab",
@@ -448,7 +448,7 @@ async def test_a_router_falls_back_from_a_space_that_is_gone(
 async def test_a_router_falls_back_from_a_space_that_hangs(
     scripted: ScriptedSpace, silent_space: str, option: str
 ) -> None:
-    messages = [script(say=["a", "b"], every=0.1)]
+    messages: list[Any] = [script(say=["a", "b"], every=0.1)]
     chunks = await router(scripted, silent_space, **{option: 0.5}).acompletion(
         "first", messages, stream=True
     )
