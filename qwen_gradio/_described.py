@@ -54,7 +54,7 @@ class Component:
     def _is_api_text(self) -> bool:
         """Whether a parameter or result of a `gr.api` function, which no page shows, is text."""
         info: dict[str, Any] = get(self.props, "_api_info", dict, {})
-        return get(info, "type", str, "") == "string"
+        return bool(get(info, "type", str, "") == "string")
 
     @property
     def is_system_prompt(self) -> bool:

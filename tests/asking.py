@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import suppress
+from typing import Any, Literal
 
-from qwen_gradio import FragmentStream, Qwen_Qwen_2_5_Max
+from qwen_gradio import FragmentStream, Qwen_Qwen_2_5_Max, StreamTimeoutError
 
-from .servers import ScriptedSpace
+from .servers import PATIENCE, ScriptedSpace, ZooSpace
 
 
-def ask(space: str | ScriptedSpace, *messages: dict[str, Any], **options: Any) -> FragmentStream:
+def ask(
+    space: str | ScriptedSpace | ZooSpace, *messages: dict[str, Any], **options: Any
+) -> FragmentStream:
     """Ask a Space as a registry does, and once unless `max_retries` says otherwise."""
     url = space if isinstance(space, str) else space.url
     options = {"max_retries": 0, **options}
     return Qwen_Qwen_2_5_Max.create_async_generator(
         "qwen-2-5-max", list(messages), space=url, **options
     )
+
+
+async def begun(
+    space: ScriptedSpace, question: dict[str, Any], option: Literal["timeout", "stream_timeout"]
+) -> FragmentStream:
+    """Return a stream whose first fragment, "x", has arrived, and which may now time out.
+
+    Its timeout is two seconds, or more where the Space needs more for that fragment.
+    """
+    for seconds in (2.0, 10.0, PATIENCE):
+        stream = await ask(space, question, **{option: seconds})
+        with suppress(StreamTimeoutError):
+            assert await stream.__anext__() == "x"
+            return stream
+    raise AssertionError("The Space began no reply")

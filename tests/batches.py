@@ -7,9 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .fronts import Front
-
-JOIN = "/gradio_api/queue/join"
+from .fronts import JOIN, Front
 
 
 def rows(out: Path) -> list[dict[str, Any]]:

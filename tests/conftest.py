@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from .commands import Terminal
-from .servers import GRADIOS, ScriptedSpace, ZooSpace
+from .fronts import Front
+from .hubs import Hub
+from .servers import GRADIOS, ScriptedSpace, ZooSpace, embedded_space
 
 # Ray reads this when it is imported. Else each of its workers would be started by `uv run`, in an
 # environment of its own, where the tests are.
@@ -18,6 +22,46 @@ os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FORMS = [("4.44.1", "pairs"), ("4.44.1", "messages"), ("5.49.1", "pairs"), ("5.49.1", "messages")]
+
+NEEDED = {
+    "IPython": ["test_notebook*.py"],
+    "g4f": ["test_g4f*.py"],
+    "inspect_ai": ["test_inspect_ai*.py"],
+    "langchain_core": ["test_langchain*.py", "test_messages_of_libraries.py", "test_options*.py"],
+    "litellm": ["test_litellm*.py"],
+    "llm": ["test_llm*.py"],
+    "mypy": ["test_types.py"],
+    "openai": ["test_api*.py"],
+    "pandas": ["test_batch_frames.py"],
+    "ray": ["test_batch_ray*.py"],
+    "selenium": ["test_page.py"],
+    "trustme": ["test_tls.py", "test_hub_public.py"],
+    "typer": ["test_*cli*.py", "test_*command*.py", "test_ask_output.py"],
+    "uvicorn": ["benchmarks/test_endpoint.py"],
+    "xllamacpp": ["test_local*.py"],
+}
+"""Libraries of the group `test`, and the files that are left out where they are missing."""
+
+collect_ignore_glob = [
+    name
+    for library, names in NEEDED.items()
+    if importlib.util.find_spec(library) is None
+    for name in names
+]
+
+
+@pytest.fixture(scope="session")
+def server() -> None:
+    """Is requested by each fixture that starts a server, a kernel, Ray or another process.
+
+    Tests that use it, whether directly or through such a fixture, are marked `server`.
+    """
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "server" in getattr(item, "fixturenames", ()):
+            item.add_marker("server")
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -37,13 +81,13 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def terminal() -> Iterator[Terminal]:
+def terminal(server: None) -> Iterator[Terminal]:
     with Terminal() as opened:
         yield opened
 
 
 @pytest.fixture(scope="session")
-def scripted() -> Iterator[ScriptedSpace]:
+def scripted(server: None) -> Iterator[ScriptedSpace]:
     """A scripted Space on the newest Gradio."""
     space = ScriptedSpace()
     yield space
@@ -51,7 +95,22 @@ def scripted() -> Iterator[ScriptedSpace]:
 
 
 @pytest.fixture(scope="session")
-def thinking() -> Iterator[ZooSpace]:
+def locked(server: None) -> Iterator[ScriptedSpace]:
+    """A scripted Space with a login: "ada", "swordfish"."""
+    space = ScriptedSpace("6", "messages", "--auth", "ada", "swordfish")
+    yield space
+    space.close()
+
+
+@pytest.fixture(scope="session")
+def embedded(server: None) -> Iterator[str]:
+    """The URL of the embedded Space, which has a small model of its own."""
+    with embedded_space() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def thinking(server: None) -> Iterator[ZooSpace]:
     """A Space whose model thinks "Let me", then " think.", and then answers."""
     space = ZooSpace("6", "messages", "thoughts")
     yield space
@@ -63,10 +122,28 @@ def thinking() -> Iterator[ZooSpace]:
     params=[*FORMS, ("6", "messages")],
     ids=lambda param: f"gradio{param[0]}-{param[1]}",
 )
-def any_gradio(request: pytest.FixtureRequest) -> Iterator[ScriptedSpace]:
+def any_gradio(server: None, request: pytest.FixtureRequest) -> Iterator[ScriptedSpace]:
     """A scripted Space on each version of Gradio, with each form of history that it has."""
     gradio, form = request.param
     assert gradio in GRADIOS
     space = ScriptedSpace(gradio, form)
     yield space
     space.close()
+
+
+@pytest.fixture
+def serve(
+    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Hub], str]]:
+    """Serve a hub, configured as huggingface_hub's, and a Space; return the URL of both."""
+    monkeypatch.setattr("qwen_gradio._worker.MIN_WAKING_PAUSE", 0.01)
+    monkeypatch.setattr("qwen_gradio._worker.MAX_WAKING_PAUSE", 0.05)
+    with ExitStack() as opened:
+
+        def served(hub: Hub) -> str:
+            url = opened.enter_context(Front(hub, scripted.url)).url
+            hub.host = hub.host or url
+            monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
+            return url
+
+        yield served

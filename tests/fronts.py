@@ -7,12 +7,16 @@ speaks HTTPS.
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 import threading
 from collections.abc import Callable, MutableSequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
+
+from typing_extensions import Self
 
 from .servers import NOBODY, PATIENCE
 
@@ -47,6 +51,9 @@ class Endless:
     chunk: bytes
 
 
+JOIN, EVENTS, CANCEL = "/gradio_api/queue/join", "/gradio_api/queue/data", "/gradio_api/cancel"
+"""The paths of the requests that a reply takes after a Space's description was read."""
+
 Behaviour = Callable[[Request], "bytes | Forward | Endless"]
 
 
@@ -55,6 +62,27 @@ def answer(status: str, body: str = "", kind: str = "application/json", **header
     lines = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", f"Content-Length: {len(body.encode())}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return ("\r\n".join([*lines, "Connection: close", "", ""]) + body).encode()
+
+
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+"""The head of a response that is a stream of events."""
+
+
+def misbehaving(path: str, reply: bytes | Forward | Endless, times: int = 10**6) -> Behaviour:
+    """What a front does: answer the first `times` requests of `path`, and forward all else."""
+
+    def behave(request: Request) -> bytes | Forward | Endless:
+        return reply if request.path == path and request.seen < times else Forward()
+
+    return behave
+
+
+def event(**what: Any) -> bytes:
+    return b"data: " + json.dumps({"event_id": "e", **what}).encode() + b"\n\n"
+
+
+def output(*data: Any) -> bytes:
+    return event(msg="process_generating", success=True, output={"data": list(data)})
 
 
 class Front:
@@ -74,7 +102,7 @@ class Front:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
-    def __enter__(self) -> Front:
+    def __enter__(self) -> Self:
         self._thread.start()
         starting = asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
         self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result(PATIENCE)

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import MutableSequence
+import uuid
+from collections.abc import Callable, MutableSequence
+from typing import Any, TypeAlias
 
+import pytest
+
+from qwen_gradio import FragmentStream
+
+from .asking import ask
 from .fronts import Endless, Forward, Request, answer
+from .servers import script
 
 ASLEEP = answer("503 Service Unavailable", "<html>This Space is asleep</html>", "text/html")
 
@@ -48,3 +56,18 @@ class Hub:
         runtime = {"stage": stage, "hardware": self.hardware}
         described = {"id": "ada/chat", "host": self.host, "runtime": runtime}
         return answer("200 OK", json.dumps(described))
+
+
+def by_name(url: str, **options: Any) -> FragmentStream:
+    """Ask by a name that no other test asks, as descriptions are cached."""
+    return ask(f"someone/{uuid.uuid4().hex}", script(say=["x"]), **options)
+
+
+def by_subdomain(url: str, **options: Any) -> FragmentStream:
+    """Ask by a URL that leads to the front, which is a proxy, too."""
+    return ask(f"http://{uuid.uuid4().hex}.hf.space", script(say=["x"]), proxy=url, **options)
+
+
+Asking: TypeAlias = Callable[..., FragmentStream]
+each_way = pytest.mark.parametrize("asking", [by_name, by_subdomain], ids=lambda way: way.__name__)
+"""A Space is asked by its name, and by the URL that the hub gives it."""

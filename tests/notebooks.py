@@ -16,7 +16,7 @@ def executed(path: Path, folder: Path) -> nbformat.NotebookNode:
 
     :raises nbclient.exceptions.CellExecutionError: if a cell raises.
     """
-    notebook = nbformat.read(path, as_version=4)
+    notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)
     NotebookClient(
         notebook,
         timeout=300,

@@ -211,6 +211,17 @@ class ScriptedSpace(SpaceProgram):
         self.url: str = self.wait_for("listening")["url"]
 
 
+@contextmanager
+def scripted_space(*options: str) -> Iterator[ScriptedSpace]:
+    """A scripted Space of one's own, to do harm to."""
+    space = ScriptedSpace("6", "messages", *options)
+    try:
+        yield space
+    finally:
+        space.process.send_signal(signal.SIGCONT)
+        space.close()
+
+
 class Zoo(SpaceProgram):
     """`spaces/zoo.py`, or the Space that an environment is for; it serves an app of any kind."""
 

@@ -63,7 +63,7 @@ def thoughts(thinking: ZooSpace) -> Iterator[openai.OpenAI]:
 
 
 @pytest.fixture(scope="module")
-def one_at_once() -> Iterator[ScriptedSpace]:
+def one_at_once(server: None) -> Iterator[ScriptedSpace]:
     """A Space that answers one question at a time."""
     space = ScriptedSpace("6", "messages", "--at-once", "1")
     yield space
@@ -412,12 +412,17 @@ def test_another_sites_page_cannot_ask(url: str) -> None:
 def test_the_key_is_required_where_there_is_one(scripted: ScriptedSpace) -> None:
     with endpoint(space=scripted.url, server_key="sésame") as url:
         assert httpx.get(url.replace("/v1", "/health")).json() == {"status": "ok"}
-        for headers in ({}, {"Authorization": "Bearer no"}, {"Authorization": "Basic sésame"}):
-            encoded = [(name, value.encode()) for name, value in headers.items()]
+        wrong: list[dict[str, str]] = [
+            {},
+            {"Authorization": "Bearer no"},
+            {"Authorization": "Basic sésame"},
+        ]
+        for headers in wrong:
+            encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
             response = httpx.get(f"{url}/models", headers=encoded)
             assert response.status_code == 401
             assert response.json()["error"]["code"] == "invalid_api_key"
-        right = [("Authorization", "Bearer sésame".encode()), ("Host", b"gateway.example")]
+        right = [(b"Authorization", "Bearer sésame".encode()), (b"Host", b"gateway.example")]
         assert httpx.get(f"{url}/models", headers=right).status_code == 200
 
 

@@ -13,6 +13,8 @@ import pytest
 from .endpoints import COMMAND, endpoint_command
 from .servers import PATIENCE, ScriptedSpace, script, tag_of
 
+pytestmark = pytest.mark.usefixtures("server")
+
 
 def test_ctrl_c_stops_the_replies_and_ends_it(scripted: ScriptedSpace) -> None:
     with endpoint_command("--space", scripted.url) as (process, url):

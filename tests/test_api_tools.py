@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from .endpoints import endpoint
-from .servers import ROOT, embedded_space, python_with
+from .servers import ROOT, python_with
+
+pytestmark = pytest.mark.usefixtures("server")
 
 SECTION = re.split(r"^##+ ", (ROOT / "README.md").read_text("utf-8"), flags=re.MULTILINE)
 (TOOLS,) = (text for text in SECTION if text.startswith("Tools\n"))
@@ -56,15 +58,9 @@ LM_EVAL_DATA = '{"question": "What is the capital of France?", "answer": "Paris"
 
 
 @pytest.fixture(scope="module")
-def space() -> Iterator[str]:
-    with embedded_space() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def url(space: str) -> Iterator[str]:
+def url(embedded: str) -> Iterator[str]:
     """An endpoint whose models are all the embedded one."""
-    with endpoint(space=space) as url:
+    with endpoint(space=embedded) as url:
         yield url
 
 
@@ -94,11 +90,13 @@ def test_the_openai_clients_lines_stream_an_answer(url: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("tool", IN_PYTHON)
-def test_a_line_of_python_gets_an_answer(tool: str, url: str, space: str, tmp_path: Path) -> None:
+def test_a_line_of_python_gets_an_answer(
+    tool: str, url: str, embedded: str, tmp_path: Path
+) -> None:
     (messages,) = re.findall(r"^messages = .*$", PYTHON, re.MULTILINE)
     first, line = ROWS[tool]
     (tmp_path / "script.py").write_text("\n".join([messages, first.strip("`"), f"print({line})"]))
-    assert "is Paris." in shell(tool, "python script.py", tmp_path, url, space)
+    assert "is Paris." in shell(tool, "python script.py", tmp_path, url, embedded)
 
 
 ANSWERS = {
@@ -113,8 +111,8 @@ def test_every_command_is_run_that_can_be() -> None:
 
 
 @pytest.mark.parametrize("tool", ANSWERS)
-def test_a_command_gets_answers(tool: str, url: str, space: str, tmp_path: Path) -> None:
+def test_a_command_gets_answers(tool: str, url: str, embedded: str, tmp_path: Path) -> None:
     (tmp_path / "task.py").write_text(INSPECT_TASK)
     (tmp_path / "capitals.yaml").write_text(LM_EVAL_TASK)
     (tmp_path / "capitals.jsonl").write_text(LM_EVAL_DATA)
-    assert ANSWERS[tool] in shell(tool, ROWS[tool][1], tmp_path, url, space)
+    assert ANSWERS[tool] in shell(tool, ROWS[tool][1], tmp_path, url, embedded)

@@ -30,7 +30,7 @@ def test_invalid_arguments_are_reported_before_any_request(out: Path, tmp_path: 
         with pytest.raises(ValueError, match="concurrency"):
             run_sync(["right"], out, space=front.url, concurrency=0)
         with pytest.raises(TypeError, match="Unknown option: concurency"):
-            run_sync(["right"], out, space=front.url, concurency=3)
+            run_sync(["right"], out, space=front.url, concurency=3)  # type: ignore[call-arg]
         assert not front.requests
     assert list(tmp_path.iterdir()) == []
 
@@ -39,7 +39,7 @@ def test_invalid_arguments_are_reported_before_any_request(out: Path, tmp_path: 
 async def test_each_item_has_a_row_with_its_reply_or_its_error(
     scripted: ScriptedSpace, out: Path
 ) -> None:
-    items = [
+    items: list[dict[str, Any]] = [
         {"id": "complete", "prompt": query(say=["a", "b"], every=0.1)},
         {"id": 7, "prompt": query(say=["so far"], every=0.1, finish="fail")},
         {"prompt": query(show="inputs"), "system": "Be brief."},

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from .batches import JOIN, command, rows
-from .fronts import Forward, Front, Request
+from .batches import command, rows
+from .fronts import JOIN, Forward, Front, Request
 from .servers import NOBODY, PATIENCE, ScriptedSpace, query, script, tag_of
+
+pytestmark = pytest.mark.usefixtures("server")
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from qwen_gradio.batch._asking import Asker
 from qwen_gradio.batch._items import Items
 from qwen_gradio.batch._pace import MIN_PAUSE
 
-from .batches import JOIN, joins, rows
-from .fronts import Forward, Front, Request, answer
+from .batches import joins, rows
+from .fronts import JOIN, Forward, Front, Request, answer
 from .servers import NOBODY, ScriptedSpace, query
 
 
@@ -42,7 +42,12 @@ async def test_when_the_space_is_full_all_items_pause_together(scripted: Scripte
 
     with Front(behave, scripted.url) as front:
         asker = Asker(Qwen_Qwen_2_5_Max, None, {"space": front.url}, 1, None, concurrency=4)
-        asker.on_wait = lambda what: what and pauses.append(time.monotonic())
+
+        def see(what: str) -> None:
+            if what:
+                pauses.append(time.monotonic())
+
+        asker.on_wait = see
         items = Items([f"number {number}" for number in range(50)], None, {})
         await asker.ask_all(items, put)
     assert len(pauses) == 2
@@ -103,7 +108,7 @@ async def test_a_space_that_cannot_be_asked_at_all_ends_the_run(out: Path) -> No
 
 
 @pytest.fixture(scope="module")
-def narrow() -> Iterator[ScriptedSpace]:
+def narrow(server: None) -> Iterator[ScriptedSpace]:
     """A Space that answers one question at a time, while two may wait."""
     space = ScriptedSpace("6", "messages", "--at-once", "1", "--queue", "2")
     yield space
@@ -199,11 +204,12 @@ def test_a_space_that_accepts_items_and_never_answers_ends_the_run(
 
 @pytest.mark.parametrize("name", ["concurrency", "max_retries", "give_up_after"])
 def test_wrong_limits_are_rejected(out: Path, name: str) -> None:
-    for wrong, error in (
+    wrongs: list[tuple[Any, Any]] = [
         (-1, ValueError),
         (float("nan"), (TypeError, ValueError)),
         ("8", TypeError),
-    ):
+    ]
+    for wrong, error in wrongs:
         with pytest.raises(error, match=name):
             run_sync(["a"], out, space=NOBODY, **{name: wrong})
     assert not out.exists()

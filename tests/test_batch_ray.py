@@ -48,7 +48,7 @@ VARYING = ("attempts", "seconds", "first_fragment_seconds")
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
+def cluster(server: None) -> Iterator[None]:
     """A Ray cluster with two CPUs on this machine."""
     with pytest.MonkeyPatch.context() as environment, tempfile.TemporaryDirectory() as folder:
         environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
@@ -86,19 +86,20 @@ MESSAGES = [
     {"role": "assistant", "content": "2"},
     {"role": "user", "content": "Sure?"},
 ]
-ITEMS = [
+ITEMS: list[dict[str, Any]] = [
     *({"id": f"works {n}", "prompt": query(say=["a", f"{n}"])} for n in range(10)),
     *({"id": f"fails {n}", "prompt": query(say=["so far"], finish="fail")} for n in range(8)),
     {"id": "system", "prompt": query(show="inputs"), "system": "Be brief."},
     {"id": "messages", "messages": MESSAGES},
 ]
-WRONG = {"id": "wrong", "prompt": " "}
+WRONG: dict[str, Any] = {"id": "wrong", "prompt": " "}
 
 
 @pytest.fixture(scope="module")
 def replies(cluster: None, scripted: ScriptedSpace) -> Dataset:
     everything = [{"messages": None, "system": None, **item} for item in [*ITEMS, WRONG]]
-    return asked(everything, space=scripted.url, system="Be long.").materialize()
+    dataset: Dataset = asked(everything, space=scripted.url, system="Be long.").materialize()
+    return dataset
 
 
 def test_two_actors_give_the_rows_of_one_machine(
@@ -195,7 +196,7 @@ def test_invalid_arguments_are_rejected_at_once() -> None:
     with pytest.raises(ModelNotFoundError):
         QwenBatch(model="gpt-5")
     with pytest.raises(InvalidMessagesError, match="history"):
-        QwenBatch(history="mine")
+        QwenBatch(history="mine")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="concurrency"):
         QwenBatch(concurrency=0)
 
@@ -234,7 +235,7 @@ def test_without_ids_rows_are_in_the_order_of_the_items(scripted: ScriptedSpace)
 
 
 def test_invalid_items_are_reported_in_their_rows_and_not_sent() -> None:
-    wrong = [
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"prompt": 7}, "prompt must be text"),
         ({"prompt": "\ud800"}, "not Unicode"),
         ({"id": True, "prompt": "x"}, "id must be"),

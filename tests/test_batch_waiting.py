@@ -18,8 +18,8 @@ from qwen_gradio.batch._asking import Asker
 from qwen_gradio.batch._items import Items
 from qwen_gradio.batch._pace import MAX_RETRY_AFTER, MIN_RATE_LIMIT_PAUSE
 
-from .batches import JOIN, joins, rows
-from .fronts import Endless, Forward, Front, Request, answer
+from .batches import joins, rows
+from .fronts import JOIN, Endless, Forward, Front, Request, answer
 from .hubs import ASLEEP, Hub
 from .servers import ScriptedSpace, query
 
@@ -56,9 +56,8 @@ class Watched:
     """An asker of a Space, the rows that it makes, and what it waited for."""
 
     def __init__(self, space: str, concurrency: int = 8, **options: Any) -> None:
-        self.asker = Asker(
-            Qwen_Qwen_2_5_Max, None, {"space": space, **options}, 0, 300.0, concurrency
-        )
+        asked: Any = {"space": space, **options}
+        self.asker = Asker(Qwen_Qwen_2_5_Max, None, asked, 0, 300.0, concurrency)
         self.asker.on_wait = self.see
         self.waits: list[str] = []
         self.pauses: list[float] = []

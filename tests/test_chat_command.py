@@ -12,6 +12,8 @@ import pytest
 from .commands import Terminal, on_terminals, run
 from .servers import NOBODY, PATIENCE, ScriptedSpace, query, script, tag_of
 
+pytestmark = pytest.mark.usefixtures("server")
+
 
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -9,6 +9,8 @@ import pytest
 
 from .servers import PATIENCE
 
+pytestmark = pytest.mark.usefixtures("server")
+
 BLOCK = """
 import sys
 

@@ -31,7 +31,7 @@ from .chat_api import (
     texts,
     whole,
 )
-from .servers import NOBODY, ScriptedSpace, ZooSpace, script, stopped, tag_of, uvicorn_at
+from .servers import NOBODY, PATIENCE, ScriptedSpace, ZooSpace, script, stopped, tag_of, uvicorn_at
 
 pytestmark = pytest.mark.anyio
 
@@ -156,7 +156,7 @@ async def test_timeout_limits_the_complete_reply(
     question = script(say=list("abcdefgh"), every=0.2, finish="hang")
 
     async def read() -> None:
-        reply = aask(scripted, provider, question, stream=stream, timeout=1)
+        reply = aask(scripted, provider, question, stream=stream, timeout=3)
         await (atexts(reply) if stream else reply)
 
     with pytest.raises(TimeoutError):
@@ -166,16 +166,16 @@ async def test_timeout_limits_the_complete_reply(
 
 async def test_stream_timeout_limits_each_fragment(scripted: ScriptedSpace, provider: Any) -> None:
     slow = script(say=list("abcdefgh"), every=0.2)
-    chunks = aask(scripted, provider, slow, stream=True, stream_timeout=1)
+    chunks = aask(scripted, provider, slow, stream=True, stream_timeout=PATIENCE)
     assert await atexts(chunks) == list("abcdefgh")
     question = script(say=["x"], finish="hang")
     with pytest.raises(TimeoutError):
-        await atexts(aask(scripted, provider, question, stream=True, stream_timeout=0.5))
+        await atexts(aask(scripted, provider, question, stream=True, stream_timeout=3))
     await stopped(scripted, question)
 
 
 def test_timeouts_apply_to_the_blocking_client(scripted: ScriptedSpace, provider: Any) -> None:
-    for option in ({"timeout": 0.5}, {"stream_timeout": 0.5}):
+    for option in ({"timeout": 3}, {"stream_timeout": 3}):
         question = script(say=["x"], finish="hang")
         with pytest.raises(TimeoutError):
             ask(scripted, provider, question, **option)

@@ -31,7 +31,7 @@ from qwen_gradio._messages import prompt_from
 from qwen_gradio._updates import Update
 from qwen_gradio._worker import generate_session_hash
 
-from .fronts import Forward, Front
+from .fronts import EVENTS, JOIN, Forward, Front
 from .servers import PATIENCE, ScriptedSpace, script
 
 RELIED_ON: list[tuple[object, str, list[str] | None]] = [
@@ -217,17 +217,20 @@ def test_a_space_is_read_once(scripted: ScriptedSpace) -> None:
             client = reply_client(space)
             client.run()
             close(client)
-    joined = ["/gradio_api/queue/join", "/gradio_api/queue/data"]
+    joined = [JOIN, EVENTS]
     paths = [request.path for request in front.requests]
     assert paths == ["/config", "/gradio_api/info", *joined, *joined]
 
 
 def test_a_reply_takes_one_connection(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
+    made: list[Any] = []
     connect = socket.create_connection
-    monkeypatch.setattr(
-        socket, "create_connection", lambda *a, **k: made.append(a) or connect(*a, **k)
-    )
+
+    def create_connection(*arguments: Any, **options: Any) -> socket.socket:
+        made.append(arguments)
+        return connect(*arguments, **options)
+
+    monkeypatch.setattr(socket, "create_connection", create_connection)
     client = reply_client(space)
     client.run()
     close(client)

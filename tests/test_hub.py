@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import ssl
-import subprocess
-import sys
 import threading
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Any, TypeAlias
+from collections.abc import Callable
 
 import anyio
 import pytest
-import trustme
 
 from qwen_gradio import (
-    FragmentStream,
     QwenGradioError,
     RateLimitError,
     SpaceUnavailableError,
@@ -29,13 +19,12 @@ from qwen_gradio import (
 from qwen_gradio._stages import STAGES
 
 from .asking import ask
-from .fronts import Endless, Forward, Front, Request, answer
-from .hubs import Hub
-from .servers import PATIENCE, QUIET, ScriptedSpace, script
+from .fronts import Endless, Forward, Request, answer
+from .hubs import Asking, Hub, by_name, by_subdomain, each_way
+from .servers import PATIENCE, script
 
 pytestmark = pytest.mark.anyio
 
-JOIN = "/gradio_api/queue/join"
 OUTAGES = {
     "500": answer("500 Internal Server Error"),
     "429": answer("429 Too Many Requests", Retry_After="3600"),
@@ -45,38 +34,6 @@ OUTAGES = {
     "endless": Endless(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b" " * 2**18),
     "dropped": b"",
 }
-
-
-@pytest.fixture
-def serve(
-    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[Hub], str]]:
-    """Serve a hub, configured as huggingface_hub's, and a Space; return the URL of both."""
-    monkeypatch.setattr("qwen_gradio._worker.MIN_WAKING_PAUSE", 0.01)
-    monkeypatch.setattr("qwen_gradio._worker.MAX_WAKING_PAUSE", 0.05)
-    with ExitStack() as opened:
-
-        def served(hub: Hub) -> str:
-            url = opened.enter_context(Front(hub, scripted.url)).url
-            hub.host = hub.host or url
-            monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
-            return url
-
-        yield served
-
-
-def by_name(url: str, **options: Any) -> FragmentStream:
-    """Ask by a name that no other test asks, as descriptions are cached."""
-    return ask(f"someone/{uuid.uuid4().hex}", script(say=["x"]), **options)
-
-
-def by_subdomain(url: str, **options: Any) -> FragmentStream:
-    """Ask by a URL that leads to the front, which is a proxy, too."""
-    return ask(f"http://{uuid.uuid4().hex}.hf.space", script(say=["x"]), proxy=url, **options)
-
-
-Asking: TypeAlias = Callable[..., FragmentStream]
-each_way = pytest.mark.parametrize("asking", [by_name, by_subdomain], ids=lambda way: way.__name__)
 
 
 @pytest.mark.parametrize("stage", ["RUNNING", "RUNNING_BUILDING", "RUNNING_APP_STARTING"])
@@ -311,35 +268,6 @@ async def test_a_name_that_the_hub_does_not_show_is_named(serve: Callable[[Hub],
         await stream.text()
 
 
-def test_the_hub_is_the_one_that_the_environment_names(serve: Callable[[Hub], str]) -> None:
-    url = serve(hub := Hub("RUNNING"))
-    code = "from qwen_gradio import ask; print(ask('here', space='ada/chat'))"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"HF_ENDPOINT": url},
-        capture_output=True,
-        text=True,
-        timeout=4 * PATIENCE,
-    )
-    assert (done.stdout, done.stderr) == ("here\n", "")
-    assert [request.path for request in hub.looked_up] == ["/api/spaces/ada/chat"]
-
-
-def test_a_token_on_disk_is_never_sent(serve: Callable[[Hub], str], tmp_path: Path) -> None:
-    url = serve(hub := Hub("RUNNING"))
-    (tmp_path / "token").write_text("hf_secret")
-    done = subprocess.run(
-        [sys.executable, "-c", "import qwen_gradio as q; print(q.ask('x', space='ada/chat'))"],
-        env=os.environ | {"HF_ENDPOINT": url, "HF_HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=4 * PATIENCE,
-    )
-    assert (done.stdout, done.stderr) == ("x\n", "")
-    assert len(hub.looked_up) == 1
-    assert "hf_secret" not in str([request.headers for request in (*hub.looked_up, *hub.asked)])
-
-
 @each_way
 async def test_a_private_space_takes_a_token(
     serve: Callable[[Hub], str], asking: Asking, monkeypatch: pytest.MonkeyPatch
@@ -369,87 +297,3 @@ async def test_a_space_elsewhere_is_not_looked_up(serve: Callable[[Hub], str]) -
     with pytest.raises(SpaceUnavailableError, match="answered 503"):
         await ask(url, script(say=["x"]), api_key="hf_secret").text()
     assert hub.looked_up == []
-
-
-AUTHORITY = trustme.CA()
-
-
-@pytest.fixture
-def public_hub(
-    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[Hub, Front]]:
-    """A stand-in for huggingface.co and all of hf.space, and the proxy that leads to it."""
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "https://huggingface.co")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    AUTHORITY.issue_cert("huggingface.co", "*.hf.space").configure_cert(context)
-    with (
-        Front(hub := Hub("RUNNING", token="hf_secret"), scripted.url, context) as front,
-        Front(lambda request: Forward(), front.url) as proxy,
-    ):
-        yield hub, proxy
-
-
-def trusting() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    AUTHORITY.configure_trust(context)
-    return context
-
-
-async def test_the_public_hub_leads_to_a_host_of_its_own(public_hub: tuple[Hub, Front]) -> None:
-    hub, proxy = public_hub
-    hub.host = f"https://{uuid.uuid4().hex}.hf.space"
-    options = {"proxy": proxy.url, "api_key": "hf_secret", "ssl_verify": trusting()}
-    assert await by_name("", **options).text() == "x"
-    assert await ask(hub.host, script(say=["x"]), **options).text() == "x"
-    assert {request.headers["host"] for request in hub.looked_up} == {"huggingface.co"}
-    assert {f"https://{request.headers['host']}" for request in hub.asked} == {hub.host}
-
-
-@pytest.mark.parametrize(
-    "host",
-    [
-        "http://ada-chat.hf.space",
-        "https://ada-chat.hf.space.test",
-        "https://ada-chat.hf.space@elsewhere.test",
-        "https://127.0.0.1",
-        "ada-chat.hf.space",
-        "",
-    ],
-)
-async def test_the_public_hub_cannot_lead_elsewhere(
-    public_hub: tuple[Hub, Front], host: str
-) -> None:
-    hub, proxy = public_hub
-    hub.host = host
-    with pytest.raises(SpaceUnavailableError, match="The hub gives"):
-        await by_name("", proxy=proxy.url, api_key="hf_secret", ssl_verify=trusting()).text()
-    assert hub.asked == []
-    assert {request.path for request in proxy.requests} == {"huggingface.co:443"}
-
-
-def test_the_user_of_a_gradio_app_is_known_to_zero_gpu(serve: Callable[[Hub], str]) -> None:
-    url = serve(hub := Hub("RUNNING"))
-    code = """
-import gradio
-from gradio_client import Client
-from qwen_gradio import ask
-
-def relay(question):
-    return ask(question, space="ada/chat")
-
-app = gradio.Interface(relay, "text", "text", api_name="relay")
-_, url, _ = app.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
-client = Client(url, headers={"x-ip-token": "the user's"}, verbose=False)
-print(client.predict("here", api_name="/relay"))
-app.close(verbose=False)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | QUIET | {"HF_ENDPOINT": url},
-        capture_output=True,
-        text=True,
-        timeout=4 * PATIENCE,
-    )
-    assert done.stdout == "here\n", done.stderr
-    joined = [request for request in hub.asked if request.path == JOIN]
-    assert [request.headers.get("x-ip-token") for request in joined] == ["the user's"]

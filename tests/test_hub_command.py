@@ -16,6 +16,8 @@ from .fronts import Front, answer
 from .hubs import Hub
 from .servers import PATIENCE, ScriptedSpace, query
 
+pytestmark = pytest.mark.usefixtures("server")
+
 
 @pytest.fixture
 def serve(scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Hub]]:

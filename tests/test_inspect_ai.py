@@ -16,6 +16,7 @@ from inspect_ai.model import (
     ContentText,
     GenerateConfig,
     Model,
+    RetryDecision,
     get_model,
 )
 from inspect_ai.tool import ToolInfo
@@ -67,7 +68,7 @@ def test_the_command_evaluates_samples_and_counts_their_usage(
     scripted: ScriptedSpace, tmp_path: Path
 ) -> None:
     (tmp_path / "task.py").write_text(TASK)
-    inspect = Path(sys.executable).with_name("inspect")
+    inspect = str(Path(sys.executable).with_name("inspect"))
     command = [inspect, "eval", "task.py", "--model", MODEL, "-M", f"space={scripted.url}"]
     found = subprocess.run(
         [*command, "--display", "plain"], cwd=tmp_path, capture_output=True, text=True
@@ -133,7 +134,7 @@ def test_retries_follow_our_errors() -> None:
         "rate_limit",
         "transient",
     ]
-    assert decisions[0] == type(decisions[0]).rate_limit(7.0)
+    assert decisions[0] == RetryDecision.rate_limit(7.0)
     assert api.is_auth_failure(AuthenticationError())
 
 

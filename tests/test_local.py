@@ -19,17 +19,13 @@ from qwen_gradio.local import running
 from .asking import ask
 from .servers import PATIENCE, embedded_space
 
+pytestmark = pytest.mark.usefixtures("server")
+
 CAPITAL = {"role": "user", "content": "What is the capital of France?"}
 
 
 @pytest.fixture(scope="module")
-def embedded() -> Iterator[str]:
-    with embedded_space() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def limited() -> Iterator[str]:
+def limited(server: None) -> Iterator[str]:
     """One with a short context, and a limit for replies."""
     with embedded_space("--context", "256", "--max-tokens", "8") as url:
         yield url

@@ -18,7 +18,7 @@ QUESTION = script(say=["x"])
 
 
 @pytest.fixture(scope="module", params=GRADIOS)
-def locked(request: pytest.FixtureRequest) -> Iterator[ScriptedSpace]:
+def locked(server: None, request: pytest.FixtureRequest) -> Iterator[ScriptedSpace]:
     """A Space with a login."""
     space = ScriptedSpace(request.param, "messages", "--auth", "ada", "swordfish")
     yield space
@@ -26,7 +26,7 @@ def locked(request: pytest.FixtureRequest) -> Iterator[ScriptedSpace]:
 
 
 @pytest.fixture(scope="module", params=GRADIOS)
-def unlocked(request: pytest.FixtureRequest) -> Iterator[ScriptedSpace]:
+def unlocked(server: None, request: pytest.FixtureRequest) -> Iterator[ScriptedSpace]:
     """A Space without a login."""
     space = ScriptedSpace(request.param)
     yield space

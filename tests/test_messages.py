@@ -11,18 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from langchain_core.messages import (
-    AIMessage,
-    AIMessageChunk,
-    ChatMessage,
-    HumanMessage,
-    HumanMessageChunk,
-    SystemMessage,
-    SystemMessageChunk,
-    ToolMessage,
-)
-from openai.types.chat import ChatCompletionMessage
-from pydantic import BaseModel
 
 from qwen_gradio._messages import (
     as_messages,
@@ -98,11 +86,6 @@ class Line:
     content: str
 
 
-class Model(BaseModel):
-    role: Role
-    content: str
-
-
 @pytest.mark.parametrize(
     ("message", "turn"),
     [
@@ -111,19 +94,7 @@ class Model(BaseModel):
         (("user", "hi"), ("user", "hi")),
         (("human", "hi"), ("user", "hi")),
         (("ai", "hello"), ("assistant", "hello")),
-        (HumanMessage("hi"), ("user", "hi")),
-        (AIMessage("hello"), ("assistant", "hello")),
-        (AIMessageChunk("hello"), ("assistant", "hello")),
-        (SystemMessage("Be brief."), ("system", "Be brief.")),
-        (ChatMessage("hi", role="user"), ("user", "hi")),
-        (HumanMessage([{"type": "text", "text": "hi"}]), ("user", "hi")),
-        (HumanMessage(["h", {"type": "text", "text": "i"}]), ("user", "hi")),
-        (HumanMessageChunk("hi"), ("user", "hi")),
-        (SystemMessageChunk("Be brief."), ("system", "Be brief.")),
         ({**user("hi"), "name": "ada"}, ("user", "hi")),
-        (HumanMessage("hi", name="ada"), ("user", "hi")),
-        (ChatCompletionMessage(role="assistant", content="hello"), ("assistant", "hello")),
-        (Model(role=Role.USER, content="hi"), ("user", "hi")),
         ({"role": Role.USER, "content": "hi"}, ("user", "hi")),
         (Line("user", "hi"), ("user", "hi")),
         ({**assistant("hello"), "tool_calls": None}, ("assistant", "hello")),
@@ -131,7 +102,7 @@ class Model(BaseModel):
     ],
     ids=repr,
 )
-def test_messages_of_other_libraries_are_understood(message: Any, turn: tuple[str, str]) -> None:
+def test_messages_of_every_form_are_understood(message: Any, turn: tuple[str, str]) -> None:
     question = [user("?")]
     prompt = prompt_from([message, *question])
     if turn[0] == "system":
@@ -152,20 +123,8 @@ CALL = {"id": "1", "type": "function", "function": {"name": "sum", "arguments": 
         ({**assistant(None), "tool_calls": [CALL]}, "only text can be sent, not tool_calls"),
         ({**assistant("Sure."), "tool_calls": [CALL]}, "not tool_calls"),
         ({**assistant(None), "function_call": {"name": "sum"}}, "not function_call"),
-        (
-            ChatCompletionMessage.model_validate({**assistant(None), "tool_calls": [CALL]}),
-            "not tool_calls",
-        ),
-        (AIMessage("", tool_calls=[{"name": "sum", "args": {}, "id": "1"}]), "not tool_calls"),
-        (
-            AIMessage("", invalid_tool_calls=[{"name": "sum", "args": "{", "id": "1"}]),
-            "not invalid_tool_calls",
-        ),
-        (AIMessage("", additional_kwargs={"function_call": {"name": "sum"}}), "not function_call"),
         ({"role": "tool", "content": "2", "tool_call_id": "1"}, "what a tool returned .*'tool'"),
         ({"role": "function", "content": "2", "name": "sum"}, "what a tool returned .*'function'"),
-        (ToolMessage("2", tool_call_id="1"), "what a tool returned .*'tool'"),
-        (ChatCompletionMessage(role="assistant", content=None), "has no content"),
         (("wizard", "hi"), "unknown role 'wizard'"),
         (("user", None), "has no content"),
         (("user", "hi", "there"), "must be a dict .* or a tuple of both, not tuple"),
@@ -178,10 +137,9 @@ def test_tools_and_what_is_no_message_are_rejected(message: Any, complaint: str)
         prompt_from([user("hi"), message, user("?")])
 
 
-@pytest.mark.parametrize("message", [HumanMessage("hi"), Line("user", "hi")])
-def test_a_message_alone_is_no_list(message: Any) -> None:
+def test_a_message_alone_is_no_list() -> None:
     with pytest.raises(InvalidMessagesError, match=r"list of messages, not \w+; one question is"):
-        prompt_from(message)
+        prompt_from(Line("user", "hi"))  # type: ignore[arg-type]
 
 
 def test_pairs_have_a_gap_where_a_turn_is_missing() -> None:

@@ -72,7 +72,9 @@ def errors(messages: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def kernel(scripted: ScriptedSpace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+def kernel(
+    server: None, scripted: ScriptedSpace, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Kernel]:
     kernel = Kernel(tmp_path_factory.mktemp("kernel"))
     assert errors(kernel.run(f"SPACE = {scripted.url!r}{SETUP}")) == []
     yield kernel
@@ -193,7 +195,7 @@ def test_interrupting_the_cell_stops_the_space(
 ) -> None:
     question = script(say=["x"], finish="hang")
     kernel.start(way.format(f"ask({question['content']!r})"))
-    output = []
+    output: list[dict[str, Any]] = []
     for message in kernel.messages():
         begun = any("text/markdown" in data for data in displayed(output))
         output.append(message)
@@ -217,7 +219,7 @@ def test_interrupting_a_cell_that_only_waits_stops_the_space(
 ) -> None:
     question = script(say=[], finish="hang")
     kernel.start(cell.format(question=repr(question["content"]), out=str(tmp_path / "out.jsonl")))
-    output = []
+    output: list[dict[str, Any]] = []
     for message in kernel.messages():
         output.append(message)
         if "begun" in message["content"].get(
@@ -243,7 +245,7 @@ def prompts():
 endless = prompts()
 await batch.run(endless, {str(tmp_path / "out.jsonl")!r}, space=SPACE, progress=False)
 """)
-    output = []
+    output: list[dict[str, Any]] = []
     for message in kernel.messages():
         output.append(message)
         if "reading" in message["content"].get("text", ""):

@@ -9,6 +9,8 @@ import pytest
 
 from .notebooks import NOTEBOOKS, executed
 
+pytestmark = pytest.mark.usefixtures("server")
+
 
 def put_out(notebook: nbformat.NotebookNode) -> list[list[str]]:
     """What kinds of output each cell has."""

@@ -20,7 +20,10 @@ BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 STORY = "Tell me a long story about a dog."
 MAX_TOKENS = 60
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="neither Chromium nor Chrome is installed")
+pytestmark = [
+    pytest.mark.skipif(BROWSER is None, reason="neither Chromium nor Chrome is installed"),
+    pytest.mark.usefixtures("server"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,8 @@ class Page:
             elements = self.browser.find_elements(By.CSS_SELECTOR, selector)
             return next((e for e in elements if e.is_displayed() and text in e.text), None)
 
-        return self.until(found)
+        element: WebElement = self.until(found)
+        return element
 
     def until(self, is_so: Callable[[], Any]) -> Any:
         """Wait until something is so."""

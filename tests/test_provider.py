@@ -198,8 +198,9 @@ def test_an_invalid_space_is_rejected_at_once() -> None:
 @pytest.mark.parametrize("name", ["timeout", "stream_timeout"])
 @pytest.mark.parametrize("seconds", [-1, float("nan")])
 def test_an_invalid_time_out_is_rejected_at_once(name: str, seconds: float) -> None:
+    options: dict[str, Any] = {name: seconds}
     with pytest.raises(ValueError, match=f"^{name} must be 0 or more, not {seconds}"):
-        Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES, **{name: seconds})
+        Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES, **options)
 
 
 def test_the_space_is_the_given_one_else_the_environments_else_the_real_one(
@@ -231,6 +232,7 @@ def test_session_hashes_are_new_and_of_12_hex_digits() -> None:
     assert all(re.fullmatch("[0-9a-f]{12}", session_hash) for session_hash in hashes)
 
 
+@pytest.mark.usefixtures("server")
 def test_importing_a_provider_loads_nothing_slow() -> None:
     code = "import sys; from qwen_gradio import Qwen_Qwen_2_5_Max; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterator
 
+import anyio
 import pytest
 
 from qwen_gradio import (
@@ -17,14 +17,21 @@ from qwen_gradio import (
 )
 
 from .asking import ask
-from .fronts import Forward, Front, SocksFront, answer
-from .servers import NOBODY, ScriptedSpace, free_port, script
+from .fronts import (
+    CANCEL,
+    EVENTS,
+    JOIN,
+    Forward,
+    Front,
+    SocksFront,
+    answer,
+)
+from .servers import NOBODY, ScriptedSpace, free_port, script, tag_of
 
 pytestmark = pytest.mark.anyio
 
 HTTP = "http://only-the-proxy-knows.test"
 HTTPS = "https://only-the-proxy-knows.test"
-EVENTS = "/gradio_api/queue/data"
 
 
 class StubbornProxy(Front):
@@ -156,14 +163,6 @@ async def test_a_space_that_fails_without_a_proxy_names_none() -> None:
     assert "proxy" not in str(caught.value)
 
 
-@pytest.fixture
-def locked() -> Iterator[ScriptedSpace]:
-    """A Space with a login."""
-    space = ScriptedSpace("6", "messages", "--auth", "ada", "swordfish")
-    yield space
-    space.close()
-
-
 async def test_no_password_or_cookie_is_in_the_log(
     locked: ScriptedSpace, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -178,3 +177,26 @@ async def test_no_password_or_cookie_is_in_the_log(
     assert any("receive_response_headers.complete" in line and "cookie" in line for line in lines)
     for secret in ("swordfish", "opensesame", "access-token"):
         assert secret not in "".join(lines)
+
+
+async def test_every_request_goes_through_the_proxy(scripted: ScriptedSpace) -> None:
+    with Front(lambda request: Forward(), scripted.url) as proxy:
+        question = script(say=["x"], finish="hang")
+        async for _ in ask("http://only-the-proxy-knows.test", question, proxy=proxy.url):
+            break
+        await anyio.to_thread.run_sync(scripted.wait_for, "stopped", tag_of(question))
+        asked = [request.path for request in proxy.requests]
+        assert asked == ["/config", "/gradio_api/info", JOIN, EVENTS, CANCEL]
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+async def test_every_request_goes_through_a_socks_proxy(
+    scripted: ScriptedSpace, scheme: str
+) -> None:
+    with SocksFront(scripted.url) as proxy:
+        question = script(say=["x"], finish="hang")
+        through = proxy.url.replace("http", scheme)
+        async for _ in ask("http://only-the-proxy-knows.test", question, proxy=through):
+            break
+        await anyio.to_thread.run_sync(scripted.wait_for, "stopped", tag_of(question))
+        assert set(proxy.names) == {"only-the-proxy-knows.test"}

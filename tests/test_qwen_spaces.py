@@ -22,14 +22,14 @@ FLAT = "User: 1+1?\nAssistant: 2\nUser: 3+4?\nAssistant:"
 
 
 @pytest.fixture(scope="module")
-def qwen_2_5() -> Iterator[str]:
+def qwen_2_5(server: None) -> Iterator[str]:
     zoo = Zoo("qwen-2.5", "pairs")
     yield zoo.url_of("qwen-2.5-space")
     zoo.close()
 
 
 @pytest.fixture(scope="module")
-def qwen_3() -> Iterator[str]:
+def qwen_3(server: None) -> Iterator[str]:
     zoo = Zoo("qwen-3")
     yield zoo.url_of("qwen-3-space")
     zoo.close()

@@ -18,7 +18,7 @@ from qwen_gradio import (
 )
 
 from .asking import ask
-from .fronts import Forward, Front, Request, answer
+from .fronts import CANCEL, EVENTS, JOIN, Forward, Front, Request, answer
 from .servers import PATIENCE, Zoo
 
 GRADIOS = [
@@ -28,7 +28,6 @@ GRADIOS = [
     ("5.49.1", "messages"),
     ("6", "messages"),
 ]
-JOIN, EVENTS = "/gradio_api/queue/join", "/gradio_api/queue/data"
 QUERY = "What is 2+2?"
 ASKED = [["user", QUERY]]
 SYSTEM = {"role": "system", "content": "Be brief."}
@@ -78,7 +77,7 @@ INTERFACES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module", params=GRADIOS, ids=lambda param: f"gradio{param[0]}-{param[1]}")
-def zoo(request: pytest.FixtureRequest) -> Iterator[Zoo]:
+def zoo(server: None, request: pytest.FixtureRequest) -> Iterator[Zoo]:
     """Apps of every kind, on each Gradio and with each form of history that it has."""
     found = Zoo(*request.param)
     yield found
@@ -86,7 +85,7 @@ def zoo(request: pytest.FixtureRequest) -> Iterator[Zoo]:
 
 
 @pytest.fixture(scope="module")
-def newest() -> Iterator[Zoo]:
+def newest(server: None) -> Iterator[Zoo]:
     """Apps of every kind on Gradio 6."""
     found = Zoo()
     yield found
@@ -296,7 +295,7 @@ async def test_leaving_a_chain_stops_the_step_that_runs(newest: Zoo) -> None:
             if thread.name == "qwen_gradio":
                 await anyio.to_thread.run_sync(thread.join, PATIENCE)
     paths = [request.path for request in front.requests]
-    assert paths[-5:] == [JOIN, EVENTS, JOIN, EVENTS, "/gradio_api/cancel"]
+    assert paths[-5:] == [JOIN, EVENTS, JOIN, EVENTS, CANCEL]
 
 
 @pytest.mark.anyio

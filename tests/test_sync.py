@@ -170,7 +170,12 @@ def test_a_question_that_cannot_be_sent_is_rejected_at_once(question: object) ->
 
 
 def test_an_unknown_option_is_rejected() -> None:
-    for take in (qwen_gradio.ask, qwen_gradio.stream, lambda _, **options: Chat(**options)):
+    takes: list[Callable[..., object]] = [
+        qwen_gradio.ask,
+        qwen_gradio.stream,
+        lambda _, **options: Chat(**options),
+    ]
+    for take in takes:
         with pytest.raises(TypeError, match="Unknown option: tmeout"):
             take("?", tmeout=3)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from threading import Thread
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.anyio
 async def test_updates_arrive_in_order_from_another_thread() -> None:
     updates = UpdateQueue()
     sent = [str(number) for number in range(10_000)]
-    thread = Thread(target=lambda: [updates.put(update) for update in sent])
+    thread = Thread(target=lambda: deque(map(updates.put, sent)))
     thread.start()
     assert [await updates.get() for _ in sent] == sent
     thread.join()

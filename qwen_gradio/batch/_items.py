@@ -42,7 +42,7 @@ class Item:
     """
 
     id: str | int | None
-    messages: Messages
+    messages: list[Mapping[str, Any]]
     digest: str
 
 
@@ -189,7 +189,9 @@ def _fields(raw: Any) -> dict[str, Any]:
     return {name: value for name, value in raw.items() if not is_missing(value)}
 
 
-def _messages(fields: dict[str, Any], system: str | None, history: History) -> Messages:
+def _messages(
+    fields: dict[str, Any], system: str | None, history: History
+) -> list[Mapping[str, Any]]:
     """Return the messages to send. An item's own system prompt replaces that of the run."""
     question = _question(fields)
     own = fields.get("system")

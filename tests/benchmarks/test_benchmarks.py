@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
+def url(server: None) -> Iterator[str]:
     with stamping_space() as url:
         yield url
 

@@ -11,6 +11,8 @@ from .endpoint import megabytes
 from .measures import Load, run
 from .space import stamping_space
 
+pytestmark = pytest.mark.usefixtures("server")
+
 LOAD = Load("hundred", streams=100, fragments=8, every=0.3)
 ROUNDS = 3
 

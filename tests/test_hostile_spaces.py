@@ -1,0 +1,219 @@
+"""Whatever a Space sends instead of Gradio's protocol is a typed error."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import anyio
+import pytest
+
+from qwen_gradio import (
+    GenerationError,
+    QwenGradioError,
+    SpaceInterfaceError,
+    SpaceUnavailableError,
+    StreamInterruptedError,
+    StreamStatus,
+)
+
+from .asking import ask
+from .fronts import (
+    EVENTS,
+    JOIN,
+    STREAM,
+    Endless,
+    Forward,
+    Front,
+    Request,
+    answer,
+    event,
+    misbehaving,
+    output,
+)
+from .servers import PATIENCE, ScriptedSpace, script, scripted_space
+
+pytestmark = pytest.mark.anyio
+
+HOSTILE = {
+    "no event": (STREAM + b"data: nonsense\n\n", StreamInterruptedError),
+    "no msg": (STREAM + b'data: {"event_id": "e"}\n\n', StreamInterruptedError),
+    "unknown msg": (STREAM + event(msg="hello"), StreamInterruptedError),
+    "rank is text": (STREAM + event(msg="estimation", rank="first"), StreamInterruptedError),
+    "output is text": (
+        STREAM + event(msg="process_generating", output="x"),
+        StreamInterruptedError,
+    ),
+    "data is a number": (
+        STREAM + event(msg="process_generating", output={"data": 7}),
+        StreamInterruptedError,
+    ),
+    "too few outputs": (STREAM + output(""), SpaceInterfaceError),
+    "no chat": (STREAM + output("", 7, ""), SpaceInterfaceError),
+    "no content": (STREAM + output("", [{"role": "assistant", "content": 7}]), SpaceInterfaceError),
+    "no diff": (STREAM + output("", [], "") + output("", "x", ""), StreamInterruptedError),
+    "completed without output": (
+        STREAM + event(msg="process_completed", success=True, output={}),
+        StreamInterruptedError,
+    ),
+    "failed without words": (
+        STREAM + event(msg="process_completed", success=False, output={"error": None}),
+        QwenGradioError,
+    ),
+    "closed at once": (STREAM + event(msg="close_stream"), StreamInterruptedError),
+    "nothing at all": (STREAM, StreamInterruptedError),
+    "unexpected error": (
+        STREAM + event(msg="unexpected_error", message="?"),
+        StreamInterruptedError,
+    ),
+    "deep nesting": (STREAM + b"data: " + b"[" * 10**6 + b"\n\n", StreamInterruptedError),
+    "an endless event": (Endless(STREAM + b"data: ", b"x" * 2**16), StreamInterruptedError),
+    "a huge output": (
+        Endless(STREAM + b'data: {"msg": "process_generating", "output": ["', b"x" * 2**20),
+        StreamInterruptedError,
+    ),
+    "a reply without end": (
+        Endless(
+            STREAM + output("", [["?", ""]], ""),
+            output([], [["append", [0, 1], "x" * 2**20]], []),
+        ),
+        SpaceInterfaceError,
+    ),
+    "another output without end": (
+        Endless(STREAM + output("", [], ""), output([["append", [], "x" * 2**20]], [], [])),
+        SpaceInterfaceError,
+    ),
+    "a failing output without end": (
+        Endless(
+            STREAM + output([], [], ""),
+            event(
+                msg="process_generating",
+                success=False,
+                output={"data": [[["add", [0], ["x"] * 2**18]], [], []]},
+            ),
+        ),
+        SpaceInterfaceError,
+    ),
+    "a compressed bomb": (
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n"
+        + gzip.compress(b"data: " + b"x" * 10**8),
+        StreamInterruptedError,
+    ),
+}
+
+
+@pytest.mark.parametrize(("reported", "expected"), HOSTILE.values(), ids=HOSTILE)
+async def test_a_hostile_stream_is_a_typed_error(
+    scripted: ScriptedSpace, reported: bytes | Endless, expected: type[QwenGradioError]
+) -> None:
+    def behave(request: Request) -> bytes | Forward | Endless:
+        if request.path == JOIN:
+            return answer("200 OK", '{"event_id": "e"}')
+        return reported if request.path == EVENTS else Forward()
+
+    with Front(behave, scripted.url) as front, anyio.fail_after(PATIENCE):
+        with pytest.raises(expected):
+            await ask(front.url, script(say=["x"])).text()
+
+
+async def test_the_apps_message_is_raised_whatever_comes_with_it(
+    scripted: ScriptedSpace,
+) -> None:
+    failed = {"error": "the words", "surprise": 1, "title": "Oops"}
+
+    def behave(request: Request) -> bytes | Forward:
+        if request.path == JOIN:
+            return answer("200 OK", '{"event_id": "e"}')
+        reported = STREAM + event(msg="process_completed", success=False, output=failed)
+        return reported if request.path == EVENTS else Forward()
+
+    with Front(behave, scripted.url) as front:
+        with pytest.raises(GenerationError, match=r"^Oops: the words$"):
+            await ask(front.url, script(say=["x"])).text()
+
+
+@pytest.mark.usefixtures("server")
+async def test_a_failure_without_a_reason_is_reported_to_a_caller() -> None:
+    with scripted_space("--hide-errors") as space:
+        with pytest.raises(GenerationError, match="gave no reason; only its author can"):
+            await ask(space, script(finish="fail", error=[None, "Error"])).text()
+
+
+async def test_a_lost_session_is_reported_with_the_spaces_message(
+    scripted: ScriptedSpace,
+) -> None:
+    # The question never gets to the Space, which is then asked for events of a session it has not.
+    behave = misbehaving(JOIN, answer("200 OK", '{"event_id": "e"}'))
+    with Front(behave, scripted.url) as front:
+        with pytest.raises(StreamInterruptedError, match="ended the reply early: it said '404"):
+            await ask(front.url, script(say=["x"])).text()
+
+
+@pytest.mark.parametrize("path", ["/config", "/gradio_api/info", JOIN])
+@pytest.mark.parametrize("body", ["", "<html>", "[]", "7", "null", "{}", '{"dependencies": null}'])
+async def test_an_answer_that_is_not_gradios_is_a_typed_error(
+    scripted: ScriptedSpace, path: str, body: str
+) -> None:
+    with Front(misbehaving(path, answer("200 OK", body)), scripted.url) as front:
+        with pytest.raises(QwenGradioError) as caught:
+            await ask(front.url, script(say=["x"])).text()
+        assert isinstance(caught.value, (SpaceUnavailableError, SpaceInterfaceError))
+
+
+@pytest.mark.parametrize("path", ["/config", "/gradio_api/info", JOIN])
+async def test_an_endless_answer_is_a_typed_error(scripted: ScriptedSpace, path: str) -> None:
+    endless = Endless(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b" " * 2**18)
+    with Front(misbehaving(path, endless), scripted.url) as front, anyio.fail_after(PATIENCE):
+        with pytest.raises(SpaceUnavailableError):
+            await ask(front.url, script(say=["x"])).text()
+
+
+async def test_files_are_neither_fetched_nor_sent(scripted: ScriptedSpace) -> None:
+    file = {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}, "url": "/file=x"}
+    reply = [{"role": "user", "content": "?"}, {"role": "assistant", "content": [file, "seen"]}]
+
+    def behave(request: Request) -> bytes | Forward:
+        if request.path == JOIN:
+            return answer("200 OK", '{"event_id": "e"}')
+        if request.path == EVENTS:
+            done = event(msg="process_completed", success=True, output={"data": ["", reply, ""]})
+            return STREAM + done
+        return Forward()
+
+    with Front(behave, scripted.url) as front:
+        asked = {"role": "user", "content": json.dumps(file)}
+        await ask(front.url, asked, history="native").text()
+        assert {request.path for request in front.requests} <= {
+            "/config",
+            "/gradio_api/info",
+            JOIN,
+            EVENTS,
+        }
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip", "br"])
+@pytest.mark.parametrize("path", ["/config", EVENTS])
+async def test_a_compressed_answer_is_rejected_unread(
+    scripted: ScriptedSpace, path: str, encoding: str
+) -> None:
+    reported = answer("200 OK", "x" * 1000, Content_Encoding=encoding)
+    with Front(misbehaving(path, reported), scripted.url) as front:
+        with pytest.raises(QwenGradioError, match="compressed"):
+            await ask(front.url, script(say=["x"])).text()
+
+
+async def test_a_status_of_wrong_types_does_no_harm(scripted: ScriptedSpace) -> None:
+    said = event(msg="estimation", rank=0, queue_size={}, rank_eta="soon") + event(
+        msg="progress", progress_data=[{"progress": "half", "desc": 7}]
+    )
+    done = event(msg="process_completed", success=True, output={"data": ["", [["?", "x"]], ""]})
+
+    def behave(request: Request) -> bytes | Forward:
+        if request.path == JOIN:
+            return answer("200 OK", '{"event_id": "e"}')
+        return STREAM + said + done if request.path == EVENTS else Forward()
+
+    reported: list[StreamStatus] = []
+    with Front(behave, scripted.url) as front:
+        assert await ask(front.url, script(say=["x"]), on_status=reported.append).text() == "x"
+    assert [str(status) for status in reported] == ["In the queue: 1 of None", "7"]

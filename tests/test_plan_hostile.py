@@ -1,0 +1,105 @@
+"""Whatever a Space says of itself, it is planned or rejected in our words."""
+
+from __future__ import annotations
+
+import copy
+import re
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qwen_gradio import SpaceInterfaceError
+from qwen_gradio._chains import plan_of
+
+from .plans import (
+    BOT,
+    BOX,
+    CHATBOT,
+    CLICK,
+    FORM,
+    LOAD,
+    NATIVE,
+    OUT,
+    SETTINGS,
+    STATE,
+    SUBMIT,
+    SYSTEM,
+    USER,
+    described,
+    function,
+)
+
+SCALARS = st.none() | st.booleans() | st.integers(-2, 30) | st.floats() | st.text()
+WORDS = st.sampled_from(
+    re.findall(
+        r"\w+",
+        "id type props value targets inputs outputs trigger_after api_name components dependencies "
+        "named_endpoints parameters label protocol sse_v3 textbox chatbot state json button submit "
+        "click load reasoning_tags",
+    )
+)
+JSON = st.recursive(
+    SCALARS | WORDS,
+    lambda inner: st.lists(inner) | st.dictionaries(WORDS | st.text(), inner),
+    max_leaves=20,
+)
+REAL = [
+    described(USER, BOT),
+    described(function("load", LOAD, [], [STATE]), SETTINGS, version="6.0"),
+    described(
+        function("chat", CLICK, [BOX, STATE, SYSTEM], [OUT, STATE]),
+        function("chat_1", SUBMIT, [BOX, CHATBOT, FORM], [CHATBOT, FORM]),
+        components={OUT: ("json", {}), BOX: ("multimodaltextbox", {})},
+    ),
+]
+
+
+@st.composite
+def changed(draw: st.DrawFn) -> Any:
+    """A description of a real form, in which some values are something else."""
+    described = copy.deepcopy(draw(st.sampled_from(REAL)))
+    for _ in range(draw(st.integers(1, 4))):
+        inside: Any = described
+        while True:
+            keys = range(len(inside)) if not isinstance(inside, dict) else sorted(inside, key=str)
+            key = draw(st.sampled_from(list(keys)))
+            if inside is not described and draw(st.integers(0, 3)) == 0:
+                inside[key] = draw(JSON)
+                break
+            if not isinstance(inside[key], (dict, list)) or not inside[key]:
+                if inside is not described:
+                    inside[key] = draw(JSON)
+                break
+            inside = inside[key]
+    return described
+
+
+@given(
+    description=changed() | st.tuples(JSON, JSON),
+    api_name=st.none() | st.text() | st.integers(-1, 9) | WORDS,
+    inputs=st.dictionaries(WORDS | st.sampled_from(["model", "settings", "query"]), JSON),
+    outputs=st.lists(st.lists(JSON), max_size=3),
+)
+def test_no_description_raises_anything_but_our_error(
+    description: tuple[Any, Any], api_name: Any, inputs: dict[str, Any], outputs: list[list[Any]]
+) -> None:
+    try:
+        plan = plan_of(*description, "owner/name", api_name)
+    except SpaceInterfaceError:
+        return
+    assert str(plan)
+    assert any(step.reply is not None for step in plan.steps)
+    with suppress(SpaceInterfaceError):
+        plan.values(replace(NATIVE, inputs=inputs))
+    values = plan.values(replace(NATIVE, options=inputs))
+    for step in plan.steps:
+        assert len(values.taken_by(step)) == len(step.inputs)
+        reply = plan.new_reply(values)
+        for output in outputs:
+            values.write(step, output)
+            if step.reply is not None and step.reply < len(output):
+                with suppress(ValueError):
+                    reply.feed(output[step.reply])

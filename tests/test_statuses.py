@@ -1,0 +1,134 @@
+"""HTTP statuses: each is raised as its error, and transient ones are retried."""
+
+from __future__ import annotations
+
+import math
+import socket
+from contextlib import ExitStack
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+
+import pytest
+
+from qwen_gradio import (
+    AuthenticationError,
+    QueueFullError,
+    QwenGradioError,
+    RateLimitError,
+    SpaceUnavailableError,
+    StreamStatus,
+)
+
+from .asking import ask
+from .fronts import (
+    EVENTS,
+    JOIN,
+    Front,
+    answer,
+    misbehaving,
+)
+from .servers import PATIENCE, ScriptedSpace, script
+
+pytestmark = pytest.mark.anyio
+
+STATUSES = [
+    ("/config", "401 Unauthorized", AuthenticationError),
+    ("/config", "403 Forbidden", AuthenticationError),
+    ("/config", "404 Not Found", SpaceUnavailableError),
+    ("/config", "429 Too Many Requests", RateLimitError),
+    ("/config", "500 Internal Server Error", SpaceUnavailableError),
+    ("/config", "502 Bad Gateway", SpaceUnavailableError),
+    ("/config", "503 Service Unavailable", SpaceUnavailableError),
+    ("/config", "302 Found", SpaceUnavailableError),
+    (JOIN, "401 Unauthorized", AuthenticationError),
+    (JOIN, "429 Too Many Requests", RateLimitError),
+    (JOIN, "500 Internal Server Error", SpaceUnavailableError),
+    (JOIN, "502 Bad Gateway", SpaceUnavailableError),
+    (JOIN, "503 Service Unavailable", QueueFullError),
+    (EVENTS, "403 Forbidden", AuthenticationError),
+    (EVENTS, "502 Bad Gateway", SpaceUnavailableError),
+]
+
+
+@pytest.mark.parametrize(("path", "status", "expected"), STATUSES)
+async def test_an_http_status_is_raised_as_its_error(
+    scripted: ScriptedSpace, path: str, status: str, expected: type[QwenGradioError]
+) -> None:
+    with Front(misbehaving(path, answer(status)), scripted.url) as front:
+        with pytest.raises(expected) as caught:
+            await ask(front.url, script(say=["x"])).text()
+        assert caught.value.space == front.url
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/config", "429 Too Many"), (JOIN, "429 Too Many"), (JOIN, "503 Full")]
+)
+async def test_a_transient_status_is_retried_after_the_seconds_that_the_space_gave(
+    scripted: ScriptedSpace, path: str, status: str
+) -> None:
+    reported: list[StreamStatus] = []
+    behave = misbehaving(path, answer(status, Retry_After="0.25"), times=2)
+    with Front(behave, scripted.url) as front:
+        stream = ask(front.url, script(say=["x"]), max_retries=2, on_status=reported.append)
+        assert await stream.text() == "x"
+    waits = [status.eta for status in reported if status.state == "retrying"]
+    assert waits == [0.25, 0.25]
+
+
+async def test_a_long_retry_after_is_not_waited_for(
+    scripted: ScriptedSpace,
+) -> None:
+    in_an_hour = format_datetime(datetime.now(timezone.utc) + timedelta(hours=1), usegmt=True)
+    behave = misbehaving(JOIN, answer("429 Too Many", Retry_After=in_an_hour))
+    with Front(behave, scripted.url) as front:
+        with pytest.raises(RateLimitError) as caught:
+            await ask(front.url, script(say=["x"]), max_retries=2).text()
+        assert sum(request.path == JOIN for request in front.requests) == 1
+    assert caught.value.retry_after is not None
+    assert 3600 - 4 * PATIENCE < caught.value.retry_after <= 3600
+
+
+async def test_a_connect_timeout_is_retried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("qwen_gradio._gradio.connection.CONNECT_TIMEOUT", 0.2)
+    reported: list[StreamStatus] = []
+    with ExitStack() as opened:
+        full = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):  # which nobody accepts, so that the next ones have to wait
+            waiting = opened.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}"
+        with pytest.raises(SpaceUnavailableError, match="timed out"):
+            await ask(url, script(say=["x"]), max_retries=1, on_status=reported.append).text()
+    assert [status.state for status in reported] == ["retrying"]
+
+
+async def test_a_rejected_login_is_an_authentication_error(scripted: ScriptedSpace) -> None:
+    behave = misbehaving("/login", answer("429 Too Many", Retry_After="7"))
+    with Front(behave, scripted.url) as front:
+        with pytest.raises(RateLimitError) as caught:
+            await ask(front.url, script(say=["x"]), auth=("ada", "swordfish")).text()
+    assert caught.value.retry_after == 7
+
+
+async def test_a_redirect_is_reported_with_its_target(scripted: ScriptedSpace) -> None:
+    moved = answer("301 Moved Permanently", Location="https://elsewhere.test/config")
+    with Front(misbehaving("/config", moved), scripted.url) as front:
+        with pytest.raises(SpaceUnavailableError, match=r"points to 'https://elsewhere\.test"):
+            await ask(front.url, script(say=["x"])).text()
+
+
+async def test_retries_can_be_unlimited(scripted: ScriptedSpace) -> None:
+    behave = misbehaving(JOIN, answer("429 Too Many", Retry_After="0"), times=5)
+    with Front(behave, scripted.url) as front:
+        stream = ask(front.url, script(say=["x"]), max_retries=math.inf)
+        assert await stream.text() == "x"
+
+
+async def test_a_wait_that_exceeds_stream_timeout_is_not_begun(scripted: ScriptedSpace) -> None:
+    behave = misbehaving(JOIN, answer("429 Too Many", Retry_After="50"))
+    with Front(behave, scripted.url) as front:
+        with pytest.raises(RateLimitError):
+            await ask(front.url, script(say=["x"]), max_retries=2, stream_timeout=40).text()
