@@ -128,7 +128,7 @@ CALL = {"id": "1", "type": "function", "function": {"name": "sum", "arguments": 
         (("wizard", "hi"), "unknown role 'wizard'"),
         (("user", None), "has no content"),
         (("user", "hi", "there"), "must be a dict .* or a tuple of both, not tuple"),
-        (object(), "must be a dict .* an object with these"),
+        pytest.param(object(), "must be a dict .* an object with these", id="an object"),
     ],
     ids=repr,
 )

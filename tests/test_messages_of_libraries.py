@@ -48,7 +48,6 @@ class Model(BaseModel):
         (ChatCompletionMessage(role="assistant", content="hello"), ("assistant", "hello")),
         (Model(role="user", content="hi"), ("user", "hi")),
     ],
-    ids=repr,
 )
 def test_messages_of_other_libraries_are_understood(message: Any, turn: tuple[str, str]) -> None:
     prompt = prompt_from([message, QUESTION])
@@ -85,7 +84,6 @@ def test_messages_of_other_libraries_are_understood(message: Any, turn: tuple[st
         (ToolMessage("2", tool_call_id="1"), "what a tool returned .*'tool'"),
         (ChatCompletionMessage(role="assistant", content=None), "has no content"),
     ],
-    ids=repr,
 )
 def test_their_tools_are_rejected(message: Any, complaint: str) -> None:
     with pytest.raises(InvalidMessagesError, match=rf"messages\[1\].*{complaint}"):
