@@ -180,7 +180,7 @@ def test_a_restarted_actor_whose_space_is_gone_does_not_fail_the_job(
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"model": "gpt-5"}, "has no model 'gpt-5'"),
+        ({"model": "gpt-5"}, "There is no model 'gpt-5'"),
         ({"space": "http://nobody.invalid"}, r"http://nobody\.invalid cannot be reached"),
     ],
     ids=["model", "space"],

@@ -203,6 +203,7 @@ def test_outputs_count_once_however_often_they_are_repeated(space: Space) -> Non
 
 def test_outputs_that_diffs_leave_out_count_too(space: Space) -> None:
     client = reply_client(space)
+    client._connection.received = MAX_BYTES  # as it would have come in events
     text = "x" * (MAX_BYTES * 2 // 3)
     client._outputs.put_nowait(utils.OutputUpdate(("", [], text), success=True))
     with pytest.raises(SpaceInterfaceError, match=f"more than {MAX_BYTES} bytes"):

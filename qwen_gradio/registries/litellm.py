@@ -1,4 +1,5 @@
 """LiteLLM: `register()`, then ask for the model `qwen-gradio/qwen-2-5-max` or another provider's.
+Usage is an estimate, by LiteLLM's `token_counter`: a Space does not report tokens.
 
 LiteLLM's proxy serves that model through OpenAI's API, with this configuration and a key of your
 own in `LITELLM_MASTER_KEY`:
@@ -13,8 +14,6 @@ own in `LITELLM_MASTER_KEY`:
           custom_handler: qwen_gradio.registries.litellm.handler
     general_settings:
       master_key: os.environ/LITELLM_MASTER_KEY
-
-Usage is an estimate, by LiteLLM's `token_counter`: a Space does not report tokens.
 """
 
 from __future__ import annotations
