@@ -50,7 +50,7 @@ async def test_a_session_that_hangs_while_it_reads_the_space_holds_up_no_other(
 async def test_a_space_is_read_again_after_a_while(
     scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qwen_gradio._gradio.space.DESCRIPTION_TTL", 0)
+    monkeypatch.setattr("qwen_gradio._gradio.space.OWN_TTL", 0)
     with Front(lambda request: Forward(), scripted.url) as front:
         for _ in range(2):
             assert await ask(front.url, script(say=["x"])).text() == "x"

@@ -48,6 +48,17 @@ async def test_a_running_space_costs_no_lookup_but_of_its_name(
     assert [request.path for request in hub.looked_up] == looked_up
 
 
+async def test_a_space_on_the_hub_is_known_for_longer_than_a_server_of_ones_own(
+    serve: Callable[[Hub], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qwen_gradio._gradio.space.OWN_TTL", 0)
+    hub = Hub("RUNNING")
+    first = by_name(serve(hub))
+    assert await first.text() == "x"
+    assert await ask(first.space, script(say=["y"])).text() == "y"
+    assert len(hub.looked_up) == 1  # by its name, to read it
+
+
 @pytest.mark.parametrize(
     ("stage", "line"),
     [

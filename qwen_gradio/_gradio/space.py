@@ -1,4 +1,4 @@
-"""A Space as gradio_client describes it: read once a minute, and shared by the replies."""
+"""A Space as gradio_client describes it: read once in a while, and shared by the replies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ from .hub import explained, host_of
 from .seam import requests_over
 
 DESCRIPTION_TTL = 60.0
-"""Seconds a Space's description is cached. The Space may be redeployed as another app."""
+"""Seconds the description of a Space on the hub is cached, which takes longer to build it anew."""
+OWN_TTL = 5.0
+"""The same for any other server: whoever writes the app restarts it as another one in seconds."""
 READ_LOCK_TIMEOUT = 1.0
 """Seconds a reply waits while another one reads the same Space, which may hang."""
 MAX_SPACES = 32
@@ -113,8 +115,9 @@ class Space:
     @property
     def known(self) -> Description | None:
         """The description, or None if it was not read, or too long ago."""
+        ttl = DESCRIPTION_TTL if self._access.hub_key else OWN_TTL
         known = self._description
-        is_old = known is not None and time.monotonic() - known.read_at > DESCRIPTION_TTL
+        is_old = known is not None and time.monotonic() - known.read_at > ttl
         return None if is_old else known
 
     def describe(
