@@ -50,6 +50,7 @@ def _pump(
     source: socket.socket, sink: socket.socket, seconds: float, paths: list[str] | None = None
 ) -> None:
     """Pass bytes on, so much later, until `source` ends. A small request comes in one piece."""
+    sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as servers and clients do
     on_the_way: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
 
     def arrive() -> None:
