@@ -99,7 +99,7 @@ def _is_ssl_verify(value: Any) -> bool:
 TEXT = _Rule("text", _is(str))
 SECRET = _Rule("text", _is(str, Secret))
 FLAG = _Rule("True or False", _is(bool))
-NUMBER = _Rule("a number", _is(Real))
+NUMBER = _Rule("a number", _is(Real), least=0)
 WHOLE = _Rule("a whole number", _is(Integral))
 SECONDS = _Rule("a number of seconds", _is(Real), least=0)
 MAPPING = _Rule("a mapping, such as a dict", _is(Mapping))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from contextlib import ExitStack
 from contextvars import copy_context
 from threading import Event, Thread
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._access import Access
 from ._messages import Prompt
-from ._stages import STAGES, is_starting, progress_of
+from ._stages import STAGES
 from ._updates import End, StreamStatus, UpdateQueue
 from .errors import (
     AuthenticationError,
@@ -23,14 +22,10 @@ from .errors import (
 if TYPE_CHECKING:
     from ._gradio.connection import Connection
     from ._gradio.reply import ReplyClient
-    from ._gradio.space import Description, Space
+    from ._gradio.space import Description
 
 MAX_RETRY_WAIT = 60.0
 """Seconds between two attempts. A Space that asks for a longer wait is not asked again."""
-MAX_WAKING_TIME = 300.0
-"""Seconds to wait for a Space that is asleep or starting."""
-MIN_WAKING_PAUSE, MAX_WAKING_PAUSE = 1.0, 10.0
-"""Seconds between two looks at such a Space, more each time."""
 
 
 def generate_session_hash() -> str:
@@ -53,7 +48,6 @@ class Worker:
         self._max_retries = max_retries
         self._connection: Connection | None = None
         self._client: ReplyClient | None = None
-        self._stage: str | None = None  # the last one in which the Space did not answer
         self._is_stopped = Event()
         # A daemon, so that a Space which never answers does not keep the interpreter from exiting.
         # In the caller's context, as a Gradio app keeps its user's request there.
@@ -146,6 +140,7 @@ class Worker:
         # gradio_client and httpx are imported here: off the event loop, and only to ask.
         from ._gradio.connection import Connection
         from ._gradio.space import space_at
+        from ._waking import Waking
 
         self._connection = connection = Connection(self.access, self._timeout)
         cleanup.callback(connection.close)
@@ -153,7 +148,8 @@ class Worker:
             connection.abort()
         space = space_at(self.access)
         is_known = space.known is not None
-        description = self._when_awake(space)
+        waking = Waking(space, connection, self._timeout, self.updates.put, self._is_stopped)
+        description = waking.describe()
         try:
             self._ask_as(description, cleanup)
         except QwenGradioError as error:
@@ -162,7 +158,7 @@ class Worker:
             if not may_differ or error.transient or self._has_begun or not self._is_unanswered():
                 raise
             try:
-                fresh = self._when_awake(space, description)
+                fresh = waking.describe(description)
                 is_same = fresh.is_asked_like(description, self._prompt.api_name)
             except SpaceInterfaceError:
                 raise  # it offers no chat any more
@@ -170,56 +166,9 @@ class Worker:
                 if isinstance(unread, SpaceUnavailableError) and unread.stage in STAGES:
                     raise
                 raise error from error.__cause__
-            if is_same and not isinstance(error, AuthenticationError) and self._stage is None:
+            if is_same and not isinstance(error, AuthenticationError) and waking.stage is None:
                 raise
             self._ask_as(fresh, cleanup)
-
-    def _when_awake(self, space: Space, outdated: Description | None = None) -> Description:
-        """Read the Space, waiting for it for as long as the hub says that it is starting."""
-        if (known := space.known) is not None and known is not outdated:
-            return known
-        import tenacity
-
-        looked_at: float | None = None
-
-        def look() -> Description:
-            nonlocal looked_at
-            assert self._connection is not None  # opened before
-            try:
-                return space.describe(self._connection, outdated, looked_at)
-            finally:
-                looked_at = time.monotonic()
-
-        def report(attempt: tenacity.RetryCallState) -> None:
-            self.updates.put(StreamStatus("waking", log=progress_of(self._stage or "")))
-
-        def give_up(attempt: tenacity.RetryCallState) -> None:
-            answer = _error_of(attempt)
-            error = SpaceUnavailableError(f"After {MAX_WAKING_TIME:g} seconds: {answer}")
-            error.stage = self._stage
-            raise error from answer
-
-        self._stage = None
-        found: Description = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(self._is_worth_waiting),
-            stop=tenacity.stop_after_delay(MAX_WAKING_TIME),
-            # Each look is an update, which `stream_timeout` is counted from.
-            wait=tenacity.wait_exponential(
-                MIN_WAKING_PAUSE, max=min(MAX_WAKING_PAUSE, self._timeout / 2)
-            ),
-            before_sleep=report,
-            sleep=tenacity.sleep_using_event(self._is_stopped),
-            retry_error_callback=give_up,
-        )(look)
-        return found
-
-    def _is_worth_waiting(self, error: BaseException) -> bool:
-        """Whether the Space is starting, or was a moment ago and runs now."""
-        if not isinstance(error, SpaceUnavailableError) or error.stage is None:
-            return False
-        previous, self._stage = self._stage, error.stage
-        was_starting = previous is not None and is_starting(previous)
-        return is_starting(error.stage) or (was_starting and error.stage not in STAGES)
 
     def _ask_as(self, description: Description, cleanup: ExitStack) -> None:
         from ._gradio.reply import ReplyClient

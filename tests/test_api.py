@@ -16,7 +16,7 @@ import httpx
 import openai
 import pytest
 
-from qwen_gradio.api import _reply
+from qwen_gradio.api import _completion
 from qwen_gradio.api._app import MAX_BODY
 
 from .chat_api import (
@@ -343,8 +343,8 @@ async def test_a_client_that_disconnects_leaves_the_spaces_queue(
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Comments come sooner than they do."""
-    monkeypatch.setattr(_reply, "ERROR_STATUS_TIME", 0.2)
-    monkeypatch.setattr(_reply, "KEEP_AWAKE_INTERVAL", 0.2)
+    monkeypatch.setattr(_completion, "ERROR_STATUS_TIME", 0.2)
+    monkeypatch.setattr(_completion, "KEEP_AWAKE_INTERVAL", 0.2)
 
 
 def leave_at(url: str, question: Any, comment: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from http.cookiejar import Cookie
@@ -16,10 +16,10 @@ from .._access import Access
 from ..errors import SpaceUnavailableError
 from .events import MAX_BYTES, read_events
 from .faults import error_from_status
+from .route import Route
 from .seam import httpx
 
 CONNECT_TIMEOUT = 10.0
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Connection:
@@ -36,7 +36,7 @@ class Connection:
         self._socket: socket.socket | None = None
         self._is_aborted = False
         self._process = os.getpid()
-        self._route = _Route(
+        self._route = Route(
             "given as proxy" if access.proxy else "in the environment (HTTP_PROXY and others)"
         )
         try:
@@ -189,65 +189,6 @@ class Connection:
         timer.daemon = True
         timer.start()
         return timer
-
-
-class _Route:
-    """The way that requests take: through which proxy, if any, for errors to name it.
-
-    Which one is httpx's decision, from the environment, too: it is seen in where httpcore connects.
-
-    :param setting: where users would set a proxy.
-    """
-
-    def __init__(self, setting: str) -> None:
-        self._setting = setting
-        self._target: tuple[str, int] = ("", 0)
-        self._proxies: dict[tuple[str, int], str | None] = {}  # a connection serves many requests
-        self._step = ""
-
-    @property
-    def proxy(self) -> str | None:
-        """The host and port of the proxy that the last request went through."""
-        return self._proxies.get(self._target)
-
-    @contextmanager
-    def to(self, url: str) -> Iterator[None]:
-        """Name the proxy in what httpx raises until a request is answered."""
-        parsed = httpx.URL(url)
-        self._target = (
-            parsed.raw_host.decode(),
-            parsed.port or DEFAULT_PORTS.get(parsed.scheme, 0),
-        )
-        try:
-            yield
-        except Exception as error:
-            if self.proxy is None or (named := self._named(error)) is None:
-                raise
-            raise named from error
-
-    def trace(self, step: str, info: Mapping[str, Any]) -> None:
-        """Notice where httpcore connects, and what it does."""
-        self._step = step
-        if step.endswith("connect_tcp.started"):
-            peer = (info["host"], info["port"])
-            self._proxies[self._target] = None if peer == self._target else f"{peer[0]}:{peer[1]}"
-
-    def _named(self, error: Exception) -> httpx.TransportError | None:
-        reason = str(error).rstrip(".")
-        if self._step.endswith("connect_tcp.failed"):
-            failure = f"cannot be reached: {reason}"
-        elif isinstance(error, httpx.ProxyError):
-            failure = f"did not connect to {self._target[0]}: {reason}"
-        elif self._step.endswith("setup_socks5_connection.failed"):
-            failure = f"does not answer as a SOCKS proxy: {error!r:.100}"
-        elif isinstance(error, httpx.TransportError):
-            return type(error)(f"{reason} (through the proxy {self.proxy})", request=error.request)
-        else:
-            return None
-        return httpx.ProxyError(
-            f"The proxy {self.proxy} {failure}. Check the address, user name and password "
-            f"{self._setting}"
-        )
 
 
 class _Hidden(tuple[bytes, ...]):

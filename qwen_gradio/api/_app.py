@@ -19,15 +19,16 @@ from .._stream import FragmentStream
 from ..errors import QwenGradioError
 from ..provider import provider_of, providers
 from ._answers import Answer, error_object
+from ._completion import JSON, Completion, CompletionStream, error_response
 from ._places import Places
-from ._reply import JSON, Reply, StreamedReply, error_response
 from ._requests import RequestError, chat_request
 
 MAX_BODY = 8 * 2**20
 """Bytes that a request's body may have."""
 HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 413: {"Connection": "close"}}
 """Headers of errors, by status; the rest of a body that is too large is not read."""
-LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
+LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
+"""What a request to this computer has in its Host header."""
 
 
 class Endpoint:
@@ -82,7 +83,7 @@ class Endpoint:
         )
         self.streams.add(stream)
         answer = Answer(f"chatcmpl-{uuid4().hex}", int(time.time()), asked.model, asked.messages)
-        reply = StreamedReply if asked.is_streamed else Reply
+        reply = CompletionStream if asked.is_streamed else Completion
         return reply(stream, asked, answer, self._places)
 
     def _admit(self, request: Request) -> None:
@@ -101,7 +102,7 @@ class Endpoint:
             return
         # A page's own name may lead here (DNS rebinding), and a page can send a form anywhere, but
         # JSON only where the server allows it.
-        if not LOOPBACK.fullmatch(request.headers.get("host", "")):
+        if not LOOPBACK_HOST.fullmatch(request.headers.get("host", "")):
             raise RequestError("Without a key, only localhost can be asked", status=403)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if request.method == "POST" and kind != "application/json":

@@ -73,7 +73,7 @@ def chat_request(body: bytes) -> ChatRequest:
         raise RequestError("stream_options must be an object", "stream_options")
     return ChatRequest(
         model=given["model"],
-        messages=[_with_known_role(message) for message in messages],
+        messages=messages,
         options=_numbers(given),
         stops=_stops(given.get("stop")),
         is_streamed=_flag(given, "stream"),
@@ -93,13 +93,6 @@ def _object(body: bytes) -> dict[str, Any]:
 
 def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
-
-
-def _with_known_role(message: Any) -> Any:
-    """Return a message whose "developer", OpenAI's newer word, is "system"."""
-    if isinstance(message, dict) and message.get("role") == "developer":
-        return {**message, "role": "system"}
-    return message
 
 
 def _numbers(given: Mapping[str, Any]) -> dict[str, Any]:

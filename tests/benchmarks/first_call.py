@@ -1,7 +1,8 @@
 """The first call of a process, over a distance: `python -m tests.benchmarks.first_call NAME URL`.
 
-Prints the seconds from asking until the first fragment. Libraries are imported before, by every client
-alike: this package would import them when it first asks, and a program with gradio_client on its first line.
+Prints the seconds from asking until the first fragment. Libraries are imported before by every
+client alike: this package would import them when it first asks, a program of the other kind on
+its first line.
 """
 
 from __future__ import annotations

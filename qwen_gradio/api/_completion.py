@@ -44,7 +44,7 @@ def error_response(error: QwenGradioError) -> Response:
     return JSON(error_of(error), status_of(error), headers)
 
 
-class Reply:
+class Completion:
     """A complete reply, as an ASGI application.
 
     A client that disconnects closes the stream, which stops the Space.
@@ -79,18 +79,25 @@ class Reply:
         await response(scope, receive, send)
 
 
-class StreamedReply(Reply):
+class CompletionStream(Completion):
     """A reply as server-sent events, the first of which is preceded by the response's head."""
 
-    async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Ask, and send what arrives."""
-        self._send = send
+    _send: Send
+
+    def __init__(
+        self, stream: FragmentStream, request: ChatRequest, answer: Answer, places: Places
+    ) -> None:
+        super().__init__(stream, request, answer, places)
+        stream.on_status = self._take_status
         self._sending = anyio.Lock(fast_acquire=True)
         self._has_begun = self._has_ended = False
         self._comment = "waiting"
         self._is_comment_due = True
         self._news = anyio.Event()
-        self.stream.on_status = self._take_status
+
+    async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Ask, and send what arrives."""
+        self._send = send
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep_awake)
             try:
