@@ -20,6 +20,8 @@ import anyio
 from filelock import FileLock
 from uv import find_uv_bin
 
+from .forks import Program, started
+
 ROOT = Path(__file__).parent.parent
 GRADIO_4 = [
     "gradio==4.44.1",
@@ -52,6 +54,8 @@ NOBODY = "http://127.0.0.1:9"
 SPACES = ROOT / "tests" / "spaces"
 QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "PYTHONWARNINGS": "ignore"}
 """What keeps Gradio from writing and sending what no test is about."""
+UNTRACED = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+"""The environment of programs that run none of the package, before tests have changed it."""
 
 PATIENCE = 60.0
 """Seconds after which a test gives up waiting; it says nothing of how fast anything is."""
@@ -151,14 +155,8 @@ class SpaceProgram:
         self.form = form
         self._heard: list[dict[str, Any]] = []
         self._news = threading.Condition()
-        self.process = subprocess.Popen(
-            [python_with(gradio), str(SPACES / program), "--form", form, *options],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | QUIET,
-            text=True,
-        )
+        command = [python_with(gradio), str(SPACES / program), "--form", form, *options]
+        self.process: Program = started(command, UNTRACED | QUIET)
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
@@ -177,16 +175,12 @@ class SpaceProgram:
         return found
 
     def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self.process.kill()  # Gradio takes seconds to close an app
+        self.process.wait()
         self._listener.join()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        for file in (self.process.stdin, self.process.stdout):
+            assert file is not None
+            file.close()
 
     def _listen(self) -> None:
         assert self.process.stdout is not None
@@ -218,7 +212,6 @@ def scripted_space(*options: str) -> Iterator[ScriptedSpace]:
     try:
         yield space
     finally:
-        space.process.send_signal(signal.SIGCONT)
         space.close()
 
 

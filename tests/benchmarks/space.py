@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..servers import ROOT, python_with
+from ..servers import QUIET, ROOT, UNTRACED, python_with
 
 GRADIOS = ("6", "5.49.1")
 """The versions that are measured: the newest, and the last whose server polls for news."""
@@ -25,14 +24,14 @@ def stamping_space(gradio: str = "6") -> Iterator[str]:
 
 @contextmanager
 def serving(command: Sequence[str]) -> Iterator[str]:
-    """The URL that a program says it has, while it runs: until its standard input is closed."""
+    """The URL that a program says it has, while it runs."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         cwd=ROOT,
-        env=os.environ | {"GRADIO_ANALYTICS_ENABLED": "False", "PYTHONWARNINGS": "ignore"},
+        env=UNTRACED | QUIET,
         text=True,
     )
     assert process.stdin is not None
@@ -42,12 +41,9 @@ def serving(command: Sequence[str]) -> Iterator[str]:
             lines = (line for line in process.stdout if line.startswith("{"))
             yield json.loads(next(lines))["url"]
         finally:
+            process.kill()  # Gradio takes seconds to close an app
+            process.wait()
             process.stdin.close()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ The query is JSON (any other query is said back):
     finish  "fail" raises when all is said, "hang" yields the same text from then on
     error   the message and title of the `gr.Error` to fail with; without a message, an exception
     quota   a name, and for how many seconds after it is first named to fail as if it were spent
+    meet    a name and a number: wait until so many queries with that name have begun
     show    "session_hash" or "inputs": reply with what the Space sees of the request
     steps   fractions of progress to report first
     log     lines to report first
@@ -47,6 +48,7 @@ def tell(**what):
 
 asked_for_more = {}  # when it last was, by tag
 spent_until = {}  # the time, by the name of a quota
+meetings = {}  # barriers, by name
 
 
 def notice_the_abandoned():
@@ -86,6 +88,9 @@ def model_chat(query, history, system, request: gr.Request, progress=gr.Progress
         if left > 0:
             wait = datetime.timedelta(seconds=math.ceil(left))
             raise gr.Error(f"You have exceeded your GPU quota. Try again in {wait}.")
+        if "meet" in script:
+            name, parties = script["meet"]
+            meetings.setdefault(name, threading.Barrier(parties)).wait()
         for step in script.get("steps", []):
             progress(step, desc="thinking")
             time.sleep(0.2)  # Gradio sends the newest step now and then, not each
