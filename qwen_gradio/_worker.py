@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MAX_RETRY_WAIT = 60.0
 """Seconds between two attempts. A Space that asks for a longer wait is not asked again."""
+MIN_RETRY_PAUSE, MAX_RETRY_PAUSE = 0.5, 8.0
+"""Seconds between two attempts, more each time, where the Space does not say how many."""
 
 
 def generate_session_hash() -> str:
@@ -94,7 +96,9 @@ class Worker:
     def _ask_with_retries(self, cleanup: ExitStack) -> None:
         import tenacity
 
-        backoff = tenacity.wait_exponential(0.5, max=8) + tenacity.wait_random(0, 0.5)
+        backoff = tenacity.wait_exponential(
+            MIN_RETRY_PAUSE, max=MAX_RETRY_PAUSE
+        ) + tenacity.wait_random(0, MIN_RETRY_PAUSE)
 
         def wait(attempt: tenacity.RetryCallState) -> float:
             return _error_of(attempt).retry_after or backoff(attempt)

@@ -11,12 +11,15 @@ from nbclient import NotebookClient
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 
 
-def executed(path: Path, folder: Path) -> nbformat.NotebookNode:
+def executed(path: Path, folder: Path, max_tokens: int = 512) -> nbformat.NotebookNode:
     """A notebook with the outputs of a fresh run, in that folder.
 
+    :param max_tokens: limit for the replies of the embedded Space, whose model is slow.
     :raises nbclient.exceptions.CellExecutionError: if a cell raises.
     """
     notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        cell.source = cell.source.replace("max_tokens=512", f"max_tokens={max_tokens}")
     NotebookClient(
         notebook,
         timeout=300,
