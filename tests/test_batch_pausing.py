@@ -17,7 +17,6 @@ from qwen_gradio import (
 from qwen_gradio.batch import Outcome, run, run_sync
 from qwen_gradio.batch._asking import Asker
 from qwen_gradio.batch._items import Items
-from qwen_gradio.batch._pace import MIN_PAUSE
 
 from .batches import joins, rows
 from .fronts import JOIN, Forward, Front, Request, answer
@@ -177,7 +176,8 @@ def test_an_item_that_alone_is_rejected_fails(scripted: ScriptedSpace, out: Path
 def test_a_space_that_no_longer_answers_ends_the_run(
     scripted: ScriptedSpace, out: Path, status: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qwen_gradio.batch._asking.MIN_RATE_LIMIT_PAUSE", MIN_PAUSE)
+    for pause in ("MIN_PAUSE", "MIN_RATE_LIMIT_PAUSE"):
+        monkeypatch.setattr(f"qwen_gradio.batch._asking.{pause}", 0.1)
 
     def behave(request: Request) -> bytes | Forward:
         return answer(status) if request.path == JOIN and request.seen >= 3 else Forward()

@@ -177,23 +177,13 @@ def test_a_restarted_actor_whose_space_is_gone_does_not_fail_the_job(
     assert {row["error"] for row in found} == {"SpaceUnavailableError"}
 
 
-@pytest.mark.parametrize(
-    ("wrong", "words"),
-    [
-        ({"model": "gpt-5"}, "There is no model 'gpt-5'"),
-        ({"space": "http://nobody.invalid"}, r"http://nobody\.invalid cannot be reached"),
-    ],
-    ids=["model", "space"],
-)
-def test_an_invalid_argument_fails_the_job(
-    cluster: None, wrong: dict[str, str], words: str
-) -> None:
-    with pytest.raises(RayError, match=words):
-        asked(say(*"abcde"), 1, **{"space": NOBODY, **wrong}).take_all()
+def test_an_invalid_argument_fails_the_job(cluster: None) -> None:
+    with pytest.raises(RayError, match=r"http://nobody\.invalid cannot be reached"):
+        asked(say(*"abcde"), 1, space="http://nobody.invalid").take_all()
 
 
 def test_invalid_arguments_are_rejected_at_once() -> None:
-    with pytest.raises(ModelNotFoundError):
+    with pytest.raises(ModelNotFoundError, match="There is no model 'gpt-5'"):
         QwenBatch(model="gpt-5")
     with pytest.raises(InvalidMessagesError, match="history"):
         QwenBatch(history="mine")  # type: ignore[arg-type]
@@ -277,7 +267,7 @@ def test_a_space_that_has_gone_is_reported_in_the_rows(scripted: ScriptedSpace) 
     assert gone["error"].to_pylist() == ["SpaceUnavailableError"] * 2
 
 
-def test_api_name_chooses_the_endpoint(cluster: None, scripted: ScriptedSpace) -> None:
+def test_api_name_chooses_the_endpoint(scripted: ScriptedSpace) -> None:
     ask = QwenBatch(space=scripted.url, api_name="model_chat")
     assert ask(pa.table({"prompt": ["a"]}))["reply"].to_pylist() == ["a"]
     with pytest.raises(SpaceInterfaceError, match="nowhere"):

@@ -76,6 +76,10 @@ INTERFACES: dict[str, dict[str, Any]] = {
 }
 
 
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+"""For what an app is asked, which does not depend on the event loop of who asks."""
+
+
 @pytest.fixture(scope="module", params=GRADIOS, ids=lambda param: f"gradio{param[0]}-{param[1]}")
 def zoo(server: None, request: pytest.FixtureRequest) -> Iterator[Zoo]:
     """Apps of every kind, on each Gradio and with each form of history that it has."""
@@ -97,6 +101,7 @@ async def given(space: str, *messages: dict[str, Any], **options: Any) -> Any:
     return json.loads(await ask(space, *(messages or [QUESTION]), **options).text())
 
 
+@on_asyncio
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", [*CHAINS, *PAGES, *INTERFACES])
 async def test_an_app_gives_the_answer_of_its_page(zoo: Zoo, kind: str) -> None:
@@ -113,12 +118,14 @@ async def test_a_reply_streams_from_the_step_that_writes_it(zoo: Zoo, kind: str)
     json.loads("".join(fragments))
 
 
+@on_asyncio
 @pytest.mark.anyio
 async def test_a_later_step_may_go_on_with_the_reply(zoo: Zoo) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, "postscript")
     assert await ask(space, QUESTION).text() == json.dumps({"history": ASKED}) + " (checked)"
 
 
+@on_asyncio
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("kind", "turns"),
@@ -134,6 +141,7 @@ async def test_native_history_goes_into_the_chatbot(zoo: Zoo, kind: str, turns: 
     assert found["history"] == turns
 
 
+@on_asyncio
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", ["history", "remembered", "turns"])
 async def test_native_history_goes_into_the_query_of_an_app_that_keeps_turns(
@@ -144,6 +152,7 @@ async def test_native_history_goes_into_the_query_of_an_app_that_keeps_turns(
     assert FLAT in [found.get("message"), *(text for _, text in found["history"])]
 
 
+@on_asyncio
 @pytest.mark.anyio
 async def test_a_system_prompt_goes_into_its_box_or_the_query(zoo: Zoo) -> None:
     boxed = await anyio.to_thread.run_sync(zoo.url_of, "more")
@@ -153,6 +162,7 @@ async def test_a_system_prompt_goes_into_its_box_or_the_query(zoo: Zoo) -> None:
     assert await given(without, SYSTEM, QUESTION) == {"message": query}
 
 
+@on_asyncio
 @pytest.mark.anyio
 async def test_inputs_are_given_by_name_or_label(zoo: Zoo) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, "more")
@@ -186,6 +196,7 @@ async def test_sessions_do_not_see_each_other(zoo: Zoo) -> None:
     assert found == [{"seen": []}] * 3
 
 
+@on_asyncio
 @pytest.mark.anyio
 async def test_a_step_that_fails_ends_the_reply_with_its_name(zoo: Zoo) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, "fails")
@@ -193,6 +204,7 @@ async def test_a_step_that_fails_ends_the_reply_with_its_name(zoo: Zoo) -> None:
         await ask(space, QUESTION).text()
 
 
+@on_asyncio
 @pytest.mark.anyio
 async def test_a_reply_without_an_answer_is_an_error(zoo: Zoo) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, "silent")
@@ -200,6 +212,7 @@ async def test_a_reply_without_an_answer_is_an_error(zoo: Zoo) -> None:
         await ask(space, QUESTION).text()
 
 
+@on_asyncio
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", ["image", "classifier"])
 async def test_an_app_without_a_chat_is_rejected_with_what_it_has(zoo: Zoo, kind: str) -> None:
