@@ -69,15 +69,16 @@ async def test_when_the_space_is_full_all_items_pause_together(scripted: Scripte
     ids=["429", "401", "502", "another app"],
 )
 async def test_items_survive_a_space_that_is_gone_for_a_while(
-    scripted: ScriptedSpace, out: Path, response: bytes
+    scripted: ScriptedSpace, out: Path, response: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("qwen_gradio.batch._asking.MIN_PAUSE", 0.1)
     gone_from = float("inf")
 
     def behave(request: Request) -> bytes | Forward:
         nonlocal gone_from
         if request.path == JOIN and request.seen == 8:
             gone_from = time.monotonic()  # one of the first eight has its reply by then
-        if not 0 <= time.monotonic() - gone_from < 1:
+        if not 0 <= time.monotonic() - gone_from < 0.5:
             return Forward()
         if request.path == "/config" and b"404" in response:  # an app without a chat
             return answer(
@@ -183,13 +184,13 @@ def test_a_space_that_no_longer_answers_ends_the_run(
         return answer(status) if request.path == JOIN and request.seen >= 3 else Forward()
 
     with Front(behave, scripted.url) as front:
-        prompts = [f"number {number}" for number in range(100)]
+        prompts = [f"number {number}" for number in range(40)]
         with pytest.raises(SpaceUnavailableError, match="Run it again to resume"):
             run_sync(prompts, out, space=front.url, concurrency=2, give_up_after=1)
         assert joins(front) < 20
         assert [row["error"] for row in rows(out)] == [None] * 3
         front.behave = lambda request: Forward()
-        assert run_sync(prompts, out, space=front.url) == Outcome(100, 100, 0)
+        assert run_sync(prompts, out, space=front.url) == Outcome(40, 40, 0)
 
 
 def test_a_space_that_accepts_items_and_never_answers_ends_the_run(

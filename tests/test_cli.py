@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ import pytest
 
 import qwen_gradio
 from qwen_gradio import providers
+from qwen_gradio.cli import main
 
 from .commands import COMMAND, on_terminals, run
 from .servers import NOBODY, ScriptedSpace, free_port
@@ -133,16 +135,23 @@ def test_the_version_is_the_newest_in_the_changelog() -> None:
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_failures_have_an_exit_code_and_one_line_of_explanation(
-    arguments: list[str], code: int, complaint: str
+    arguments: list[str],
+    code: int,
+    complaint: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    done = run(*arguments)
-    assert done.returncode == code
-    assert complaint in done.stderr
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
+    monkeypatch.setattr("sys.argv", ["qwen-gradio", *arguments])
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == code
+    written, errors = capsys.readouterr()
+    assert complaint in errors
+    assert written == ""
     if code == 1:
-        assert done.stderr.startswith("qwen-gradio: ")
-        assert len(done.stderr.splitlines()) == 1
+        assert errors.startswith("qwen-gradio: ")
+        assert len(errors.splitlines()) == 1
 
 
 def test_a_port_that_is_taken_is_reported() -> None:

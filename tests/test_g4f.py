@@ -69,6 +69,10 @@ def provider(request: pytest.FixtureRequest) -> Any:
     return NAME
 
 
+on_registered = pytest.mark.parametrize("provider", ["registered"], indirect=True)
+"""For what takes seconds: g4f creates the stream of either in the same way."""
+
+
 def ask(space: ScriptedSpace, provider: Any, message: dict[str, Any], **options: Any) -> Any:
     client = Client(provider=provider)
     return client.chat.completions.create([message], "", space=space.url, **options)
@@ -149,6 +153,7 @@ async def test_stop_sequences_end_the_reply_and_stop_the_space(
     await stopped(scripted, question)
 
 
+@on_registered
 @pytest.mark.parametrize("stream", [False, True])
 async def test_timeout_limits_the_complete_reply(
     scripted: ScriptedSpace, provider: Any, stream: bool
@@ -164,6 +169,7 @@ async def test_timeout_limits_the_complete_reply(
     await stopped(scripted, question)
 
 
+@on_registered
 async def test_stream_timeout_limits_each_fragment(scripted: ScriptedSpace, provider: Any) -> None:
     slow = script(say=list("abcdefgh"), every=0.2)
     chunks = aask(scripted, provider, slow, stream=True, stream_timeout=PATIENCE)
@@ -174,6 +180,7 @@ async def test_stream_timeout_limits_each_fragment(scripted: ScriptedSpace, prov
     await stopped(scripted, question)
 
 
+@on_registered
 def test_timeouts_apply_to_the_blocking_client(scripted: ScriptedSpace, provider: Any) -> None:
     for option in ({"timeout": 3}, {"stream_timeout": 3}):
         question = script(say=["x"], finish="hang")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..forks import Program, started
 from ..servers import QUIET, ROOT, UNTRACED, python_with
 
 GRADIOS = ("6", "5.49.1")
@@ -18,15 +19,16 @@ GRADIOS = ("6", "5.49.1")
 @contextmanager
 def stamping_space(gradio: str = "6") -> Iterator[str]:
     """The URL of a stamping Space, while it runs."""
-    with serving([python_with(gradio), str(Path(__file__).with_name("stamping.py"))]) as url:
+    command = [python_with(gradio), str(Path(__file__).with_name("stamping.py"))]
+    with serving(started(command, UNTRACED | QUIET)) as url:
         yield url
 
 
 @contextmanager
-def serving(command: Sequence[str]) -> Iterator[str]:
-    """The URL that a program says it has, while it runs."""
+def replaying_space() -> Iterator[str]:
+    """The URL of a server that replays what a stamping Space on Gradio 6 has said."""
     process = subprocess.Popen(
-        command,
+        [sys.executable, "-m", f"{__package__}.replay"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -34,23 +36,22 @@ def serving(command: Sequence[str]) -> Iterator[str]:
         env=UNTRACED | QUIET,
         text=True,
     )
+    with serving(process) as url:
+        yield url
+
+
+@contextmanager
+def serving(process: Program) -> Iterator[str]:
+    """The URL that a program says it has, while it runs."""
     assert process.stdin is not None
     assert process.stdout is not None
-    with process.stdout:
+    with process.stdin, process.stdout:
         try:
             lines = (line for line in process.stdout if line.startswith("{"))
             yield json.loads(next(lines))["url"]
         finally:
             process.kill()  # Gradio takes seconds to close an app
             process.wait()
-            process.stdin.close()
-
-
-@contextmanager
-def replaying_space() -> Iterator[str]:
-    """The URL of a server that replays what a stamping Space on Gradio 6 has said."""
-    with serving([sys.executable, "-m", f"{__package__}.replay"]) as url:
-        yield url
 
 
 def question(fragments: int, every: float = 0.0) -> str:
