@@ -18,6 +18,10 @@ from .servers import GRADIOS, ScriptedSpace, ZooSpace, embedded_space
 # environment of its own, where the tests are.
 os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 
+# The embedded Space's model computes with OpenMP, whose threads otherwise spin while they wait for
+# each other: where other tests are busy as well, a reply takes four times as long.
+os.environ["OMP_WAIT_POLICY"] = "passive"
+
 # A shell lets its background jobs ignore SIGINT, and with them the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
