@@ -169,6 +169,7 @@ async def test_a_broken_stream_does_not_affect_another(scripted: ScriptedSpace) 
     assert sorted(ended) == sorted(["".join(pieces)] * 4 + ["broken"])
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # which does not matter, and it takes long
 async def test_a_slow_start_is_not_an_error(scripted: ScriptedSpace) -> None:
     # 6 seconds, as httpx and gradio_client give up after 5 by default.
     with Front(misbehaving(JOIN, Forward(wait=6)), scripted.url) as front:
