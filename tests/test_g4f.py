@@ -56,6 +56,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("G4F_CONFIG_DIR", str(home))
         patch.setenv("G4F_CACHE_DIR", str(home))
         patch.setattr(debug, "version_check", False)
+        # In a running loop, the blocking client would change asyncio for all later tests of this
+        # process, so that asyncio.run no longer closes its loop and the streams that are left.
+        patch.setattr("g4f.providers.asyncio.has_nest_asyncio", False)
         set_cookies_dir(str(home / "cookies"))
         yield home
 
@@ -218,11 +221,14 @@ async def test_reasoning_comes_as_g4fs_before_the_text(thinking: ZooSpace) -> No
     assert json.loads("".join(map(str, pieces[2:]))) == {"message": "hi"}
 
 
-async def test_the_clients_have_the_reasoning(thinking: ZooSpace) -> None:
+def test_the_client_has_the_reasoning(thinking: ZooSpace) -> None:
     client = Client(provider=registry.Qwen_Qwen_3)
     message = client.chat.completions.create([HI], "", space=thinking.url).choices[0].message
     assert message.reasoning == "Let me think."
     assert json.loads(message.content) == {"message": "hi"}
+
+
+async def test_the_async_client_has_the_reasoning(thinking: ZooSpace) -> None:
     chunks = AsyncClient(provider=registry.Qwen_Qwen_3).chat.completions.create(
         [HI], "qwen-3-32b", space=thinking.url, stream=True
     )
