@@ -321,4 +321,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     if isinstance(sys.stdin, io.TextIOWrapper):  # in some locales, it lets pass what is no text
         sys.stdin.reconfigure(errors="strict")
-    app()
+    try:
+        app()
+    except OSError as error:  # such as a full disk, where nothing is asked
+        sys.exit(f"qwen-gradio: {error}")

@@ -184,7 +184,9 @@ class Provider:
         given = {key: value for key, value in kwargs.items() if value is not None}
         options = {key: given[key] for key in cls.optional_inputs if key in given}
         require(**options)
-        _require_json({**options, **inputs})
+        _require_json("inputs", inputs)
+        for option, value in options.items():
+            _require_json(option, value)
         if unused := sorted(given.keys() - options.keys()):
             logger.debug("%s has no use for %s", cls.__name__, ", ".join(unused))
         return replace(
@@ -259,13 +261,13 @@ def _spelling(model: str) -> str:
     return name.removesuffix("-instruct") if name.startswith("qwen2") else name
 
 
-def _require_json(inputs: Mapping[str, Any]) -> None:
-    if not all(isinstance(name, str) for name in inputs):
-        raise InvalidMessagesError("inputs: names must be text")
+def _require_json(name: str, value: Any) -> None:
+    if isinstance(value, Mapping) and not all(isinstance(key, str) for key in value):
+        raise InvalidMessagesError(f"{name}: names must be text")
     try:
-        json.dumps(inputs, allow_nan=False, ensure_ascii=False).encode()
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidMessagesError(f"inputs: {type(error).__name__}: {error}") from None
+        raise InvalidMessagesError(f"{name}: {type(error).__name__}: {error}") from None
 
 
 class Qwen_Qwen_2_5_Max(Provider):

@@ -12,7 +12,10 @@ import pytest
 from qwen_gradio import (
     InvalidItemsError,
 )
+from qwen_gradio.batch import Outcome, run_sync
 from qwen_gradio.batch._items import Items
+
+from .servers import ScriptedSpace
 
 FILES = {
     "a.jsonl": '{"prompt": "1+1?"}\n\n{"id": "two", "prompt": "1+2?", "system": "Be brief."}\r\n'
@@ -70,6 +73,15 @@ def test_what_looks_like_utf_16_is_rejected(tmp_path: Path, name: str, encoding:
         Items(path, None, {})
 
 
+def test_a_file_may_be_any_object_with_a_path(
+    tmp_path: Path, out: Path, scripted: ScriptedSpace
+) -> None:
+    (tmp_path / "prompts.txt").write_text("first\nsecond\n")
+    with os.scandir(tmp_path) as found:
+        (prompts,) = found
+    assert run_sync(prompts, out, space=scripted.url) == Outcome(2, 2, 0)
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
 def test_a_file_may_be_a_pipe(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
@@ -78,6 +90,15 @@ def test_a_file_may_be_a_pipe(tmp_path: Path) -> None:
     writer.start()
     assert [item.messages[-1]["content"] for item in Items(path, None, {})] == ["first", "second"]
     writer.join()
+
+
+@pytest.mark.parametrize("end", [b"x", b"\x00\xd8"], ids=["half a character", "half a pair"])
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.csv"])
+def test_utf_16_that_is_cut_off_is_rejected(tmp_path: Path, name: str, end: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes("prompt\n".encode("utf-16") + end)
+    with pytest.raises(InvalidItemsError, match="is not UTF-16"):
+        Items(path, None, {})
 
 
 def test_prompts_may_come_from_a_generator() -> None:

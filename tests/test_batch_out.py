@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from qwen_gradio import OutputError, Qwen_Qwen_2_72B, SpaceUnavailableError
+from qwen_gradio import OutputError, Qwen_Qwen_2_72B, SpaceUnavailableError, StreamStatus
 from qwen_gradio.batch import Outcome, run_sync
 from qwen_gradio.batch._lock import lock
 from qwen_gradio.batch._rows import Rows
@@ -312,3 +312,24 @@ def test_an_output_that_is_replaced_while_it_is_opened_is_locked_as_it_is_then(
     monkeypatch.setattr("qwen_gradio.batch._rows.lock", lock_late)
     with Rows(out), out.open("ab") as another, pytest.raises(BlockingIOError):
         lock(another)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps files that are open")
+@pytest.mark.parametrize("how", ["moved", "replaced"])
+def test_a_run_whose_output_is_gone_stops_and_can_be_resumed(
+    scripted: ScriptedSpace, out: Path, how: str
+) -> None:
+    elsewhere = out.with_name("elsewhere")
+
+    def take_away(status: StreamStatus) -> None:
+        if not elsewhere.exists() and out.read_bytes():
+            out.rename(elsewhere)
+            if how == "replaced":
+                out.touch()
+
+    prompts = ["first", "second", "third"]
+    options: Any = {"space": scripted.url, "concurrency": 1}
+    with pytest.raises(OutputError, match="was moved, replaced or deleted"):
+        run_sync(prompts, out, on_status=take_away, **options)
+    assert [row["id"] for row in rows(elsewhere)] == [1, 2]
+    assert run_sync(prompts, out, **options) == Outcome(3, 3, 0)

@@ -101,6 +101,18 @@ def test_the_version_is_the_newest_in_the_changelog() -> None:
     assert heading.split()[1] == qwen_gradio.__version__
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("arguments", [["models"], ["--help"], ["--version"]])
+def test_what_cannot_be_written_is_reported_in_one_line(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [*COMMAND, *arguments]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("qwen-gradio: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert "No space left" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
@@ -130,6 +142,9 @@ def test_the_version_is_the_newest_in_the_changelog() -> None:
         (["inspect"], 2, "name a Space, or set $QWEN_GRADIO_SPACE"),
         (["ask", "--auth", "me", "hi"], 2, "must be USER:PASSWORD"),
         (["ask", "--timeout", "nan", "hi"], 2, "Invalid value for '--timeout'"),
+        (["ask", "--temperature", "nan", "hi"], 2, "Invalid value for '--temperature'"),
+        (["ask", "--temperature", "-1", "hi"], 2, "Invalid value for '--temperature'"),
+        (["ask", "--space", NOBODY, "--input", "a=" + "[" * 10**5, "hi"], 1, "cannot be reached"),
         (["fly"], 2, "fly"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,

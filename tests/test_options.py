@@ -132,7 +132,7 @@ WRONG: dict[str, list[Any]] = {
     "headers": [[("X-Key", "x")], "X-Key: x", 7, [], {"X-Key": b"x"}],
     "api_name": [1.0, True, b"chat", ["chat"], Path("chat")],
     "ssl_verify": [None, 0, 1, "no", Path("cert.pem")],
-    "temperature": ["0.5", True, [0.5], b"1"],
+    "temperature": ["0.5", True, [0.5], b"1", math.nan, -1],
     "max_tokens": ["10", 10.5, True],
     "top_p": ["0.5", True],
     "thinking_budget": ["8", 8.5],
@@ -150,6 +150,11 @@ def test_a_wrong_value_is_named_at_the_call(name: str, value: Any) -> None:
     with pytest.raises((TypeError, ValueError), match=rf"\b{name}\b") as caught:
         Qwen_Qwen_3.create_async_generator(**{"model": None, "messages": MESSAGES, name: value})
     assert not isinstance(caught.value, InvalidMessagesError) or name == "history"
+
+
+def test_a_number_that_json_cannot_hold_is_named() -> None:
+    with pytest.raises(InvalidMessagesError, match=r"^temperature: .* not JSON compliant"):
+        qwen_gradio.stream("?", temperature=math.inf)
 
 
 PLACES: list[Callable[..., object]] = [

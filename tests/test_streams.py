@@ -174,6 +174,15 @@ async def test_what_an_async_callback_raises_reaches_the_caller_and_stops_the_sp
     await stopped(scripted, question)
 
 
+async def test_a_callback_cannot_make_a_reply_look_complete(scripted: ScriptedSpace) -> None:
+    async def run_out(status: StreamStatus) -> None:
+        raise StopAsyncIteration
+
+    question = script(say=["x"], finish="hang")
+    with pytest.raises(RuntimeError, match="callback"):
+        await ask(scripted, question, on_status=run_out).text()
+
+
 async def test_breaking_out_stops_the_space(any_gradio: ScriptedSpace) -> None:
     question = script(say=["x"], finish="hang")
     stream = ask(any_gradio, question)

@@ -26,6 +26,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -120,6 +121,8 @@ async def run(
         keep=keep,
         progress=progress,
     )
+    if isinstance(prompts, PathLike):
+        prompts = Path(prompts)
     rows = Rows(output_path(Path(out)))
     if isinstance(prompts, (str, Path)) and rows.path.exists() and rows.path.samefile(prompts):
         raise OutputError(f"{out} cannot be both the input and the output")

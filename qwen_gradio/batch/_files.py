@@ -7,6 +7,7 @@ import json
 import reprlib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from io import BufferedReader, TextIOWrapper
 from itertools import chain, islice
 from pathlib import Path
@@ -32,6 +33,7 @@ def read_file(path: Path, reject: Reject) -> Iterator[tuple[int, Any]]:
     # Bytes that are not UTF-8 are reported later, with their line. The csv module splits lines.
     newline = "" if is_table else None
     with (
+        _whole_utf_16(),
         path.open("rb") as raw,
         TextIOWrapper(raw, _encoding(raw), "surrogateescape", newline) as file,
     ):
@@ -43,6 +45,17 @@ def read_file(path: Path, reject: Reject) -> Iterator[tuple[int, Any]]:
             yield from _read_json(lines, reject)
         else:
             yield from lines
+
+
+@contextmanager
+def _whole_utf_16() -> Iterator[None]:
+    """Report what even "surrogateescape" cannot decode: UTF-16 that is cut off or damaged."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise InvalidItemsError(
+            f"The file is not UTF-16, as which it begins: {error.reason}"
+        ) from None
 
 
 def _encoding(file: BufferedReader) -> str:
@@ -93,6 +106,8 @@ def _read_table(
                 item = _item_of_row(next(reader))
             except StopIteration:
                 return
+            except UnicodeDecodeError:
+                raise  # the next line would be this one again
             except (csv.Error, ValueError) as error:
                 reject(reader.reader.line_num, error)
             else:

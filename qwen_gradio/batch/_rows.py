@@ -90,10 +90,24 @@ class Rows:
         yield from map(json.loads, self._lines())
 
     def append(self, rows: Iterable[Row]) -> None:
-        """Write rows to the file, and return when they are on disk."""
+        """Write rows to the file, and return when they are on disk.
+
+        :raises OutputError: if the file is no longer at its path: what is written may be lost.
+        """
         self._file.write(b"".join(_line(row) for row in rows))
         self._file.flush()
         os.fsync(self._file.fileno())
+        if not self._is_in_place():
+            raise OutputError(
+                f"{self.path} was moved, replaced or deleted, so the batch stopped. Put it back "
+                "and run it again to resume"
+            )
+
+    def _is_in_place(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), self.path.stat())
+        except FileNotFoundError:
+            return False
 
     def drop_replaced(self, may_be_replaced: Callable[[dict[str, Any]], bool]) -> None:
         """Remove rows that may be replaced, and for whose items there is a later row."""
