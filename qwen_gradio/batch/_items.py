@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from math import isnan
 from numbers import Integral
+from os import PathLike
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any, TypeAlias
@@ -18,7 +19,7 @@ from ..errors import InvalidItemsError, OutputError
 from ..provider import providers
 from ._files import Reject, read_file
 
-Prompts: TypeAlias = "str | Path | Iterable[str | Mapping[str, Any]]"
+Prompts: TypeAlias = "str | PathLike[str] | Iterable[str | Mapping[str, Any]]"
 """The path of a JSON Lines, CSV or text file, or the prompts themselves."""
 
 SETTINGS = {
@@ -160,7 +161,7 @@ class _Rejected:
 
 def _numbered(prompts: Prompts, reject: Reject) -> Iterator[tuple[int, Any]]:
     """Yield raw items with their line numbers or, if they have no lines, numbers from 1."""
-    if isinstance(prompts, (str, Path)):
+    if isinstance(prompts, (str, PathLike)):
         return read_file(Path(prompts), reject)
     return enumerate(prompts, 1)
 
