@@ -48,7 +48,8 @@ class Options:
         typer.Option(help="How earlier turns are sent: in the question, or as the Space's own."),
     ] = None
     temperature: Annotated[
-        float | None, typer.Option(metavar="T", help="Given to a Space that has such an input.")
+        float | None,
+        typer.Option(metavar="T", min=0, help="Given to a Space that has such an input."),
     ] = None
     max_tokens: Annotated[
         int | None,
