@@ -95,8 +95,7 @@ class Reply:
 
     def _grow(self, text: str, reasoning: str) -> tuple[str, str]:
         before, self.text = self.text, text
-        if not reasoning:
-            self.reasoning = ""
+        if not reasoning:  # pages take it away once there is an answer
             return _new(before, text), ""
         thought, self.reasoning = self.reasoning, reasoning
         return _new(before, text), _new(thought, reasoning)

@@ -87,11 +87,10 @@ async def _draw(stream: FragmentStream) -> None:
     view = _View(stream)
     users_on_status = stream.on_status
 
-    def on_status(status: StreamStatus) -> None:
+    def on_status(status: StreamStatus) -> object:
         view.status = str(status)
         view.changed.set()
-        if users_on_status is not None:
-            users_on_status(status)
+        return None if users_on_status is None else users_on_status(status)
 
     stream.on_status = on_status
     try:

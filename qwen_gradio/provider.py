@@ -49,6 +49,7 @@ class Provider:
     label: ClassVar[str]
     url: ClassVar[str]
     api_endpoint: ClassVar[str]
+    """Derived from `url`, unless a subclass has its own."""
     default_model: ClassVar[str]
     model_aliases: ClassVar[dict[str, str]] = {}
     models: ClassVar[list[str]] = []
@@ -68,6 +69,11 @@ class Provider:
     use_stream_timeout: ClassVar[bool] = True
     live: ClassVar[int] = 0
     params = _Params()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "url" in vars(cls) and "api_endpoint" not in vars(cls):
+            cls.api_endpoint = cls.url + JOIN
 
     @classmethod
     def create_async_generator(
@@ -275,7 +281,6 @@ class Qwen_Qwen_2_5_Max(Provider):
 
     label = "Qwen Qwen-2.5-Max"
     url = "https://qwen-qwen2-5-max-demo.hf.space"
-    api_endpoint = url + JOIN
     default_model = "qwen-qwen2-5-max"
     model_aliases: ClassVar = {"qwen-2-5-max": default_model, "qwen-2.5-max": default_model}
     models: ClassVar = list(model_aliases)
@@ -286,7 +291,6 @@ class Qwen_Qwen_2_5(Provider):
 
     label = "Qwen Qwen-2.5"
     url = "https://qwen-qwen2-5.hf.space"
-    api_endpoint = url + JOIN
     default_model = "qwen-qwen2-5"
     default_system = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
     model_inputs: ClassVar = {
@@ -305,7 +309,6 @@ class Qwen_Qwen_2_72B(Provider):
 
     label = "Qwen Qwen-2-72B"
     url = "https://qwen-qwen2-72b-instruct.hf.space"
-    api_endpoint = url + JOIN
     default_model = "qwen-qwen2-72b-instruct"
     model_aliases: ClassVar = {"qwen-2-72b": default_model}
     models: ClassVar = list(model_aliases)
@@ -322,7 +325,6 @@ class Qwen_Qwen_3(Provider):
 
     label = "Qwen Qwen-3"
     url = "https://qwen-qwen3-demo.hf.space"
-    api_endpoint = url + JOIN
     default_model = "qwen3-235b-a22b"
     model_inputs: ClassVar = {
         f"qwen3-{size}": {"model": f"qwen3-{size}"}

@@ -101,6 +101,13 @@ def test_utf_16_that_is_cut_off_is_rejected(tmp_path: Path, name: str, end: byte
         Items(path, None, {})
 
 
+def test_a_file_may_be_an_entry_of_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("1+1?\n")
+    with os.scandir(tmp_path) as entries:
+        (item,) = Items(next(entries), None, {})
+    assert item.messages == [{"role": "user", "content": "1+1?"}]
+
+
 def test_prompts_may_come_from_a_generator() -> None:
     prompts = ({"id": f"q{number}", "prompt": "?"} for number in range(3))
     assert [item.id for item in Items(prompts, None, {})] == ["q0", "q1", "q2"]

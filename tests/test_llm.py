@@ -98,7 +98,9 @@ def test_llm_lists_the_model_its_alias_and_options(run: Run) -> None:
     assert "Qwen: qwen-2-5-max (aliases: qwen-2.5-max)" in listed
     assert "space: str" in listed
     assert "timeout: float" in listed
-    for option in ("stream_timeout: float", "temperature: float", "max_tokens: int"):
+    for option in ("stream_timeout: float", "temperature: float", "top_p: float"):
+        assert option in listed
+    for option in ("max_tokens: int", "thinking_budget: int"):
         assert option in listed
 
 

@@ -115,6 +115,12 @@ def test_a_reply_is_a_plain_string_in_later_cells(kernel: Kernel) -> None:
     assert kernel.data("reply") == [{"text/plain": "'x'"}]
 
 
+def test_an_async_callback_is_awaited(kernel: Kernel) -> None:
+    kernel.data("seen = []\nasync def note(status): seen.append(status.state)")
+    kernel.data(f"await show(ask({query(say=['x'])}, on_status=note))")
+    assert kernel.data("'processing' in seen") == [{"text/plain": "True"}]
+
+
 def test_an_empty_reply_leaves_nothing_behind(kernel: Kernel) -> None:
     empty = query(say=[""])
     assert kernel.data(f"show(ask({empty}))")[-1] == {"text/plain": ""}

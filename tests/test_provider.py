@@ -240,6 +240,18 @@ def test_importing_a_provider_loads_nothing_slow() -> None:
     assert slow & set(done.stdout.split()) == set()
 
 
+def test_a_providers_endpoint_follows_from_its_url() -> None:
+    class Other(Qwen_Qwen_2_5_Max):
+        url = "https://owner-name.hf.space"
+
+    class Older(Other):
+        url = "https://owner-older.hf.space"
+        api_endpoint = url + "/queue/join"
+
+    assert Other.api_endpoint == "https://owner-name.hf.space/gradio_api/queue/join?"
+    assert Older.api_endpoint == "https://owner-older.hf.space/queue/join"
+
+
 def test_the_providers_are_known_by_name() -> None:
     providers = qwen_gradio.providers()
     assert list(providers) == [

@@ -13,15 +13,15 @@ from .spaces.recordings import RECORDINGS, recording
 
 NO_CHAT = {"image", "classifier"}
 AMBIGUOUS = {"two-texts"}
+CHAT_INTERFACES = {
+    *("at-once", "changing", "history", "interface", "list", "message", "more"),
+    *("multimodal", "thoughts"),
+}
+"""Apps that have an endpoint of their own, which does what their page calls."""
 
 
 def kind_of(name: str) -> str:
     return name.rpartition("-")[0]
-
-
-def is_interface(recorded: dict[str, Any]) -> bool:
-    """Whether the app is a chat interface, whose own endpoint does what its page calls."""
-    return len(recorded["page_calls"]) > 4 or len(recorded["config"]["dependencies"]) > 8
 
 
 def writes(recorded: dict[str, Any], fn_index: int) -> set[int]:
@@ -30,8 +30,8 @@ def writes(recorded: dict[str, Any], fn_index: int) -> set[int]:
 
 
 BOUND = [name for name in RECORDINGS if kind_of(name) not in NO_CHAT | AMBIGUOUS]
-BLOCKS = [name for name in BOUND if not is_interface(recording(name))]
-INTERFACES = [name for name in BOUND if is_interface(recording(name))]
+BLOCKS = [name for name in BOUND if kind_of(name) not in CHAT_INTERFACES]
+INTERFACES = [name for name in BOUND if kind_of(name) in CHAT_INTERFACES]
 
 
 @pytest.mark.parametrize("name", BLOCKS)

@@ -235,6 +235,18 @@ def test_what_a_model_thinks_is_not_part_of_the_text() -> None:
     assert (reply.text, reply.reasoning) == ("It is 4", "hm, 4")
 
 
+def test_what_a_model_thought_is_kept_if_the_page_takes_it_away() -> None:
+    reply = Reply()
+    title = {"title": "Thinking"}
+    assert reply.feed([QUESTION, said("hm", metadata=title)]) == ("", "hm")
+    assert reply.feed([QUESTION, said("It is")]) == ("It is", "")
+    assert reply.feed([QUESTION, said("hm, 4", metadata=title), said("It is 4")]) == (" 4", ", 4")
+    reply.end()
+    assert (reply.text, reply.reasoning) == ("It is 4", "hm, 4")
+    assert reply.feed([QUESTION, said("It is 4")]) == ("", "")
+    assert reply.reasoning == "hm, 4"
+
+
 @pytest.mark.parametrize(
     "thought",
     [{"type": "tool", "content": "hm"}, {"type": "thinking", "text": "hm"}, {"thought": True}],

@@ -33,7 +33,8 @@ def hold_dialogue(options: Options) -> None:
     is_dialogue = sys.stdin.isatty()
     has_failed = False
     with arguments_to_ask(options) as arguments:
-        conversation = _Conversation(Chat(**arguments))
+        with reported_errors():
+            conversation = _Conversation(Chat(**arguments))
         if notes().is_terminal:
             notes().print("/help lists the commands", style="dim")
         for command, text in _typed(is_dialogue):

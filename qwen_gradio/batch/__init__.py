@@ -64,7 +64,7 @@ class Outcome:
 
 async def run(
     prompts: Prompts,
-    out: str | Path,
+    out: str | PathLike[str],
     *,
     concurrency: int = 8,
     system: str | None = None,
@@ -124,7 +124,7 @@ async def run(
     if isinstance(prompts, PathLike):
         prompts = Path(prompts)
     rows = Rows(output_path(Path(out)))
-    if isinstance(prompts, (str, Path)) and rows.path.exists() and rows.path.samefile(prompts):
+    if isinstance(prompts, (str, PathLike)) and rows.path.exists() and rows.path.samefile(prompts):
         raise OutputError(f"{out} cannot be both the input and the output")
     provider = to_provider(provider, model)
     asker = Asker(provider, model, options, max_retries, give_up_after, concurrency)

@@ -57,7 +57,7 @@ class ChatQwenGradio(BaseChatModel):
     space: str | None = Field(default_factory=from_env("QWEN_GRADIO_SPACE", default=None))
     """The Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`, else the model's own."""
     api_key: SecretStr | None = None
-    """A Hugging Face token, sent only to the Space. Without it, no token is sent."""
+    """A Hugging Face token, sent only to the Space and the hub. Without it, no token is sent."""
     auth: tuple[str, SecretStr] | SecretStr | None = Field(default=None, repr=False)
     """User and password, or "user:password", for a Gradio app with a login."""
     oauth_token: SecretStr | None = None

@@ -59,6 +59,13 @@ class _Shared:
             default=None,
             description="Limit for the reply in tokens, for Spaces that have such an input",
         )
+        top_p: float | None = Field(
+            default=None, description="Nucleus sampling, for Spaces that have such an input"
+        )
+        thinking_budget: int | None = Field(
+            default=None,
+            description="Limit for the reasoning of Qwen3, in thousands of tokens",
+        )
         api_name: str | None = Field(
             default=None,
             description="The Space's endpoint, where several could be meant",

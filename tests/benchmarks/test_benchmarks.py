@@ -13,9 +13,10 @@ from .measures import WARM_UP, in_order, requests
 from .processes import ClientProcess
 from .space import question, replaying_space, stamping_space
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux", reason="threads and memory are read from /proc"
-)
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="threads and memory are read from /proc"),
+    pytest.mark.usefixtures("server"),
+]
 
 
 @pytest.fixture(scope="module")

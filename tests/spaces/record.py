@@ -1,15 +1,24 @@
-"""Record how each app of the zoo describes itself: `python -m tests.spaces.record`."""
+"""Record how apps describe themselves.
+
+`python -m tests.spaces.record` records each app of the zoo anew, and
+`python -m tests.spaces.record KIND SPACE CALL...` a Space, as KIND, with the functions that its
+page calls for one question, by number: `fn_index` in what a browser sends to `queue/join`.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
+from qwen_gradio._access import Access
+from qwen_gradio._gradio.space import describe
+
 from ..servers import PATIENCE, QUIET, SPACES, python_with, zoo_program
-from .recordings import FOLDER
+from .recordings import FOLDER, RECORDINGS, recording
 
 FORMS = {
     "4.44.1": "pairs",
@@ -146,14 +155,34 @@ def written(value: Any, levels: int = 3) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def main() -> None:
-    for old in FOLDER.glob("*.json"):
-        old.unlink()
+def save(kind: str, recorded: dict[str, Any]) -> None:
+    name = f"{kind}-{recorded['gradio'].split('.')[0]}"
+    (FOLDER / f"{name}.json").write_text(written(recorded) + "\n")
+
+
+def record_zoo() -> None:
+    for name in RECORDINGS:
+        if "space" not in recording(name):  # what a Space said may not be had again
+            (FOLDER / f"{name}.json").unlink()
     for gradio in FORMS:
-        for kind, recording in described(gradio):
-            name = f"{kind}-{recording['gradio'].split('.')[0]}"
-            (FOLDER / f"{name}.json").write_text(written(recording) + "\n")
+        for kind, recorded in described(gradio):
+            save(kind, recorded)
+
+
+def record_space(kind: str, space: str, page_calls: list[int]) -> None:
+    found = describe(Access.to(space)).client
+    recorded = {
+        "space": space,
+        "gradio": found.config["version"],
+        "page_calls": page_calls,
+        "config": trimmed_config(found.config),
+        "info": trimmed_info(found._info),
+    }
+    save(kind, recorded)
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:]:
+        record_space(sys.argv[1], sys.argv[2], [int(call) for call in sys.argv[3:]])
+    else:
+        record_zoo()

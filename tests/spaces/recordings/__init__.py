@@ -1,7 +1,7 @@
-"""What the zoo's apps say of themselves, recorded by `python -m tests.spaces.record`.
+"""What the zoo's apps and Spaces say of themselves, recorded by `python -m tests.spaces.record`.
 
 A recording has `gradio`, `config`, `info` and `page_calls`: the functions that the app's page runs
-for one question, by number, in order.
+for one question, by number, in order. That of a Space has `space`, its name.
 """
 
 from __future__ import annotations
