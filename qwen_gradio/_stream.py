@@ -211,12 +211,12 @@ class FragmentStream(AsyncIterator[str]):
 
 
 async def _call(callback: Callable[[T], object] | None, argument: T) -> None:
-    result = None if callback is None else callback(argument)
-    if isinstance(result, Coroutine):
-        try:
+    try:
+        result = None if callback is None else callback(argument)
+        if isinstance(result, Coroutine):
             await result
-        except StopAsyncIteration as error:  # it would end the caller's loop, as a reply's end does
-            raise RuntimeError("A callback raised StopAsyncIteration") from error
+    except StopAsyncIteration as error:  # it would end the caller's loop, as a reply's end does
+        raise RuntimeError("A callback raised StopAsyncIteration") from error
 
 
 class _Deadline:

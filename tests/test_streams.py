@@ -175,12 +175,16 @@ async def test_what_an_async_callback_raises_reaches_the_caller_and_stops_the_sp
 
 
 async def test_a_callback_cannot_make_a_reply_look_complete(scripted: ScriptedSpace) -> None:
-    async def run_out(status: StreamStatus) -> None:
+    def run_out(status: StreamStatus) -> None:
         raise StopAsyncIteration
 
+    async def run_out_later(status: StreamStatus) -> None:
+        run_out(status)
+
     question = script(say=["x"], finish="hang")
-    with pytest.raises(RuntimeError, match="callback"):
-        await ask(scripted, question, on_status=run_out).text()
+    for callback in (run_out, run_out_later):
+        with pytest.raises(RuntimeError, match="callback"):
+            await ask(scripted, question, on_status=callback).text()
 
 
 async def test_breaking_out_stops_the_space(any_gradio: ScriptedSpace) -> None:
