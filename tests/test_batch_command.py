@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -150,8 +151,12 @@ def test_ctrl_c_stops_a_batch_that_waits_for_its_input(out: Path) -> None:
     ) as process:
         assert process.stdin is not None
         process.stdin.write("x" * 1_000_000)  # returns when the command has begun to read
-        process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE) == 130
+        for _ in range(10):  # Python misses one that comes just before it begins to read
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE / 10)
+                break
+        assert process.returncode == 130
         assert process.stderr is not None
         assert process.stderr.read().endswith("Run the same command again to continue.\n")
 
