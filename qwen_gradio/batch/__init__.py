@@ -121,8 +121,6 @@ async def run(
         keep=keep,
         progress=progress,
     )
-    if isinstance(prompts, PathLike):
-        prompts = Path(prompts)
     rows = Rows(output_path(Path(out)))
     if isinstance(prompts, (str, PathLike)) and rows.path.exists() and rows.path.samefile(prompts):
         raise OutputError(f"{out} cannot be both the input and the output")

@@ -97,15 +97,16 @@ class Rows:
         self._file.write(b"".join(_line(row) for row in rows))
         self._file.flush()
         os.fsync(self._file.fileno())
-        if not self._is_in_place():
+        if not self._is_in_place(self._file):
             raise OutputError(
                 f"{self.path} was moved, replaced or deleted, so the batch stopped. Put it back "
                 "and run it again to resume"
             )
 
-    def _is_in_place(self) -> bool:
+    def _is_in_place(self, file: BinaryIO) -> bool:
+        """Whether an open file is still the one at the path."""
         try:
-            return os.path.samestat(os.fstat(self._file.fileno()), self.path.stat())
+            return os.path.samestat(os.fstat(file.fileno()), self.path.stat())
         except FileNotFoundError:
             return False
 
@@ -162,7 +163,7 @@ class Rows:
                 except (BlockingIOError, PermissionError):
                     raise OutputError(f"Another run is writing to {self.path}") from None
                 # A run that ended just now may have replaced the file.
-                if os.path.samestat(os.fstat(file.fileno()), self.path.stat()):
+                if self._is_in_place(file):
                     opened.pop_all()
                     _sync(self.path.parent)
                     return file
