@@ -15,7 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
-WARM = Path(__file__).parent / "spaces" / "warm.py"
+ROOT = Path(__file__).parent.parent
+WARM = ROOT / "tests" / "spaces" / "warm.py"
 
 
 class Fork:
@@ -74,13 +75,17 @@ Program: TypeAlias = "Fork | subprocess.Popen[str]"
 
 def started(command: Sequence[str], env: Mapping[str, str]) -> Program:
     """Start a program in `spaces/`, by a fork where that is known to work."""
-    if sys.platform == "linux":
-        return Fork(command, env)
+    return Fork(command, env) if sys.platform == "linux" else started_anew(command, env)
+
+
+def started_anew(command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Start any program that reads and writes as those in `spaces/` do."""
     return subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        cwd=ROOT,
         env=env,
         text=True,
     )

@@ -20,9 +20,9 @@ import anyio
 from filelock import FileLock
 from uv import find_uv_bin
 
+from .forks import ROOT as ROOT
 from .forks import Program, started
 
-ROOT = Path(__file__).parent.parent
 GRADIO_4 = [
     "gradio==4.44.1",
     "pydantic<2.11",

@@ -20,8 +20,6 @@ from .space import question
 
 CONNECTING, ONE_WAY = 0.2, 0.05
 """Seconds for each new connection, as TCP and TLS take at 100 ms, and for each direction."""
-LIMIT = CONNECTING + 4 * 2 * ONE_WAY
-"""Seconds that four requests take at least, one after the other, on one connection."""
 LIBRARIES = ("gradio_client", "httpcore", "tenacity")
 """Imported before the clock starts."""
 

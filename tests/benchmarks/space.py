@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..forks import Program, started
-from ..servers import QUIET, ROOT, UNTRACED, python_with
+from ..forks import Program, started, started_anew
+from ..servers import QUIET, UNTRACED, python_with
 
 GRADIOS = ("6", "5.49.1")
 """The versions that are measured: the newest, and the last whose server polls for news."""
@@ -27,16 +26,8 @@ def stamping_space(gradio: str = "6") -> Iterator[str]:
 @contextmanager
 def replaying_space() -> Iterator[str]:
     """The URL of a server that replays what a stamping Space on Gradio 6 has said."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", f"{__package__}.replay"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=ROOT,
-        env=UNTRACED | QUIET,
-        text=True,
-    )
-    with serving(process) as url:
+    command = [sys.executable, "-m", f"{__package__}.replay"]
+    with serving(started_anew(command, UNTRACED | QUIET)) as url:
         yield url
 
 
