@@ -78,6 +78,12 @@ def no_space_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("QWEN_GRADIO_SPACE", raising=False)
 
 
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test waits until time has passed before a retry; programs of their own do."""
+    monkeypatch.setattr("qwen_gradio._worker.MIN_RETRY_PAUSE", 0.01)
+
+
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     """The output file of a batch."""

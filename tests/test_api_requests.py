@@ -47,8 +47,7 @@ BODIES = st.fixed_dictionaries(
 def client() -> Iterator[httpx.Client]:
     """A client of an endpoint with no Space behind it."""
     headers = {"Content-Type": "application/json"}
-    with endpoint(space=NOBODY) as url, pytest.MonkeyPatch.context() as constants:
-        constants.setattr("qwen_gradio._worker.MIN_RETRY_PAUSE", 0.001)
+    with endpoint(space=NOBODY) as url:
         with httpx.Client(base_url=url, headers=headers, timeout=PATIENCE) as client:
             yield client
 

@@ -93,7 +93,10 @@ async def test_items_survive_a_space_that_is_gone_for_a_while(
 
 
 @pytest.mark.anyio
-async def test_a_space_that_cannot_be_asked_at_all_ends_the_run(out: Path) -> None:
+async def test_a_space_that_cannot_be_asked_at_all_ends_the_run(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qwen_gradio.batch._asking.MIN_PAUSE", 0.05)
     prompts = [f"{number}" for number in range(100)]
     with pytest.raises(SpaceUnavailableError, match=r"nobody\.invalid"):
         await run(prompts, out, space="http://nobody.invalid")
