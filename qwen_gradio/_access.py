@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 from urllib.parse import urlsplit, urlunsplit
@@ -14,6 +15,7 @@ HUB_PAGE = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/spaces/([^
 OWNER_AND_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 SPACES_DOMAIN = "hf.space"
 """Where the public hub serves its Spaces, each at a subdomain."""
+PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?|")
 TOKEN = re.compile(r"\bhf_[0-9A-Za-z]{16}")
@@ -66,13 +68,13 @@ class Access:
 
         :raises SpaceUnavailableError: if `space` is not the address of a Space.
         :raises AuthenticationError: if `api_key` or `oauth_token` cannot be a token.
-        :raises ValueError: if `auth` is a text without a colon, or if a header cannot be sent, is
-            not the caller's to set, or has a token.
+        :raises ValueError: if `auth` is a text without a colon, `proxy` is not the URL of one, or
+            a header cannot be sent, is not the caller's to set, or has a token.
         """
         return cls(
             address_of(space),
             _token("api_key", api_key),
-            proxy or None,
+            _proxy(proxy) if proxy else None,
             None if auth is None else _user_and_password(auth),
             checked_headers(headers or {}),
             _token("oauth_token", oauth_token),
@@ -111,6 +113,14 @@ def address_of(space: str) -> str:
     if url.username is not None:  # it must not appear in messages
         raise SpaceUnavailableError("A Space's URL cannot contain a user: give auth instead")
     return urlunsplit((url.scheme, url.netloc, url.path, "", "")).rstrip("/")
+
+
+def _proxy(given: str) -> str:
+    with suppress(ValueError):  # which would show a password, and so would the URL
+        url = urlsplit(given)
+        if url.scheme in PROXY_SCHEMES and url.hostname and url.port != 0:
+            return given
+    raise ValueError(f"proxy must be a URL with a host, of the scheme {', '.join(PROXY_SCHEMES)}")
 
 
 def _revealed(given: str | Secret) -> str:

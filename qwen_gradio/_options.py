@@ -123,9 +123,9 @@ RULES: dict[str, _Rule] = {
     "oauth_token": _or_none(SECRET),
     "ssl_verify": _Rule("True, False or an ssl.SSLContext", _is_ssl_verify),
     "temperature": _or_none(NUMBER),
-    "max_tokens": _or_none(WHOLE),
+    "max_tokens": _or_none(WHOLE._replace(least=1)),
     "top_p": _or_none(NUMBER),
-    "thinking_budget": _or_none(WHOLE),
+    "thinking_budget": _or_none(WHOLE._replace(least=1)),
     # Of a conversation and of a batch:
     "system": _or_none(TEXT),
     "prompts": _Rule("a file or a list", _is_prompts),

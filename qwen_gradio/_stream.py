@@ -42,13 +42,13 @@ class FragmentStream(AsyncIterator[str]):
         stream_timeout: float | None,
         on_status: Callable[[StreamStatus], object] | None = None,
         on_reasoning: Callable[[str], object] | None = None,
-        on_complete: Callable[[str], object] | None = None,
     ) -> None:
         self._worker = worker
         self._deadline = _Deadline(timeout, stream_timeout)
         self.on_status = on_status
         self.on_reasoning = on_reasoning
-        self.on_complete = on_complete
+        self.on_complete: Callable[[str], object] | None = None
+        self._remember: Callable[[str], object] | None = None  # a conversation's, before that
         self._state: Literal["open", "complete", "closed"] = "open"
         self._guard = anyio.ResourceGuard("iterating over")
 
@@ -106,6 +106,7 @@ class FragmentStream(AsyncIterator[str]):
             raise update.error
         else:
             self._state = "complete"
+            await _call(self._remember, self.partial)
             await _call(self.on_complete, self.partial)
 
     @property

@@ -51,7 +51,10 @@ class StreamStatus:
         """The status as a line to show to a user."""
         match self.state:
             case "queued":
-                place = f"In the queue: {self.position} of {self.queue_size}"
+                place = "In the queue"
+                if self.position is not None:
+                    place += f": {self.position}"
+                    place += "" if self.queue_size is None else f" of {self.queue_size}"
                 return place if self.eta is None else f"{place}, about {self.eta:.0f} s to go"
             case "progress" if self.progress:
                 step = self.progress[-1]

@@ -77,7 +77,7 @@ class Chat:
         stream = self._provider.create_async_generator(
             self._model, self._after_system([*turns, asked]), **self._options
         )
-        stream.on_complete = remember
+        stream._remember = remember
         return stream
 
     def reset(self) -> None:

@@ -141,7 +141,8 @@ class Provider:
         :raises SpaceUnavailableError: at once, if `space` is not the address of a Space.
         :raises AuthenticationError: at once, if `api_key` or `oauth_token` cannot be a token.
         :raises ValueError: at once, if a timeout or `max_retries` is negative or not a number,
-            `auth` is a text without a colon, or a header cannot be sent or contains a token.
+            `auth` is a text without a colon, `proxy` is not the URL of one, or a header cannot be
+            sent or contains a token.
         :raises TypeError: at once, if a parameter has a wrong type.
         """
         require(

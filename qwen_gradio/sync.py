@@ -41,7 +41,7 @@ def ask(
     """Ask the model, wait for its complete reply, and return it.
 
     :param question: a text, or the chat so far as messages.
-    :param model: a model of any provider's, such as "qwen-3-32b"; by default, that of `provider`,
+    :param model: a model of any provider's, such as "qwen3-32b"; by default, that of `provider`,
         else Qwen2.5-Max.
     :param system: the system prompt.
     :param provider: a provider, or its name; by default, the model's own.

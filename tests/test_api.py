@@ -168,6 +168,10 @@ def test_models_are_those_of_all_providers_and_the_operators_spaces(
         assert {"qwen-2.5-max", "qwen3-8b", "qwen-2.5-72b", "qwen-2-72b"} < set(listed)
         assert listed[-2:] == [scripted.url, "owner/name"]
         assert whole(ask(client, script(say=["there"]), model=scripted.url)) == "there"
+        for name in ("owner/name", "qwen-2.5-72b", "Qwen/Qwen2.5-72B-Instruct"):
+            assert client.models.retrieve(name).id == name
+        with pytest.raises(openai.NotFoundError):
+            client.models.retrieve("gpt-4")
 
 
 def test_other_addresses_are_no_models(client: openai.OpenAI, scripted: ScriptedSpace) -> None:

@@ -55,10 +55,12 @@ def test_the_key_comes_from_the_environment(
             assert scripted.url in [model.id for model in client.models.list()]
 
 
-def test_what_is_no_space_is_one_line_of_explanation() -> None:
-    found = subprocess.run(
-        [*COMMAND, "--space", "nothing"], capture_output=True, text=True, timeout=PATIENCE
-    )
+@pytest.mark.parametrize("given", [["--space", "nothing"], []], ids=["option", "environment"])
+def test_what_is_no_space_is_one_line_of_explanation(
+    given: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QWEN_GRADIO_SPACE", "nothing")
+    found = subprocess.run([*COMMAND, *given], capture_output=True, text=True, timeout=PATIENCE)
     assert found.returncode == 1
     assert found.stderr.startswith("qwen-gradio: 'nothing' is not a Space")
 

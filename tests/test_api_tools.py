@@ -24,7 +24,7 @@ ROWS = {
     tool: (first, line)
     for tool, first, line in re.findall(r"^\| (.+?) \| (.+?) \| `(.+)` \|$", TOOLS, re.MULTILINE)
 }
-IN_SHELL = [tool for tool, (first, _) in ROWS.items() if first == "in a shell"]
+IN_SHELL = [tool for tool, (first, _) in ROWS.items() if first.startswith("in a shell")]
 IN_PYTHON = [tool for tool in ROWS if tool not in IN_SHELL]
 ENVIRONMENTS = {"LlamaIndex": "agents", "DSPy": "agents", "lm-evaluation-harness": "lm-eval"}
 """The tools that are not installed here, and the environments that have them."""

@@ -137,6 +137,14 @@ def test_a_file_that_is_not_an_output_is_not_changed(out: Path, content: str) ->
     assert out.read_text() == content
 
 
+@pytest.mark.parametrize("row_id", ['"\\ud800"', "[1]", "null", "1e999"])
+def test_a_row_of_no_item_stays(scripted: ScriptedSpace, out: Path, row_id: str) -> None:
+    row = f'{{"id": {row_id}, "reply": "x", "error": null}}\n'
+    out.write_text(row)
+    assert run_sync(["a"], out, space=scripted.url) == Outcome(1, 1, 0)
+    assert out.read_text().startswith(row)
+
+
 @pytest.mark.parametrize("where", ["missing/replies.jsonl", ".", "/dev/full"])
 def test_an_output_that_cannot_be_used_is_an_error(tmp_path: Path, where: str) -> None:
     with pytest.raises(OutputError):

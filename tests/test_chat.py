@@ -46,6 +46,17 @@ async def test_a_turn_that_fails_or_is_closed_early_is_not_remembered(
     assert chat.messages == before
 
 
+async def test_a_turn_is_remembered_before_its_own_callback_is_called(
+    scripted: ScriptedSpace,
+) -> None:
+    chat = Chat(space=scripted.url)
+    heard: list[tuple[str, int]] = []
+    stream = chat.stream("one")
+    stream.on_complete = lambda reply: heard.append((reply, len(chat.messages)))
+    await stream.text()
+    assert heard == [("one", 2)]
+
+
 @pytest.mark.parametrize("question", [7, None, b"?", [{"role": "user", "content": "?"}], {}])
 async def test_a_question_that_is_not_text_is_rejected(question: Any) -> None:
     with pytest.raises(InvalidMessagesError, match=r"^question must be text, not "):

@@ -216,4 +216,4 @@ async def test_a_status_of_wrong_types_does_no_harm(scripted: ScriptedSpace) -> 
     reported: list[StreamStatus] = []
     with Front(behave, scripted.url) as front:
         assert await ask(front.url, script(say=["x"]), on_status=reported.append).text() == "x"
-    assert [str(status) for status in reported] == ["In the queue: 1 of None", "7"]
+    assert [str(status) for status in reported] == ["In the queue: 1", "7"]

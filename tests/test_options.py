@@ -117,7 +117,10 @@ def test_every_option_has_a_rule() -> None:
 
 WRONG: dict[str, list[Any]] = {
     "model": [7, b"qwen-2-5-max", ["qwen-2-5-max"], Path("qwen-2-5-max"), SecretStr("x")],
-    "proxy": [7, b"http://proxy", Path("proxy"), SecretStr("http://proxy"), True],
+    "proxy": [
+        *(7, b"http://proxy", Path("proxy"), SecretStr("http://proxy"), True),
+        *("proxy:8080", "ftp://proxy", "http://", "http://proxy:port", "http://[::1", "socks4://p"),
+    ],
     "space": [7, b"a/b", Path("a/b"), ["a/b"], SecretStr("a/b")],
     "api_key": [7, b"hf_x", Path("hf_x"), ["hf_x"], True],
     "oauth_token": [7, b"hf_x", Path("hf_x"), ["hf_x"], True],
@@ -133,9 +136,9 @@ WRONG: dict[str, list[Any]] = {
     "api_name": [1.0, True, b"chat", ["chat"], Path("chat")],
     "ssl_verify": [None, 0, 1, "no", Path("cert.pem")],
     "temperature": ["0.5", True, [0.5], b"1", math.nan, -1],
-    "max_tokens": ["10", 10.5, True],
+    "max_tokens": ["10", 10.5, True, 0, -1],
     "top_p": ["0.5", True],
-    "thinking_budget": ["8", 8.5],
+    "thinking_budget": ["8", 8.5, 0],
 }
 
 

@@ -103,6 +103,8 @@ def test_updates_go_to_whichever_loop_waits(anyio_backend: str) -> None:
 @pytest.mark.parametrize(
     ("status", "line"),
     [
+        (StreamStatus("queued"), "In the queue"),
+        (StreamStatus("queued", 2), "In the queue: 2"),
         (StreamStatus("queued", 2, 5), "In the queue: 2 of 5"),
         (StreamStatus("queued", 2, 5, 7.6), "In the queue: 2 of 5, about 8 s to go"),
         (StreamStatus("processing"), "The Space has begun"),

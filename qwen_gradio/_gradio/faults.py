@@ -159,7 +159,7 @@ def _seconds(retry_after: str) -> float | None:
 
 
 def _is_transient(error: BaseException) -> bool:
-    """Whether a connection was refused, reset or not made in time, not sent to a wrong name."""
+    """Whether a connection was rejected, reset or not made in time, not sent to a wrong name."""
     if isinstance(error, (httpx.ConnectTimeout, httpx.RemoteProtocolError)):
         return True
     root = error

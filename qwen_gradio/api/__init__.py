@@ -51,13 +51,14 @@ def app(
     :param server_key: the key that clients have to send. Without one, only requests to localhost
         are accepted, and none that another site's page could send.
     :param max_concurrency: how many requests are asked at once; the others wait.
-    :raises SpaceUnavailableError: if one of `spaces` is not the address of a Space.
+    :raises SpaceUnavailableError: if `space` or one of `spaces` is not the address of a Space.
     """
     endpoint = _app.Endpoint(spaces, space, token, server_key, max_concurrency)
     application = Starlette(
         routes=[
             Route("/v1/chat/completions", endpoint.complete, methods=["POST"]),
             Route("/v1/models", endpoint.models),
+            Route("/v1/models/{model:path}", endpoint.model),
             Route("/health", endpoint.health),
         ],
         exception_handlers={

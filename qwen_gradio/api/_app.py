@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import time
@@ -46,7 +47,9 @@ class Endpoint:
         max_concurrency: int | None,
     ) -> None:
         self._spaces = {name: address_of(name) for name in spaces}
-        self._space = space
+        self._space = space or os.environ.get("QWEN_GRADIO_SPACE")
+        if self._space:
+            address_of(self._space)  # raises before anybody asks
         self._token = token
         self._server_key = server_key or None
         self._places = Places(max_concurrency)
@@ -63,11 +66,16 @@ class Endpoint:
             **{model: each.label for each in providers().values() for model in each.models},
             **dict.fromkeys(self._spaces, "Space"),
         }
-        listed = [
-            {"id": model, "object": "model", "created": 0, "owned_by": owner}
-            for model, owner in owners.items()
-        ]
+        listed = [_model_object(model, owner) for model, owner in owners.items()]
         return JSON({"object": "list", "data": listed})
+
+    async def model(self, request: Request) -> Response:
+        """Describe one model, also by another of its names."""
+        self._admit(request)
+        name = request.path_params["model"]
+        return JSON(
+            _model_object(name, "Space" if name in self._spaces else provider_of(name).label)
+        )
 
     async def complete(self, request: Request) -> Any:
         """Answer a request for a chat completion."""
@@ -107,6 +115,10 @@ class Endpoint:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if request.method == "POST" and kind != "application/json":
             raise RequestError("The Content-Type must be application/json", status=415)
+
+
+def _model_object(name: str, owner: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": owner}
 
 
 async def _body(request: Request) -> bytes:

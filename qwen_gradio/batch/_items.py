@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from math import isnan
@@ -95,8 +96,10 @@ class Items:
 
     def digest(self, item_id: Any) -> str | None:
         """Return the digest of the item with this id; None if there is no such item."""
-        found = self._database.execute("SELECT digest FROM items WHERE id = ?", (str(item_id),))
-        return next((digest for (digest,) in found), None)
+        with suppress(UnicodeEncodeError):  # no item has such an id
+            found = self._database.execute("SELECT digest FROM items WHERE id = ?", (str(item_id),))
+            return next((digest for (digest,) in found), None)
+        return None
 
     def remove(self, item_id: Any) -> None:
         """Remove the item with this id."""
