@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,10 @@ from .servers import GRADIOS, ScriptedSpace, ZooSpace, embedded_space
 # Ray reads this when it is imported. Else each of its workers would be started by `uv run`, in an
 # environment of its own, where the tests are.
 os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+
+# Where this is set, each of a thousand processes would compile every library that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # The embedded Space's model computes with OpenMP, whose threads otherwise spin while they wait for
 # each other: where other tests are busy as well, a reply takes four times as long.
