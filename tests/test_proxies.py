@@ -86,6 +86,14 @@ async def test_a_proxy_in_the_environment_is_named(monkeypatch: pytest.MonkeyPat
     assert error.endswith("in the environment (HTTP_PROXY and others)")
 
 
+async def test_what_is_no_proxy_in_the_environment_is_reported_without_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "gopher://ada:swordfish@127.0.0.1:9")
+    assert "HTTP_PROXY" in await error_of(HTTP, None)
+
+
 async def test_a_dead_proxy_is_asked_again() -> None:
     reported: list[StreamStatus] = []
     asked = ask(HTTP, script(say=["x"]), proxy=NOBODY, max_retries=1, on_status=reported.append)
