@@ -82,6 +82,12 @@ class Access:
         )
 
     @property
+    def login_headers(self) -> dict[str, str]:
+        """The headers of a login, which the hub rejects without a token if the Space is private."""
+        token = {} if self.api_key is None else {"x-hf-authorization": f"Bearer {self.api_key}"}
+        return dict(self.headers) | token
+
+    @property
     def hub_key(self) -> str | None:
         """The Space's name in the hub's API; None if it is not on the hub."""
         if not is_url(self.space):

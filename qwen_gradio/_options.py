@@ -131,6 +131,7 @@ RULES: dict[str, _Rule] = {
     "prompts": _Rule("a file or a list", _is_prompts),
     "out": _Rule("the path of a file", _is(str, PathLike)),
     "concurrency": WHOLE._replace(least=1),
+    "max_concurrency": _or_none(WHOLE._replace(least=1)),
     "retry_errors": FLAG,
     "keep": _or_none(FLAG),
     "give_up_after": _or_none(SECONDS),

@@ -21,6 +21,9 @@ T = TypeVar("T")
 class FragmentStream(AsyncIterator[str]):
     """The reply to one question, as it is written: fragments that, joined, are the reply.
 
+    Where a Space takes text back, they go on after the longest common start; `text()` and `partial`
+    are then without what was taken back.
+
     The question is asked when the stream is first awaited, entered or iterated, and not again. The
     stream runs in the event loop it is iterated in, of asyncio or trio.
 

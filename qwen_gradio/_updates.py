@@ -90,7 +90,7 @@ MAX_UNREAD = 1000
 
 
 class UpdateQueue:
-    """A queue from one thread to one task, whichever event loop that runs in.
+    """A queue from threads to one task, whichever event loop that runs in.
 
     A waiting task is woken once for all that has arrived since: at full speed one wake-up serves
     many updates. put() runs under gradio_client's lock and must not block, so that text has no
@@ -99,10 +99,10 @@ class UpdateQueue:
 
     def __init__(self) -> None:
         self._queue: deque[Update] = deque()
-        self._wake: Callable[[], object] | None = None
+        self._wakers: deque[Callable[[], object]] = deque(maxlen=1)
 
     def put(self, update: Update) -> None:
-        """Add an update. Runs in the worker's thread, and never blocks.
+        """Add an update, from any thread. Never blocks.
 
         Once `MAX_UNREAD` updates wait to be read, a status replaces the one before it.
         """
@@ -111,8 +111,8 @@ class UpdateQueue:
                 if not isinstance(last := self._queue.pop(), StreamStatus):
                     self._queue.append(last)
         self._queue.append(update)
-        wake, self._wake = self._wake, None
-        if wake is not None:
+        with suppress(IndexError):  # nobody waits
+            wake = self._wakers.pop()
             # The loop may have closed while its task was waiting: then there is nobody to wake.
             with suppress(RuntimeError):
                 wake()
@@ -125,7 +125,7 @@ class UpdateQueue:
         """Wait for the next update, and return it."""
         while not self._queue:
             event = anyio.Event()
-            self._wake = _waker(event)
+            self._wakers.append(_waker(event))
             if not self._queue:  # else it arrived before there was anything to wake
                 with stoppable():
                     await event.wait()

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 MAX_RETRY_WAIT = 60.0
 """Seconds between two attempts. A Space that asks for a longer wait is not asked again."""
 MIN_RETRY_PAUSE, MAX_RETRY_PAUSE = 0.5, 8.0
-"""Seconds between two attempts, more each time, where the Space does not say how many."""
+"""Seconds between two attempts, more each time and half a second at random, where the Space does
+not say how many."""
 
 
 def generate_session_hash() -> str:
@@ -80,8 +81,9 @@ class Worker:
     def stop(self) -> None:
         """Stop the reply. Returns at once; the thread cancels it on the Space, and exits."""
         self._is_stopped.set()
-        if self._connection is not None:
-            self._connection.abort()
+        if (connection := self._connection) is not None:
+            connection.abort()
+        self.updates.put(End())  # wakes whoever waits; a thread that connects notices later
 
     def _run(self) -> None:
         with ExitStack() as cleanup:
@@ -90,7 +92,9 @@ class Worker:
                 end = End()
             except Exception as error:
                 end = End(error)
-            # Closing what was opened comes after this, as it may take a while.
+            # Closing what was opened comes after this, as it may take a while. Whoever stops the
+            # reply from now on does not abort that.
+            self._connection = None
             self.updates.put(end)
 
     def _ask_with_retries(self, cleanup: ExitStack) -> None:
@@ -101,7 +105,8 @@ class Worker:
         ) + tenacity.wait_random(0, MIN_RETRY_PAUSE)
 
         def wait(attempt: tenacity.RetryCallState) -> float:
-            return _error_of(attempt).retry_after or backoff(attempt)
+            # A longer one would count as a Space that hangs.
+            return _error_of(attempt).retry_after or min(backoff(attempt), self._timeout / 2)
 
         def report(attempt: tenacity.RetryCallState) -> None:
             if not self._has_begun:

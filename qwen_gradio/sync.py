@@ -105,6 +105,7 @@ class Fragments(Iterator[str]):
         if not self._is_read.acquire(blocking=False):
             raise BusyResourceError("iterating over")
         try:
+            self.stream._raise_if_closed()  # another thread may be closing what is read below
             for piece in self._pieces:
                 if isinstance(piece, str):
                     return piece

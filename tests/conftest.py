@@ -118,6 +118,14 @@ def locked(server: None) -> Iterator[ScriptedSpace]:
 
 
 @pytest.fixture(scope="session")
+def picky(server: None) -> Iterator[ScriptedSpace]:
+    """A scripted Space that takes no question that is "no"."""
+    space = ScriptedSpace("6", "messages", "--picky")
+    yield space
+    space.close()
+
+
+@pytest.fixture(scope="session")
 def embedded(server: None) -> Iterator[str]:
     """The URL of the embedded Space, which has a small model of its own."""
     with embedded_space() as url:

@@ -209,6 +209,7 @@ REJECTED = {
     "modalities": ["text", "audio"],
     "temperature": 3,
     "max_tokens": 0,
+    "thinking_budget": 0,
     "stop": [1],
     "stream_options": [],
 }
@@ -361,6 +362,11 @@ def test_the_place_in_the_spaces_queue_is_a_comment(busy: openai.OpenAI) -> None
     with ask(busy, script(say=["x"], finish="hang"), stream=True) as chunks:
         next(iter(chunks))
         leave_at(str(busy.base_url).rstrip("/"), script(), ": queued 1 of 1")
+
+
+def test_a_concurrency_of_nothing_is_rejected() -> None:
+    with pytest.raises(ValueError, match="max_concurrency must be 1 or more"):
+        app(max_concurrency=0)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -57,6 +57,16 @@ def test_json_has_the_error_and_what_had_arrived(scripted: ScriptedSpace) -> Non
     assert (written["error"], written["why"]) == ("GenerationError", "the model is out of words")
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_what_the_space_warns_of_is_written_after_the_reply(
+    scripted: ScriptedSpace, options: list[str]
+) -> None:
+    done = run("ask", "--space", scripted.url, *options, query(say=["so far"], warn="cut off"))
+    assert done.returncode == 0
+    assert "so far" in done.stdout
+    assert done.stderr == "qwen-gradio: cut off\n"
+
+
 def test_json_keeps_characters_that_the_output_cannot_encode(
     scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

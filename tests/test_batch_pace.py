@@ -47,6 +47,17 @@ def test_an_overload_is_counted_once() -> None:
     assert pace.limit == 7
 
 
+def test_no_silence_counts_while_nothing_is_asked() -> None:
+    pace = Pace(1)
+    pace.start(now=0)
+    pace.answered(asked=0, now=1)
+    pace.rest()
+    pace.start(now=1000)
+    for _ in range(MIN_ROUNDS):
+        pace.missed()
+    assert pace.silence(now=1002) == 2
+
+
 @pytest.mark.parametrize("first", [MIN_PAUSE, MIN_RATE_LIMIT_PAUSE])
 def test_pauses_grow_until_there_is_an_answer(first: float) -> None:
     pace = Pace(8)

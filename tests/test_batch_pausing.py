@@ -167,13 +167,26 @@ def test_an_item_whose_request_is_always_lost_fails(scripted: ScriptedSpace, out
 def test_an_item_that_alone_is_rejected_fails(scripted: ScriptedSpace, out: Path) -> None:
     def behave(request: Request) -> bytes | Forward:
         is_second_item = request.path == JOIN and request.seen in (1, 3)
-        return answer("413 Content Too Large") if is_second_item else Forward()
+        return answer("418 I'm a teapot") if is_second_item else Forward()
 
     with Front(behave, scripted.url) as front:
         outcome = run_sync([*"abcde"], out, space=front.url, concurrency=1, max_retries=1)
     assert outcome == Outcome(5, 4, 1)
     failed = [(row["id"], row["attempts"]) for row in rows(out) if row["error"]]
     assert failed == [(2, 2)]
+
+
+@pytest.mark.parametrize("items", [["no"], ["no", "b", "c"], ["a", "no", "c"], ["a", "b", "no"]])
+def test_an_item_that_the_app_does_not_take_fails_wherever_it_is(
+    picky: ScriptedSpace, out: Path, items: list[str]
+) -> None:
+    rejected = items.index("no") + 1
+    assert run_sync(items, out, space=picky.url, concurrency=1) == Outcome(
+        len(items), len(items) - 1, 1
+    )
+    (failed,) = [row for row in rows(out) if row["error"]]
+    assert (failed["id"], failed["error"], failed["attempts"]) == (rejected, "GenerationError", 1)
+    assert "No is no question" in failed["why"]
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "503 Full", "429 Slow down"])

@@ -6,6 +6,7 @@ import gzip
 import json
 
 import anyio
+import httpx
 import pytest
 
 from qwen_gradio import (
@@ -19,6 +20,7 @@ from qwen_gradio import (
 
 from .asking import ask
 from .fronts import (
+    CANCEL,
     EVENTS,
     JOIN,
     STREAM,
@@ -113,6 +115,34 @@ async def test_a_hostile_stream_is_a_typed_error(
 
     with Front(behave, scripted.url) as front, anyio.fail_after(PATIENCE):
         with pytest.raises(expected):
+            await ask(front.url, script(say=["x"])).text()
+
+
+async def test_a_space_that_still_works_on_what_is_no_reply_is_stopped(
+    scripted: ScriptedSpace,
+) -> None:
+    def behave(request: Request) -> bytes | Forward:
+        if request.path == JOIN:
+            return answer("200 OK", '{"event_id": "e"}')
+        return STREAM + output("", 7, "") if request.path == EVENTS else Forward()
+
+    times = 10
+    with Front(behave, scripted.url) as front:
+        for _ in range(times):
+            with pytest.raises(SpaceInterfaceError):
+                await ask(front.url, script(say=["x"])).text()
+        with anyio.fail_after(PATIENCE):
+            while sum(request.path == CANCEL for request in front.requests) < times:
+                await anyio.sleep(0.01)
+
+
+async def test_dependencies_with_odd_numbers_are_a_typed_error(scripted: ScriptedSpace) -> None:
+    config = httpx.get(f"{scripted.url}/config").json()
+    for dependency in config["dependencies"]:
+        dependency["id"] = str(dependency["id"])
+    odd = answer("200 OK", json.dumps(config))
+    with Front(misbehaving("/config", odd), scripted.url) as front:
+        with pytest.raises(QwenGradioError):
             await ask(front.url, script(say=["x"])).text()
 
 

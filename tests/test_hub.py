@@ -19,9 +19,9 @@ from qwen_gradio import (
 from qwen_gradio._stages import STAGES
 
 from .asking import ask
-from .fronts import Endless, Forward, Request, answer
+from .fronts import Endless, Forward, Front, Request, answer
 from .hubs import Asking, Hub, by_name, by_subdomain, each_way
-from .servers import PATIENCE, script
+from .servers import PATIENCE, ScriptedSpace, script
 
 pytestmark = pytest.mark.anyio
 
@@ -289,6 +289,17 @@ async def test_a_private_space_takes_a_token(
         await asking(url).text()
     assert "hf_secret" not in str([request.headers for request in (*hub.looked_up, *hub.asked)])
     assert await asking(url, api_key="hf_secret").text() == "x"
+
+
+async def test_a_private_space_with_a_login_takes_both(
+    locked: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = Hub("RUNNING", token="hf_secret")
+    with Front(hub, locked.url) as front:
+        hub.host = front.url
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", front.url)
+        asked = by_name(front.url, api_key="hf_secret", auth=("ada", "swordfish"))
+        assert await asked.text() == "x"
 
 
 async def test_a_token_goes_to_the_hub_and_the_space(serve: Callable[[Hub], str]) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from qwen_gradio import (
     AuthenticationError,
+    GenerationError,
     QueueFullError,
     QwenGradioError,
     RateLimitError,
@@ -40,7 +41,9 @@ STATUSES = [
     ("/config", "502 Bad Gateway", SpaceUnavailableError),
     ("/config", "503 Service Unavailable", SpaceUnavailableError),
     ("/config", "302 Found", SpaceUnavailableError),
+    (JOIN, "400 Bad Request", GenerationError),
     (JOIN, "401 Unauthorized", AuthenticationError),
+    (JOIN, "413 Content Too Large", GenerationError),
     (JOIN, "429 Too Many Requests", RateLimitError),
     (JOIN, "500 Internal Server Error", SpaceUnavailableError),
     (JOIN, "502 Bad Gateway", SpaceUnavailableError),
@@ -111,6 +114,25 @@ async def test_a_rejected_login_is_an_authentication_error(scripted: ScriptedSpa
         with pytest.raises(RateLimitError) as caught:
             await ask(front.url, script(say=["x"]), auth=("ada", "swordfish")).text()
     assert caught.value.retry_after == 7
+
+
+@pytest.mark.parametrize("seconds", ["inf", "1e999", "nan", "soon"])
+async def test_a_wait_that_is_no_number_of_seconds_is_none(
+    scripted: ScriptedSpace, seconds: str
+) -> None:
+    behave = misbehaving(JOIN, answer("429 Too Many", Retry_After=seconds))
+    with Front(behave, scripted.url) as front:
+        with pytest.raises(RateLimitError) as caught:
+            await ask(front.url, script(say=["x"])).text()
+    assert caught.value.retry_after is None
+
+
+async def test_what_the_app_says_of_a_question_that_it_does_not_take_is_reported(
+    picky: ScriptedSpace,
+) -> None:
+    with pytest.raises(GenerationError, match="No is no question"):
+        await ask(picky, {"role": "user", "content": "no"}).text()
+    assert await ask(picky, {"role": "user", "content": "yes"}).text() == "yes"
 
 
 async def test_a_redirect_is_reported_with_its_target(scripted: ScriptedSpace) -> None:

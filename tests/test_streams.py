@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import anyio
 import pytest
@@ -18,7 +19,7 @@ from qwen_gradio import (
 )
 
 from .asking import ask, begun
-from .servers import NOBODY, ScriptedSpace, ZooSpace, script, stopped
+from .servers import NOBODY, PATIENCE, ScriptedSpace, ZooSpace, script, stopped
 
 pytestmark = pytest.mark.anyio
 
@@ -269,6 +270,25 @@ async def test_closing_raises_in_another_task_that_waits(scripted: ScriptedSpace
         tasks.start_soon(wait)
         await anyio.wait_all_tasks_blocked()
         await stream.aclose()
+
+
+async def test_closing_raises_in_a_task_that_waits_for_a_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("qwen_gradio._gradio.connection.CONNECT_TIMEOUT", 10 * PATIENCE)
+    with socket.create_server(("127.0.0.1", 0)) as silent, anyio.fail_after(PATIENCE):
+        stream = ask(f"https://127.0.0.1:{silent.getsockname()[1]}", script(say=["x"]))
+
+        async def wait() -> None:
+            with pytest.raises(StreamInterruptedError, match="was closed"):
+                await anext(stream)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            connection, _ = await anyio.to_thread.run_sync(silent.accept)
+            with connection:
+                await anyio.to_thread.run_sync(connection.recv, 1)  # of the TLS handshake
+                stream.close()
 
 
 async def test_cancelling_stops_the_space(scripted: ScriptedSpace) -> None:

@@ -13,7 +13,7 @@ import anyio
 from .._stream import FragmentStream
 from .._updates import StreamStatus
 from ..errors import QwenGradioError
-from .terminal import notes, without_controls, write
+from .terminal import note, notes, without_controls, write
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -85,15 +85,24 @@ class _Lines:
 
 @contextmanager
 def _status_of(stream: FragmentStream) -> Iterator[Status]:
-    """Show the status of a request until it is stopped, if standard error is a terminal."""
+    """Show the status of a request until it is stopped, if standard error is a terminal.
+
+    What the Space warns of, such as that it cut the reply off, is written after the reply.
+    """
     from rich.markup import escape
+
+    warnings: list[str] = []
 
     def show(status: StreamStatus) -> None:
         spinner.update(escape(without_controls(str(status))))
+        if status.level == "warning":
+            warnings.append(str(status))
 
     with notes().status("Connecting") as spinner:
         stream.on_status = show
         yield spinner
+    for warning in warnings:
+        note(warning)
 
 
 def _write_reasoning(text: str) -> None:

@@ -25,7 +25,7 @@ stream of fragments needs is different in these points, and in no others:
 | a `Client` per session reads the   | `ReplyClient` copies the one     | 10 microseconds, and no |
 | Space and makes all its endpoints  | `SpaceClient`                    | request                 |
 | `send_data` raises what httpx does | the same, with our errors        | was the question taken? |
-| `_get_config` starts a heartbeat   | the same, without one            | a session is one reply  |
+| `Client` starts a heartbeat        | `_get_config` asks for none      | a session is one reply  |
 | `_telemetry_thread`                | does nothing                     | no request              |
 | `add_zero_gpu_headers` needs the   | the same for Spaces by URL, and  | no lookup, and no slow  |
 | Space's name, and imports gradio   | only where gradio is imported    | import to find nothing  |

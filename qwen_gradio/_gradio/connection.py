@@ -114,7 +114,10 @@ class Connection:
                 yield event
 
     def abort(self) -> None:
-        """End the current request and reject further ones, at once and from any thread."""
+        """End the current request and reject further ones, from any thread and without waiting.
+
+        A thread that looks up a name or connects notices afterwards.
+        """
         self._is_aborted = True
         self._shut_down()
 
@@ -171,7 +174,6 @@ class Connection:
         """Follow httpcore, which calls this before each step and after it, and then logs it."""
         self._route.trace(step, info)
         if step.endswith(("connect_tcp.complete", "start_tls.complete")):
-            # It can be shut down in every phase.
             self._socket = info["return_value"].get_extra_info("socket")
         if self._is_aborted and step.endswith(("connect_tcp.started", "request_headers.started")):
             raise httpx.WriteError("aborted")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +28,11 @@ from .seam import httpx
 
 QUOTA = re.compile(r"GPU quota|GPU\b.*\bruns limit", re.IGNORECASE | re.DOTALL)
 """What ZeroGPU says when a user's share of GPU time is spent."""
+REJECTED = (400, 413, 422)
+"""Statuses of a question that the app does not take: Gradio's for its `validator`, and the limit of
+a server in between. Another question may be taken."""
+MAX_REASON = 2**16
+"""Bytes of such an answer that are read."""
 IF_PRIVATE = "If the Space is private, pass a token that can read it as api_key"
 
 
@@ -61,7 +68,7 @@ def replying(space: str) -> Iterator[None]:
         raise
     except AppError as error:
         raise error_from_app(error) from error
-    except httpx.TimeoutException as error:
+    except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
         seconds = error.request.extensions["timeout"]["read"]
         raise StreamTimeoutError(f"{space} sent nothing for {seconds:g} seconds") from error
     except httpx.HTTPError as error:
@@ -132,6 +139,11 @@ def error_from_status(
         error = AuthenticationError(
             f"{space} denied access ({status}{through}): give an api_key or auth{hint}"
         )
+    elif response.status_code in REJECTED and path.endswith("/queue/join"):
+        reason = _reason(response)
+        error = GenerationError(
+            f"{space} rejected the question ({status}{through})" + (reason and f": {reason}")
+        )
     elif response.status_code == 503 and path.endswith("/queue/join") and not is_page:
         error = QueueFullError(f"The queue of {space} is full")
     else:
@@ -140,6 +152,23 @@ def error_from_status(
         error.is_placeholder = response.status_code in (502, 503) or is_page
     error.retry_after = _seconds(response.headers.get("retry-after", ""))
     return error
+
+
+def _reason(response: httpx.Response) -> str:
+    """What an app says of a question that it does not take; "" if it says nothing."""
+    body = bytearray()
+    with suppress(httpx.HTTPError, ValueError, RecursionError, LookupError, TypeError):
+        for chunk in response.iter_raw():
+            body += chunk
+            if len(body) > MAX_REASON:
+                break
+        detail = json.loads(body)["detail"]
+        if isinstance(detail, str):
+            return detail[:300]
+        # One object for each input; those of inputs that are valid have no message.
+        said = [each.get("message") or each.get("msg") for each in detail]
+        return "; ".join(filter(None, said))[:300]
+    return ""
 
 
 def _leads_away_from_login(response: httpx.Response) -> bool:
@@ -151,7 +180,8 @@ def _leads_away_from_login(response: httpx.Response) -> bool:
 def _seconds(retry_after: str) -> float | None:
     """A Retry-After header, in seconds or a date (RFC 9110, 10.2.3), as seconds from now."""
     with suppress(ValueError):
-        return max(0.0, float(retry_after))  # in this order, as it may be nan
+        seconds = float(retry_after)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
     with suppress(ValueError, TypeError):
         wait = parsedate_to_datetime(retry_after) - datetime.now(timezone.utc)
         return max(wait.total_seconds(), 0.0)

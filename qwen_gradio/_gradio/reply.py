@@ -69,7 +69,8 @@ class ReplyClient(Client):  # type: ignore[misc]
         if unused := plan.unused(prompt.options):
             logger.debug("%s has no inputs for %s", plan.space, ", ".join(unused))
         connection.use_cookies(description.cookies)
-        self.endpoints = {step.fn_index: self._endpoint(step) for step in plan.steps}
+        with connecting(plan.space):  # its dependencies may have other numbers than their places
+            self.endpoints = {step.fn_index: self._endpoint(step) for step in plan.steps}
 
     @property
     def reply(self) -> Reply:

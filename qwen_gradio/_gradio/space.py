@@ -166,7 +166,7 @@ class Space:
                 connecting(access.space),
                 # gradio_client gives its own headers, with these, to all requests but the login.
                 requests_over(
-                    partial(connection.request, headers=dict(access.headers)),
+                    partial(connection.request, headers=access.login_headers),
                     url.rstrip("/") + "/",
                 ),
             ):

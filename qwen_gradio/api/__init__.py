@@ -3,8 +3,8 @@
 `temperature`, `top_p` and `max_tokens` are given to Spaces that have such inputs; unknown fields
 are ignored. Tools, images, audio, `n > 1`, JSON modes and logprobs are rejected with status 400.
 An error has the status 401, 404, 429, 502, 503 or 504, and `Retry-After` where the Space says
-when. Later than 3 seconds into a stream it is an event in it, as by then comments (`: queued 3 of
-9`) keep proxies awake. Reasoning is `reasoning_content`. The usage is an estimate, a token for
+when. After a stream's first text, or 3 seconds, it is an event in it, as by then comments (`:
+queued 3 of 9`) keep proxies awake. Reasoning is `reasoning_content`. The usage is an estimate, a token for
 four bytes, as Spaces report none. Failures of its own are logged, and no requests.
 """
 
@@ -51,6 +51,7 @@ def app(
     :param server_key: the key that clients have to send. Without one, only requests to localhost
         are accepted, and none that another site's page could send.
     :param max_concurrency: how many requests are asked at once; the others wait.
+    :raises ValueError: if `max_concurrency` is less than 1.
     :raises SpaceUnavailableError: if `space` or one of `spaces` is not the address of a Space.
     """
     endpoint = _app.Endpoint(spaces, space, token, server_key, max_concurrency)

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from .._access import address_of
+from .._options import require
 from .._stream import FragmentStream
 from ..errors import QwenGradioError
 from ..provider import provider_of, providers
@@ -46,6 +47,7 @@ class Endpoint:
         server_key: str | None,
         max_concurrency: int | None,
     ) -> None:
+        require(space=space, max_concurrency=max_concurrency)
         self._spaces = {name: address_of(name) for name in spaces}
         self._space = space or os.environ.get("QWEN_GRADIO_SPACE")
         if self._space:

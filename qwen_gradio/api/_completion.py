@@ -20,8 +20,8 @@ from ._places import Places
 from ._requests import ChatRequest
 
 ERROR_STATUS_TIME = 3.0
-"""Seconds within which an error of a stream gets an HTTP status of its own. After them, the stream
-begins, with comments, and an error is an event in it.
+"""Seconds within which an error of a stream gets an HTTP status of its own, if there was no text
+before. After them, the stream begins, with comments, and an error is an event in it.
 """
 KEEP_AWAKE_INTERVAL = 15.0
 """Seconds of silence after which a stream gets a comment: proxies close silent connections."""

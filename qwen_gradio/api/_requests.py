@@ -15,7 +15,7 @@ NUMBERS = {
     "top_p": (0.0, 1.0),
     "max_tokens": (1, MAX_NUMBER),
     "max_completion_tokens": (1, MAX_NUMBER),
-    "thinking_budget": (0, MAX_NUMBER),
+    "thinking_budget": (1, MAX_NUMBER),
 }
 """Options that are given to a Space that has such inputs, each with its limits and their type."""
 

@@ -120,6 +120,7 @@ class Asker:
         :raises QwenGradioError: if the Space cannot be asked at all, no longer answers, or asks for
             a wait that is too long. In the last case, items that are being asked are completed.
         """
+        self.pace.rest()
         remaining = map(_Question, items)
         again: deque[_Question] = deque()
         running = 0

@@ -45,6 +45,10 @@ class Pace:
         if self._silent_since is None:
             self._silent_since = now
 
+    def rest(self) -> None:
+        """Note that nothing is asked, so that no silence counts until an item is asked again."""
+        self._silent_since = None
+
     def answered(self, asked: float, now: float) -> None:
         """Raise the limit: fast up to where it was before a pause, then by one per round."""
         self._silent_since = now

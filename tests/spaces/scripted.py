@@ -12,6 +12,7 @@ The query is JSON (any other query is said back):
     show    "session_hash" or "inputs": reply with what the Space sees of the request
     steps   fractions of progress to report first
     log     lines to report first
+    warn    a line to warn with when all is said
 
 What happens is written to standard output, a JSON object a line, with the query's `tag`: "started",
 "finished", "stopped" when Gradio closes the generator or no longer asks it for more (4.44 leaves it
@@ -37,6 +38,7 @@ arguments.add_argument("--port", type=int)
 arguments.add_argument("--queue", type=int, help="how many requests may wait")
 arguments.add_argument("--auth", nargs=2)
 arguments.add_argument("--hide-errors", action="store_true")
+arguments.add_argument("--picky", action="store_true", help='take no query that is "no"')
 arguments.add_argument("--oauth", action="store_true", help="reply with the user's token")
 options = arguments.parse_args()
 
@@ -106,6 +108,8 @@ def model_chat(query, history, system, request: gr.Request, progress=gr.Progress
             if script.get("finish") == "hang":
                 asked_for_more[tag] = time.monotonic()
             yield "", held(history, query, text), system
+        if "warn" in script:
+            gr.Warning(script["warn"])
         if script.get("finish") == "fail":
             message, title = script.get("error", ["the model is out of words", "Error"])
             if message is None:
@@ -124,6 +128,11 @@ def model_chat(query, history, system, request: gr.Request, progress=gr.Progress
 
 def oauth_chat(query, history, system, oauth_token: gr.OAuthToken | None = None):
     return "", held(history or [], query, oauth_token.token if oauth_token else "none"), system
+
+
+def take_no_no(query, history, system):
+    valid = gr.validate(True, "")
+    return [gr.validate(query != "no", "No is no question"), valid, valid]
 
 
 with gr.Blocks() as app:
@@ -148,6 +157,7 @@ with gr.Blocks() as app:
             api_name=name,
             concurrency_limit=options.at_once,
             concurrency_id="model",
+            **({"validator": take_no_no} if options.picky else {}),
         )
 
 app.queue(max_size=options.queue)
