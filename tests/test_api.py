@@ -16,7 +16,7 @@ import httpx
 import openai
 import pytest
 
-from qwen_gradio.api import _completion
+from qwen_gradio.api import _completion, app
 from qwen_gradio.api._app import MAX_BODY
 
 from .chat_api import (

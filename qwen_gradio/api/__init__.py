@@ -4,8 +4,8 @@
 are ignored. Tools, images, audio, `n > 1`, JSON modes and logprobs are rejected with status 400.
 An error has the status 401, 404, 429, 502, 503 or 504, and `Retry-After` where the Space says
 when. After a stream's first text, or 3 seconds, it is an event in it, as by then comments (`:
-queued 3 of 9`) keep proxies awake. Reasoning is `reasoning_content`. The usage is an estimate, a token for
-four bytes, as Spaces report none. Failures of its own are logged, and no requests.
+queued 3 of 9`) keep proxies awake. Reasoning is `reasoning_content`. The usage is an estimate, a
+token for four bytes, as Spaces report none. Failures of its own are logged, and no requests.
 """
 
 from __future__ import annotations
