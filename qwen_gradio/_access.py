@@ -74,7 +74,7 @@ class Access:
         return cls(
             address_of(space),
             _token("api_key", api_key),
-            _proxy(proxy) if proxy else None,
+            checked_proxy(proxy) if proxy else None,
             None if auth is None else _user_and_password(auth),
             checked_headers(headers or {}),
             _token("oauth_token", oauth_token),
@@ -121,8 +121,12 @@ def address_of(space: str) -> str:
     return urlunsplit((url.scheme, url.netloc, url.path, "", "")).rstrip("/")
 
 
-def _proxy(given: str) -> str:
-    with suppress(ValueError):  # which would show a password, and so would the URL
+def checked_proxy(given: str) -> str:
+    """Return a proxy's URL.
+
+    :raises ValueError: if it is none. It may have a password, so the message does not show it.
+    """
+    with suppress(ValueError):
         url = urlsplit(given)
         if url.scheme in PROXY_SCHEMES and url.hostname and url.port != 0:
             return given

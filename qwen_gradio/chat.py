@@ -19,7 +19,7 @@ class Chat:
     A turn that fails, or is closed early, does not change the conversation.
 
     :param system: the system prompt; may be changed between turns.
-    :param space: the Space, as `owner/name` or URL; by default, the provider's.
+    :param space: the Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`; else the provider's.
     :param model: a model of any provider's; by default, that of `provider`, else Qwen2.5-Max.
     :param provider: a provider, or its name; by default, the model's own.
     :param options: other arguments of `Provider.create_async_generator`, for every turn. Here, the

@@ -252,7 +252,8 @@ def api(
     local: Annotated[
         bool,
         typer.Option(
-            "--local", help="Start the embedded Space, and ask it for all models. Works offline."
+            "--local",
+            help="Start the embedded Space, and ask it for the models of `models`. Works offline.",
         ),
     ] = False,
     host: Annotated[

@@ -70,7 +70,10 @@ class RateLimitError(QwenGradioError):
 
 
 class GenerationError(QwenGradioError):
-    """The Space's own code failed while answering. Its message is this error's, after its title."""
+    """The Space's own code failed while answering, or does not take the question.
+
+    Its message is this error's, after its title.
+    """
 
 
 class StreamInterruptedError(QwenGradioError, ConnectionError):

@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 
+from ._controls import without_controls
 from ._extras import needing
 from ._stream import FragmentStream
 from ._tasks import task_group
@@ -49,7 +50,7 @@ def show(stream: FragmentStream | Fragments) -> Any:
     """Show a reply in the cell's output as it is written, and return its text.
 
     Until it begins, the position in the queue and the remaining time are shown, then the last line
-    of what the model thinks before it answers; all of that is folded above the reply. Interrupting
+    of what the model thinks before it answers, which is then folded above the reply. Interrupting
     the cell stops the Space. On a terminal, IPython writes only the reply.
 
     :param stream: the stream of a provider, a `Chat` or `qwen_gradio.stream`.
@@ -77,7 +78,7 @@ async def _show(stream: FragmentStream) -> Shown:
 async def _write(stream: FragmentStream) -> None:
     try:
         async for fragment in stream:
-            sys.stdout.write(fragment)
+            sys.stdout.write(without_controls(fragment))
             sys.stdout.flush()
     finally:
         sys.stdout.write("\n")

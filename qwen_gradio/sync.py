@@ -46,7 +46,7 @@ def ask(
     :param system: the system prompt.
     :param provider: a provider, or its name; by default, the model's own.
     :param options: those of `Provider.create_async_generator`: space, api_key, timeout and so on.
-        `on_status` is called in another thread.
+        `on_status` and `on_reasoning` are called in another thread.
     :raises QwenGradioError: if the reply fails.
     :raises TypeError, ValueError: at once, if a parameter is wrong.
     """

@@ -138,11 +138,11 @@ def test_outside_of_ipython_show_says_what_to_use() -> None:
     "way", ["reply = await show(ask({}))", "reply = show(stream({}, space=SPACE))"]
 )
 def test_on_a_terminal_the_text_is_written_once(scripted: ScriptedSpace, way: str) -> None:
-    cell = way.format(query(say=["# a", "b"], every=0.1))
+    cell = way.format(query(say=["# a", "\x1bb"], every=0.1))
     code = f"SPACE = {scripted.url!r}{SETUP}{cell}\nprint(repr(reply))"
     command = [sys.executable, "-m", "IPython", "--simple-prompt", "--quick", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE)
-    assert (done.stdout, done.stderr) == ("# ab\n'# ab'\n", "")
+    assert (done.stdout, done.stderr) == ("# ab\n'# a\\x1bb'\n", "")
 
 
 def test_on_a_terminal_reasoning_is_not_written(thinking: ZooSpace) -> None:

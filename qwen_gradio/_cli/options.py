@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .._access import checked_headers
+from .._access import checked_headers, checked_proxy
 from .._messages import History
 from ..errors import ModelNotFoundError
 from ..provider import Provider, provider_of, providers
@@ -185,7 +185,7 @@ class Options:
         """Return the arguments of `Access.to`, besides the Space."""
         return {
             "api_key": self.api_key,
-            "proxy": self.proxy,
+            "proxy": None if self.proxy is None else _proxy_from(self.proxy),
             "auth": None if self.auth is None else _login_from(self.auth),
             "headers": _headers_from(self.headers or []),
         }
@@ -237,6 +237,13 @@ def _login_from(auth: str) -> tuple[str, str]:
     if not colon:
         raise typer.BadParameter("must be USER:PASSWORD", param_hint="--auth")
     return user, password
+
+
+def _proxy_from(given: str) -> str:
+    try:
+        return checked_proxy(given)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--proxy") from None
 
 
 def _headers_from(given: list[str]) -> dict[str, str]:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from .._controls import without_controls
 from .._stream import FragmentStream
 from .._updates import StreamStatus
 from ..errors import QwenGradioError
-from .terminal import note, notes, without_controls, write
+from .terminal import note, notes, write
 
 if TYPE_CHECKING:
     from rich.status import Status

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +11,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from .._controls import without_controls
 from ..errors import QwenGradioError
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""All but newline and tab. A terminal takes commands in them, which a Space must not give."""
 
 
 @cache
@@ -33,11 +30,6 @@ def write(text: str) -> None:
     """Write to standard output at once."""
     sys.stdout.write(without_controls(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
-
-
-def without_controls(text: str) -> str:
-    """Return text without what a terminal would take for commands."""
-    return CONTROL_CHARACTERS.sub("", text)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Measure batches: `python -m tests.benchmarks.batches`.
 
-Throughput is compared with the ideal: concurrency over the seconds that the Space takes to write a
-reply. Each batch runs in a process of its own. Memory is what is resident, as items go by.
+Throughput is compared with the ideal: concurrency over the seconds that the minimal reader takes
+for so many replies at once, of the same server. Each batch runs in a process of its own. Memory is
+what is resident, as items go by.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from qwen_gradio import batch
@@ -24,6 +26,7 @@ from ..fronts import Forward, Front, Request, answer
 from ..servers import ROOT
 from .client import megabytes
 from .measures import SETTLE
+from .processes import ClientProcess
 from .space import question, replaying_space
 from .table import markdown
 
@@ -58,14 +61,23 @@ def _print_throughput(url: str) -> None:
         took = _in_a_process(
             url=url, items=items, concurrency=concurrency, fragments=FRAGMENTS, every=EVERY
         )
-        ideal = concurrency / (FRAGMENTS * EVERY)
+        ideal = concurrency / _reader_seconds(url, concurrency)
         rate = items / took["seconds"]
         cpu = took["cpu"] / items * 1000
-        cells = [f"{rate:.2f}/s", f"{ideal:g}/s", f"{rate / ideal:.2f}", f"{cpu:.0f} ms"]
+        cells = [f"{rate:.2f}/s", f"{ideal:.2f}/s", f"{rate / ideal:.2f}", f"{cpu:.0f} ms"]
         lines.append([f"{concurrency} at once", *cells])
     heads = [f"{FRAGMENTS} fragments, {EVERY * 1000:.0f} ms each"]
     heads += ["replies", "ideal", "ratio", "CPU per item"]
     sys.stdout.write(f"{markdown(heads, lines)}\n\n")
+
+
+def _reader_seconds(url: str, concurrency: int) -> float:
+    """The mean seconds that a reply takes the minimal reader, which reads so many at once."""
+    with ClientProcess("reader", url) as client:
+        client.ask([question(1)])
+        asked = [question(FRAGMENTS, EVERY)] * concurrency
+        replies = [reply for _ in range(TURNS) for reply in client.ask(asked).replies]
+    return mean(reply.arrived[-1] - reply.asked for reply in replies)
 
 
 def _behave(request: Request) -> bytes | Forward:

@@ -1,0 +1,13 @@
+"""Text without what a terminal would take for commands, which a Space must not give."""
+
+from __future__ import annotations
+
+import re
+
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""All but newline and tab."""
+
+
+def without_controls(text: str) -> str:
+    """Return text without control characters."""
+    return CONTROL_CHARACTERS.sub("", text)
