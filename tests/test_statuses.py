@@ -135,6 +135,28 @@ async def test_what_the_app_says_of_a_question_that_it_does_not_take_is_reported
     assert await ask(picky, {"role": "user", "content": "yes"}).text() == "yes"
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('{"detail": "too long"}', ": too long"),
+        ('{"detail": [{"msg": "too long"}, {"message": "too rude"}]}', ": too long; too rude"),
+        ('{"detail": {"message": "too long"}}', ""),
+        ('{"detail": ["x", 7, {"msg": 7}, {"msg": "too long"}]}', ": too long"),
+        ('{"detail": null}', ""),
+        ("[" * 100_000, ""),
+        ("<html>", ""),
+    ],
+    ids=lambda text: text[:30],
+)
+async def test_what_is_said_of_a_rejected_question_may_have_any_form(
+    scripted: ScriptedSpace, body: str, said: str
+) -> None:
+    rejected = answer("422 Unprocessable Content", body)
+    with Front(misbehaving(JOIN, rejected), scripted.url) as front:
+        with pytest.raises(GenerationError, match=f"Content\\){said}$"):
+            await ask(front.url, script(say=["x"])).text()
+
+
 async def test_a_redirect_is_reported_with_its_target(scripted: ScriptedSpace) -> None:
     moved = answer("301 Moved Permanently", Location="https://elsewhere.test/config")
     with Front(misbehaving("/config", moved), scripted.url) as front:

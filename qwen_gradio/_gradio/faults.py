@@ -157,17 +157,23 @@ def error_from_status(
 def _reason(response: httpx.Response) -> str:
     """What an app says of a question that it does not take; "" if it says nothing."""
     body = bytearray()
-    with suppress(httpx.HTTPError, ValueError, RecursionError, LookupError, TypeError):
+    with suppress(httpx.HTTPError):
         for chunk in response.iter_raw():
             body += chunk
             if len(body) > MAX_REASON:
                 break
-        detail = json.loads(body)["detail"]
-        if isinstance(detail, str):
-            return detail[:300]
-        # One object for each input; those of inputs that are valid have no message.
-        said = [each.get("message") or each.get("msg") for each in detail]
-        return "; ".join(filter(None, said))[:300]
+    try:
+        answered = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    match answered:
+        case {"detail": str(reason)}:
+            return reason[:300]
+        case {"detail": [*inputs]}:  # one object for each; those of valid inputs have no message
+            reasons = [
+                each.get("message", each.get("msg")) for each in inputs if type(each) is dict
+            ]
+            return "; ".join(each for each in reasons if each and isinstance(each, str))[:300]
     return ""
 
 
