@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -33,6 +32,8 @@ REJECTED = (400, 413, 422)
 a server in between. Another question may be taken."""
 MAX_REASON = 2**16
 """Bytes of such an answer that are read."""
+LONGEST_WAIT = 365 * 86400.0
+"""Seconds; a Space may ask for any number."""
 IF_PRIVATE = "If the Space is private, pass a token that can read it as api_key"
 
 
@@ -186,8 +187,8 @@ def _leads_away_from_login(response: httpx.Response) -> bool:
 def _seconds(retry_after: str) -> float | None:
     """A Retry-After header, in seconds or a date (RFC 9110, 10.2.3), as seconds from now."""
     with suppress(ValueError):
-        seconds = float(retry_after)
-        return max(0.0, seconds) if math.isfinite(seconds) else None
+        # In this order, as it may be nan; and it may be inf, which is no date.
+        return min(max(0.0, float(retry_after)), LONGEST_WAIT)
     with suppress(ValueError, TypeError):
         wait = parsedate_to_datetime(retry_after) - datetime.now(timezone.utc)
         return max(wait.total_seconds(), 0.0)
