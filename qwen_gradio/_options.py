@@ -100,7 +100,7 @@ TEXT = _Rule("text", _is(str))
 SECRET = _Rule("text", _is(str, Secret))
 FLAG = _Rule("True or False", _is(bool))
 NUMBER = _Rule("a number", _is(Real), least=0)
-WHOLE = _Rule("a whole number", _is(Integral))
+WHOLE = _Rule("a whole number", _is(Integral), least=1)
 SECONDS = _Rule("a number of seconds", _is(Real), least=0)
 MAPPING = _Rule("a mapping, such as a dict", _is(Mapping))
 CALLBACK = _Rule("a function", callable)
@@ -123,15 +123,15 @@ RULES: dict[str, _Rule] = {
     "oauth_token": _or_none(SECRET),
     "ssl_verify": _Rule("True, False or an ssl.SSLContext", _is_ssl_verify),
     "temperature": _or_none(NUMBER),
-    "max_tokens": _or_none(WHOLE._replace(least=1)),
+    "max_tokens": _or_none(WHOLE),
     "top_p": _or_none(NUMBER),
-    "thinking_budget": _or_none(WHOLE._replace(least=1)),
+    "thinking_budget": _or_none(WHOLE),
     # Of a conversation and of a batch:
     "system": _or_none(TEXT),
     "prompts": _Rule("a file or a list", _is_prompts),
     "out": _Rule("the path of a file", _is(str, PathLike)),
-    "concurrency": WHOLE._replace(least=1),
-    "max_concurrency": _or_none(WHOLE._replace(least=1)),
+    "concurrency": WHOLE,
+    "max_concurrency": _or_none(WHOLE),
     "retry_errors": FLAG,
     "keep": _or_none(FLAG),
     "give_up_after": _or_none(SECONDS),

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import filterfalse
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from .commands import Terminal
 from .fronts import Front
 from .hubs import Hub
-from .servers import GRADIOS, ScriptedSpace, ZooSpace, embedded_space
+from .servers import GRADIOS, ScriptedSpace, ZooSpace, embedded_space, scripted_space
 
 # Ray reads this when it is imported. Else each of its workers would be started by `uv run`, in an
 # environment of its own, where the tests are.
@@ -67,11 +68,12 @@ def server() -> None:
     """
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if "server" in getattr(item, "fixturenames", ()):
             item.add_marker("server")
-    items[:] = [item for item in items if not _is_trio_on_an_old_gradio(item)]
+    config.hook.pytest_deselected(items=list(filter(_is_trio_on_an_old_gradio, items)))
+    items[:] = filterfalse(_is_trio_on_an_old_gradio, items)
 
 
 def _is_trio_on_an_old_gradio(item: pytest.Item) -> bool:
@@ -111,25 +113,22 @@ def terminal(server: None) -> Iterator[Terminal]:
 @pytest.fixture(scope="session")
 def scripted(server: None) -> Iterator[ScriptedSpace]:
     """A scripted Space on the newest Gradio."""
-    space = ScriptedSpace()
-    yield space
-    space.close()
+    with scripted_space() as space:
+        yield space
 
 
 @pytest.fixture(scope="session")
 def locked(server: None) -> Iterator[ScriptedSpace]:
     """A scripted Space with a login: "ada", "swordfish"."""
-    space = ScriptedSpace("6", "messages", "--auth", "ada", "swordfish")
-    yield space
-    space.close()
+    with scripted_space("--auth", "ada", "swordfish") as space:
+        yield space
 
 
 @pytest.fixture(scope="session")
 def picky(server: None) -> Iterator[ScriptedSpace]:
     """A scripted Space that takes no question that is "no"."""
-    space = ScriptedSpace("6", "messages", "--picky")
-    yield space
-    space.close()
+    with scripted_space("--picky") as space:
+        yield space
 
 
 @pytest.fixture(scope="session")

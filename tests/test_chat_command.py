@@ -107,7 +107,7 @@ def test_ctrl_c_within_a_message_abandons_the_message_alone(
         while "> " not in terminal.shown:  # one that comes just before reading is not noticed
             terminal.type("\x03")
             with suppress(AssertionError):
-                terminal.wait_for("> ", PATIENCE / 10)
+                terminal.wait_for("> ", PATIENCE / 2)
         terminal.shown = ""
         terminal.type("asked\n")
         terminal.wait_for("asked\r\n> ")

@@ -183,9 +183,12 @@ class Options:
 
     def to_access(self) -> dict[str, Any]:
         """Return the arguments of `Access.to`, besides the Space."""
+        if self.proxy:
+            with _wrong_usage_of("--proxy"):
+                checked_proxy(self.proxy)
         return {
             "api_key": self.api_key,
-            "proxy": None if self.proxy is None else _proxy_from(self.proxy),
+            "proxy": self.proxy,
             "auth": None if self.auth is None else _login_from(self.auth),
             "headers": _headers_from(self.headers or []),
         }
@@ -239,11 +242,14 @@ def _login_from(auth: str) -> tuple[str, str]:
     return user, password
 
 
-def _proxy_from(given: str) -> str:
+@contextmanager
+def _wrong_usage_of(option: str) -> Iterator[None]:
+    """Report what a check of the package rejects as wrong usage of the command."""
     try:
-        return checked_proxy(given)
+        yield
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--proxy") from None
+        why = str(error).removeprefix("headers: ")
+        raise typer.BadParameter(why, param_hint=option) from None
 
 
 def _headers_from(given: list[str]) -> dict[str, str]:
@@ -252,11 +258,8 @@ def _headers_from(given: list[str]) -> dict[str, str]:
     except ValueError:
         raise typer.BadParameter("must be NAME=VALUE", param_hint="--header") from None
     headers = {name.strip(): value.strip() for name, value in headers.items()}
-    try:
+    with _wrong_usage_of("--header"):
         checked_headers(headers)
-    except ValueError as error:
-        why = str(error).removeprefix("headers: ")
-        raise typer.BadParameter(why, param_hint="--header") from None
     return headers
 
 

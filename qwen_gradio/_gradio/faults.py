@@ -33,7 +33,7 @@ a server in between. Another question may be taken."""
 MAX_REASON = 2**16
 """Bytes of such an answer that are read."""
 LONGEST_WAIT = 365 * 86400.0
-"""Seconds; a Space may ask for any number."""
+"""Seconds that a Space may ask for. It may say any number, and beyond some there are no dates."""
 IF_PRIVATE = "If the Space is private, pass a token that can read it as api_key"
 
 
@@ -171,9 +171,8 @@ def _reason(response: httpx.Response) -> str:
         case {"detail": str(reason)}:
             return reason[:300]
         case {"detail": [*inputs]}:  # one object for each; those of valid inputs have no message
-            reasons = [
-                each.get("message", each.get("msg")) for each in inputs if type(each) is dict
-            ]
+            objects = [each for each in inputs if isinstance(each, dict)]
+            reasons = [each.get("message", each.get("msg")) for each in objects]
             return "; ".join(each for each in reasons if each and isinstance(each, str))[:300]
     return ""
 
@@ -186,13 +185,15 @@ def _leads_away_from_login(response: httpx.Response) -> bool:
 
 def _seconds(retry_after: str) -> float | None:
     """A Retry-After header, in seconds or a date (RFC 9110, 10.2.3), as seconds from now."""
-    with suppress(ValueError):
-        # In this order, as it may be nan; and it may be inf, which is no date.
-        return min(max(0.0, float(retry_after)), LONGEST_WAIT)
-    with suppress(ValueError, TypeError):
-        wait = parsedate_to_datetime(retry_after) - datetime.now(timezone.utc)
-        return max(wait.total_seconds(), 0.0)
-    return None
+    try:
+        wait = float(retry_after)
+    except ValueError:
+        try:
+            until = parsedate_to_datetime(retry_after)
+            wait = (until - datetime.now(timezone.utc)).total_seconds()
+        except (ValueError, TypeError):
+            return None
+    return min(max(0.0, wait), LONGEST_WAIT)  # in this order, as it may be nan
 
 
 def _is_transient(error: BaseException) -> bool:

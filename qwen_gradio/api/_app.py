@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import time
@@ -47,11 +46,11 @@ class Endpoint:
         server_key: str | None,
         max_concurrency: int | None,
     ) -> None:
-        require(space=space, max_concurrency=max_concurrency)
+        require(max_concurrency=max_concurrency)
+        # Raises if there is no such Space; a stream that is not read asks nothing.
+        provider_of(None).create_async_generator(None, [("user", "?")], space=space)
         self._spaces = {name: address_of(name) for name in spaces}
-        self._space = space or os.environ.get("QWEN_GRADIO_SPACE")
-        if self._space:
-            address_of(self._space)  # raises before anybody asks
+        self._space = space
         self._token = token
         self._server_key = server_key or None
         self._places = Places(max_concurrency)

@@ -41,7 +41,6 @@ REASONS: dict[type[QwenGradioError], str] = {
     StreamInterruptedError: "connection lost",
 }
 """Why asking pauses, in a phrase, if it is not that there is no answer."""
-YEAR = 366 * 86400.0
 
 
 @dataclass(frozen=True)
@@ -311,4 +310,4 @@ class Asker:
 
 def _clock_in(seconds: float) -> datetime:
     """Return the local time in so many seconds."""
-    return datetime.now() + timedelta(seconds=min(seconds, YEAR))  # a Space may say any number
+    return datetime.now() + timedelta(seconds=seconds)
