@@ -18,7 +18,8 @@ from .servers import PATIENCE, embedded_space
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 STORY = "Tell me a long story about a dog."
-MAX_TOKENS = 60
+MAX_TOKENS = 200
+"""So many that a story is still being written when the browser has typed and clicked."""
 
 pytestmark = [
     pytest.mark.skipif(BROWSER is None, reason="neither Chromium nor Chrome is installed"),
