@@ -6,8 +6,10 @@ import os
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +63,13 @@ class Terminal:
 
     def type(self, text: str) -> None:
         os.write(self._ours, text.encode())
+
+    def interrupt(self, process: subprocess.Popen[str]) -> None:
+        """Press Ctrl-C once a command waits for input: just before, it would not be noticed."""
+        status = Path(f"/proc/{process.pid}/stat")
+        while status.exists() and not status.read_text().rpartition(")")[2].startswith(" S"):
+            time.sleep(0.01)
+        self.type("\x03")
 
     def started(self, *arguments: str) -> Any:
         """Run a command with this as its controlling terminal, so that Ctrl-C reaches it."""

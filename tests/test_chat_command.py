@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -50,11 +48,8 @@ def test_ctrl_c_in_chat_stops_the_reply_and_keeps_the_conversation(
 def test_ctrl_c_at_the_prompt_ends_chat(terminal: Terminal) -> None:
     with terminal.started("chat", "--space", NOBODY) as process:
         terminal.wait_for("> ")
-        while process.poll() is None:  # one that comes just before reading begins is not noticed
-            terminal.type("\x03")
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(PATIENCE / 10)
-        assert process.returncode == 130
+        terminal.interrupt(process)
+        assert process.wait(PATIENCE) == 130
         terminal.wait_for("> ^C\r\n" if "^C" in terminal.shown else "\r\n")
 
 
@@ -104,10 +99,8 @@ def test_ctrl_c_within_a_message_abandons_the_message_alone(
         terminal.type('"""abandoned\n')
         terminal.wait_for("... ")
         terminal.shown = ""
-        while "> " not in terminal.shown:  # one that comes just before reading is not noticed
-            terminal.type("\x03")
-            with suppress(AssertionError):
-                terminal.wait_for("> ", PATIENCE / 2)
+        terminal.interrupt(process)
+        terminal.wait_for("> ")
         terminal.shown = ""
         terminal.type("asked\n")
         terminal.wait_for("asked\r\n> ")
