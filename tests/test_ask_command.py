@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 
 import pytest
 
-from .commands import COMMAND, Terminal, on_terminals, run, started
+from .commands import COMMAND, Terminal, interrupt, on_terminals, run, started
 from .fronts import Forward, Front
 from .servers import NOBODY, PATIENCE, ScriptedSpace, query, script, tag_of
 
@@ -135,7 +134,7 @@ def test_ctrl_c_ends_ask_and_stops_the_space(scripted: ScriptedSpace) -> None:
     with started("ask", "--space", scripted.url, question["content"]) as process:
         assert process.stdout is not None
         assert process.stdout.read(5) == "first"
-        process.send_signal(signal.SIGINT)
+        interrupt(process)
         assert process.wait(PATIENCE) != 0
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()

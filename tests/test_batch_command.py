@@ -6,12 +6,12 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from .batches import command, rows
+from .commands import interrupt
 from .fronts import JOIN, Forward, Front, Request
 from .servers import NOBODY, PATIENCE, UNTRACED, ScriptedSpace, query, script, tag_of
 
@@ -68,7 +68,7 @@ def test_ctrl_c_stops_the_space_and_says_how_to_continue(
     arguments = command(path, out, "--space", scripted.url)
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
         scripted.wait_for("started", tag_of(hangs))
-        process.send_signal(signal.SIGINT)
+        interrupt(process)
         assert process.wait(PATIENCE) == 130
         assert process.stderr is not None
         written = process.stderr.read()
@@ -87,7 +87,7 @@ def test_ctrl_c_stops_a_batch_that_is_still_reading_its_items(tmp_path: Path, ou
         with path.open("w") as prompts:  # returns when the command has opened it as well
             prompts.write("first\n")
             prompts.flush()
-            process.send_signal(signal.SIGINT)
+            interrupt(process)
             assert process.wait(PATIENCE) == 130
 
 
@@ -151,12 +151,8 @@ def test_ctrl_c_stops_a_batch_that_waits_for_its_input(out: Path) -> None:
     ) as process:
         assert process.stdin is not None
         process.stdin.write("x" * 1_000_000)  # returns when the command has begun to read
-        for _ in range(10):  # Python misses one that comes just before it begins to read
-            process.send_signal(signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(PATIENCE / 10)
-                break
-        assert process.returncode == 130
+        interrupt(process)
+        assert process.wait(PATIENCE) == 130
         assert process.stderr is not None
         assert process.stderr.read().endswith("Run the same command again to continue.\n")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ import pytest
 from qwen_gradio import GenerationError
 from qwen_gradio.registries.llm import AsyncQwen, Qwen, _messages, register_models
 
+from .commands import interrupt
 from .servers import NOBODY, PATIENCE, ScriptedSpace, ZooSpace, query, script, tag_of
 
 MODEL = "qwen-2-5-max"
@@ -214,7 +214,7 @@ def test_fragments_are_written_as_they_arrive_and_ctrl_c_stops_the_space(
             assert process.stdout is not None
             assert process.stdout.read(5) == "first"
             assert process.poll() is None
-            process.send_signal(signal.SIGINT)
+            interrupt(process)
             assert process.wait(PATIENCE) != 0
         finally:
             process.kill()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ from qwen_gradio import (
 from qwen_gradio.sync import Fragments, read
 
 from .asking import ask
+from .commands import interrupt
 from .servers import PATIENCE, ScriptedSpace, query, script, tag_of
 
 
@@ -258,7 +258,7 @@ def test_ctrl_c_ends_a_script_and_stops_the_space(scripted: ScriptedSpace, way: 
     command = [sys.executable, "-c", code, question["content"], scripted.url]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         scripted.wait_for("started", tag_of(question))
-        process.send_signal(signal.SIGINT)
+        interrupt(process)
         assert process.wait(PATIENCE) != 0
         assert process.stderr is not None
         assert process.stderr.read().endswith("KeyboardInterrupt\n")
