@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+from qwen_gradio.batch._items import Item, Items, Prompts
 
 from .fronts import JOIN, Front
 
 
 def rows(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def items_of(prompts: Prompts, system: str | None = None) -> list[Item]:
+    with closing(Items(prompts, system, {})) as items:
+        return list(items)
 
 
 def joins(front: Front) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from qwen_gradio.batch._items import Items
+from .batches import items_of
 
 
 async def later() -> AsyncIterator[str]:
@@ -18,7 +18,7 @@ async def later() -> AsyncIterator[str]:
 @pytest.mark.parametrize("prompts", [{"prompt": "x"}, pd.DataFrame({"prompt": ["x"]}), later()])
 def test_other_types_are_not_taken_for_prompts(prompts: Any) -> None:
     with pytest.raises(TypeError, match="a file or a list"):
-        Items(prompts, None, {})
+        items_of(prompts)
 
 
 def test_gaps_in_a_data_frame_are_missing_values() -> None:
@@ -30,7 +30,7 @@ def test_gaps_in_a_data_frame_are_missing_values() -> None:
             "system": ["Be brief.", None],
         }
     )
-    first, second = Items(frame.to_dict("records"), None, {})
+    first, second = items_of(frame.to_dict("records"))
     assert (first.id, second.id) == (7, 2)
     assert [turn["content"] for turn in (*first.messages, *second.messages)] == [
         "Be brief.",
@@ -38,4 +38,4 @@ def test_gaps_in_a_data_frame_are_missing_values() -> None:
         "b",
     ]
     typed = frame.convert_dtypes().to_dict("records")
-    assert [item.id for item in Items(typed, None, {})] == [7, 2]
+    assert [item.id for item in items_of(typed)] == [7, 2]

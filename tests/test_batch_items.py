@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from qwen_gradio import (
-    InvalidItemsError,
-)
+from qwen_gradio import InvalidItemsError
 from qwen_gradio.batch import Outcome, run_sync
-from qwen_gradio.batch._items import Items
 
+from .batches import items_of
 from .servers import ScriptedSpace
 
 FILES = {
@@ -35,7 +33,7 @@ FILES = {
 def test_items_are_read_from_each_kind_of_file(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_text(FILES[name], encoding="utf-8")
-    items = {str(item.id): item.messages for item in Items(path, None, {})}
+    items = {str(item.id): item.messages for item in items_of(path)}
     assert items == {
         "1": [{"role": "user", "content": "1+1?"}],
         "two": [
@@ -49,7 +47,7 @@ def test_items_are_read_from_each_kind_of_file(tmp_path: Path, name: str) -> Non
 def test_a_text_file_has_a_prompt_on_each_line(tmp_path: Path) -> None:
     path = tmp_path / "prompts.txt"
     path.write_text("first\n\nthird, é\u2028here\n", encoding="utf-8")
-    items = [(item.id, item.messages[-1]["content"]) for item in Items(path, "Be brief.", {})]
+    items = [(item.id, item.messages[-1]["content"]) for item in items_of(path, "Be brief.")]
     assert items == [(1, "first"), (3, "third, é\u2028here")]
 
 
@@ -57,7 +55,7 @@ def test_a_text_file_has_a_prompt_on_each_line(tmp_path: Path) -> None:
 def test_utf_16_is_read_if_it_begins_as_it_should(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_text(FILES[name].removeprefix("\ufeff"), encoding="utf-16")
-    assert [item.messages[-1]["content"] for item in Items(path, None, {})] == [
+    assert [item.messages[-1]["content"] for item in items_of(path)] == [
         "1+1?",
         "1+2?",
         "1+3?",
@@ -70,7 +68,7 @@ def test_what_looks_like_utf_16_is_rejected(tmp_path: Path, name: str, encoding:
     path = tmp_path / name
     path.write_text("一\n二\n", encoding=encoding)
     with pytest.raises(InvalidItemsError, match="NUL bytes, and looks like UTF-16"):
-        Items(path, None, {})
+        items_of(path)
 
 
 def test_a_file_may_be_any_object_with_a_path(
@@ -88,7 +86,7 @@ def test_a_file_may_be_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(path)
     writer = threading.Thread(target=path.write_text, args=["first\nsecond\n"])
     writer.start()
-    assert [item.messages[-1]["content"] for item in Items(path, None, {})] == ["first", "second"]
+    assert [item.messages[-1]["content"] for item in items_of(path)] == ["first", "second"]
     writer.join()
 
 
@@ -98,19 +96,19 @@ def test_utf_16_that_is_cut_off_is_rejected(tmp_path: Path, name: str, end: byte
     path = tmp_path / name
     path.write_bytes("prompt\n".encode("utf-16") + end)
     with pytest.raises(InvalidItemsError, match="is not UTF-16"):
-        Items(path, None, {})
+        items_of(path)
 
 
 def test_a_file_may_be_an_entry_of_a_directory(tmp_path: Path) -> None:
     (tmp_path / "prompts.txt").write_text("1+1?\n")
     with os.scandir(tmp_path) as entries:
-        (item,) = Items(next(entries), None, {})
+        (item,) = items_of(next(entries))
     assert item.messages == [{"role": "user", "content": "1+1?"}]
 
 
 def test_prompts_may_come_from_a_generator() -> None:
     prompts = ({"id": f"q{number}", "prompt": "?"} for number in range(3))
-    assert [item.id for item in Items(prompts, None, {})] == ["q0", "q1", "q2"]
+    assert [item.id for item in items_of(prompts)] == ["q0", "q1", "q2"]
 
 
 WRONG = [
@@ -142,7 +140,7 @@ def test_an_invalid_line_is_reported_with_its_number(
     written = line if isinstance(line, bytes) else line.encode()
     path.write_bytes(b'{"prompt": "x"}\n\n' + written + b'\n{"prompt": "y"}\n')
     with pytest.raises(InvalidItemsError, match=rf"1 item cannot.*\n3: .*{complaint}"):
-        Items(path, None, {})
+        items_of(path)
 
 
 @pytest.mark.parametrize(
@@ -157,14 +155,14 @@ def test_an_invalid_array_is_reported(tmp_path: Path, array: str, complaint: str
     path = tmp_path / "a.json"
     path.write_text(array, encoding="utf-8", errors="surrogatepass")
     with pytest.raises(InvalidItemsError, match=complaint):
-        Items(path, None, {})
+        items_of(path)
 
 
 def test_the_programs_own_limit_for_csv_cells_is_restored(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(f"prompt\n{'x' * 10**6}\n")
     before = csv.field_size_limit()
-    assert len(Items(path, None, {})) == 1
+    assert len(items_of(path)) == 1
     assert csv.field_size_limit() == before < 10**6
 
 
@@ -173,19 +171,19 @@ def test_a_table_without_a_header_is_rejected(tmp_path: Path, head: str) -> None
     path = tmp_path / "a.csv"
     path.write_text(f"{head}\n1,2\n")
     with pytest.raises(InvalidItemsError, match="first line must name the columns"):
-        Items(path, None, {})
+        items_of(path)
 
 
 def test_the_system_prompt_of_a_run_is_for_items_without_one() -> None:
     own = [{"role": "system", "content": "Mine."}, {"role": "user", "content": "?"}]
-    items = Items([{"messages": own}, {"prompt": "?", "system": "Mine."}, "?"], "Yours.", {})
+    items = items_of([{"messages": own}, {"prompt": "?", "system": "Mine."}, "?"], "Yours.")
     assert [item.messages[0]["content"] for item in items] == ["Mine.", "Mine.", "Yours."]
 
 
 def test_messages_are_counted_without_the_system_prompt_of_their_item() -> None:
     item = {"messages": [{"role": "user"}], "system": "Mine."}
     with pytest.raises(InvalidItemsError, match=r"\n1: messages\[0\] has no content"):
-        Items([item], None, {})
+        items_of([item])
 
 
 def test_invalid_cells_of_a_table_are_reported_with_their_lines(tmp_path: Path) -> None:
@@ -193,11 +191,11 @@ def test_invalid_cells_of_a_table_are_reported_with_their_lines(tmp_path: Path) 
     path.write_text('prompt,messages\n"two\nlines",\n,oops\n"x"y,\nHello, world,\n')
     expected = r"3 items.*\n4: is not JSON.*\n5: .*expected.*\n6: has more cells"
     with pytest.raises(InvalidItemsError, match=expected):
-        Items(path, None, {})
+        items_of(path)
 
 
 def test_only_the_first_of_many_invalid_lines_are_listed() -> None:
     with pytest.raises(InvalidItemsError) as caught:
-        Items(iter([7] * 1000), None, {})  # type: ignore[arg-type]
+        items_of(iter([7] * 1000))  # type: ignore[arg-type]
     assert str(caught.value).startswith("1000 items")
     assert len(str(caught.value).splitlines()) == 22

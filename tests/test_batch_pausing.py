@@ -16,9 +16,8 @@ from qwen_gradio import (
 )
 from qwen_gradio.batch import Outcome, run, run_sync
 from qwen_gradio.batch._asking import Asker
-from qwen_gradio.batch._items import Items
 
-from .batches import joins, rows
+from .batches import items_of, joins, rows
 from .fronts import JOIN, Forward, Front, Request, answer
 from .servers import NOBODY, ScriptedSpace, query
 
@@ -47,7 +46,7 @@ async def test_when_the_space_is_full_all_items_pause_together(scripted: Scripte
                 pauses.append(time.monotonic())
 
         asker.on_wait = see
-        items = Items([f"number {number}" for number in range(50)], None, {})
+        items = items_of([f"number {number}" for number in range(50)])
         await asker.ask_all(items, put)
     assert len(pauses) == 2
     for pause in pauses:

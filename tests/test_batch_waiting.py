@@ -15,10 +15,9 @@ import pytest
 from qwen_gradio import Qwen_Qwen_2_5_Max, RateLimitError, SpaceUnavailableError, StreamStatus
 from qwen_gradio.batch import Outcome, run
 from qwen_gradio.batch._asking import Asker
-from qwen_gradio.batch._items import Items
 from qwen_gradio.batch._pace import MAX_RETRY_AFTER, MIN_RATE_LIMIT_PAUSE
 
-from .batches import joins, rows
+from .batches import items_of, joins, rows
 from .fronts import JOIN, Endless, Forward, Front, Request, answer
 from .hubs import ASLEEP, Hub
 from .servers import ScriptedSpace, query
@@ -64,7 +63,7 @@ class Watched:
         self.rows: list[Any] = []
 
     async def ask(self, *prompts: str) -> None:
-        await self.asker.ask_all(Items(prompts, None, {}), self._put)
+        await self.asker.ask_all(items_of(prompts), self._put)
 
     def see(self, what: str) -> None:
         """Note a wait, and end a pause at once: nobody has an hour."""
