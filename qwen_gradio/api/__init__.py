@@ -1,7 +1,9 @@
 """An endpoint in OpenAI's format, for every tool that can ask one. Needs the extra `api`.
 
-`temperature`, `top_p` and `max_tokens` are given to Spaces that have such inputs; unknown fields
-are ignored. Tools, images, audio, `n > 1`, JSON modes and logprobs are rejected with status 400.
+`temperature`, `top_p`, `max_tokens` and `thinking_budget` are given to Spaces that have such
+inputs, and a reply ends before a text in `stop`; unknown fields are ignored. Tools, images, audio,
+`n > 1`, JSON modes and logprobs are rejected with status 400. `GET /v1/models` lists the models;
+`GET /health` says that the endpoint runs, and asks no Space.
 An error has the status 401, 404, 429, 502, 503 or 504, and `Retry-After` where the Space says
 when. After a stream's first text, or 3 seconds, it is an event in it, as by then comments (`:
 queued 3 of 9`) keep proxies awake. Reasoning is `reasoning_content`. The usage is an estimate, a
