@@ -339,5 +339,6 @@ def test_a_run_whose_output_is_gone_stops_and_can_be_resumed(
     options: Any = {"space": scripted.url, "concurrency": 1}
     with pytest.raises(OutputError, match="was moved, replaced or deleted"):
         run_sync(prompts, out, on_status=take_away, **options)
-    assert [row["id"] for row in rows(elsewhere)] == [1, 2]
+    # It is noticed as soon as a row is written: the next one, or the one that was being written.
+    assert [row["id"] for row in rows(elsewhere)] in ([1], [1, 2])
     assert run_sync(prompts, out, **options) == Outcome(3, 3, 0)
