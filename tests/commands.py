@@ -48,7 +48,9 @@ def _wait_until_it_waits(process: subprocess.Popen[str]) -> None:
     asyncio alone loses one in a thousand on a busy machine. A second Ctrl-C is noticed.
     """
     status = Path(f"/proc/{process.pid}/stat")
-    while status.exists() and not status.read_text().rpartition(")")[2].startswith(" S"):
+    while process.poll() is None and status.exists():
+        if status.read_text().rpartition(")")[2].startswith(" S"):
+            return
         time.sleep(0.01)
 
 
