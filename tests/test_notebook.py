@@ -95,11 +95,23 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-def test_a_reply_is_shown_as_it_is_written_and_only_once(kernel: Kernel, way: str) -> None:
+def test_a_reply_is_shown_as_it_is_written_and_only_once(
+    kernel: Kernel, scripted: ScriptedSpace, way: str
+) -> None:
     reply = "**so far**"
-    shown = kernel.data(way.format(f"ask({query(say=list(reply), every=0.15)})"))
+    begun = {"text/plain": "The Space has begun"}
+    both = [f"shown {way}", 2]
+    kernel.start(way.format(f"ask({query(meet=both, say=list(reply), every=0.15)})"))
+    output: list[dict[str, Any]] = []
+    for message in kernel.messages():
+        if begun in displayed([message]) and begun not in displayed(output):
+            other = script(meet=both, say=["of whom the first waits"])
+            qwen_gradio.ask(other["content"], space=scripted.url)
+        output.append(message)
+    assert errors(output) == []
+    shown = displayed(output)
     assert shown[0] == {"text/plain": "Connecting"}
-    assert {"text/plain": "The Space has begun"} in shown
+    assert begun in shown
     assert shown[-1]["text/markdown"] == reply
     assert shown[-1]["text/html"] == "<p><strong>so far</strong></p>\n"
     texts = [data["text/markdown"] for data in shown if "text/markdown" in data]
