@@ -41,12 +41,14 @@ class Kernel:
         self.manager.shutdown_kernel()
 
     def start(self, cell: str) -> None:
-        self.client.execute(cell)
+        self.cell = self.client.execute(cell)
 
     def messages(self) -> Iterator[dict[str, Any]]:
         """Yield the output of the cell that was started, until it has ended."""
         while True:
             message = self.client.get_iopub_msg(timeout=PATIENCE)
+            if message["parent_header"].get("msg_id") != self.cell:
+                continue  # of the cell before, or of the question whether the kernel is ready
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
                 return
             yield message
