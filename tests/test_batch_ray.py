@@ -39,6 +39,7 @@ from qwen_gradio.batch.ray import SCHEMA, QwenBatch
 
 from .batches import joins, rows
 from .fronts import Forward, Front, Request, answer
+from .programs import program
 from .servers import NOBODY, ScriptedSpace, query
 
 # Ray warns about its own defaults.
@@ -189,6 +190,19 @@ def test_invalid_arguments_are_rejected_at_once() -> None:
         QwenBatch(history="mine")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="concurrency"):
         QwenBatch(concurrency=0)
+
+
+@pytest.mark.usefixtures("server")
+def test_a_batch_that_is_called_directly_starts_no_cluster() -> None:
+    done = program(
+        NOBODY,
+        """
+import ray
+from qwen_gradio.batch.ray import QwenBatch
+print(QwenBatch(space=sys.argv[1])({"promt": ["a", "b"]}).num_rows, ray.is_initialized())
+""",
+    )
+    assert done.stdout == "2 False\n", done.stderr
 
 
 @pytest.mark.parametrize("batch_format", ["numpy", "pandas", "pyarrow"])

@@ -150,6 +150,8 @@ class QwenBatch:
 
 def _was_restarted() -> bool:
     """Return whether Ray has restarted this actor."""
+    if not ray.is_initialized():  # asking for the context would start a cluster
+        return False
     context = ray.get_runtime_context()
     if context.get_actor_id() is None:
         return False
