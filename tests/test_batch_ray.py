@@ -19,6 +19,7 @@ if sys.version_info >= (3, 15):
     pytest.skip("Ray has no wheels for Python 3.15", allow_module_level=True)
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
@@ -54,7 +55,7 @@ def cluster(server: None) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as environment, tempfile.TemporaryDirectory() as folder:
         environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
         environment.setenv("RAY_AUTH_MODE", "disabled")  # otherwise it leaves a token in ~/.ray
-        ray.init(
+        start(
             num_cpus=2,
             include_dashboard=False,
             log_to_driver=False,
@@ -66,6 +67,21 @@ def cluster(server: None) -> Iterator[None]:
         DataContext.get_current().enable_progress_bars = False
         yield
         ray.shutdown()
+
+
+def start(**options: Any) -> None:
+    """Start Ray, again if its agents needed more than the 15 seconds that it gives them."""
+    before = psutil.Process().children(recursive=True)
+    for is_last in (False, False, True):
+        try:
+            ray.init(**options)
+            return
+        except Exception as error:
+            if is_last or "timed out during startup" not in str(error):
+                raise
+        for process in psutil.Process().children(recursive=True):
+            if process not in before:  # Ray leaves the rest of its processes running
+                process.kill()
 
 
 def asked(items: list[dict[str, Any]], actors: int = 2, **arguments: Any) -> Dataset:
