@@ -26,6 +26,7 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset
 from ray.data.block import BlockAccessor
 from ray.exceptions import RayError
+from tenacity import RetryCallState, Retrying, retry_if_exception_message, stop_after_attempt
 
 from qwen_gradio import (
     InvalidMessagesError,
@@ -72,16 +73,18 @@ def cluster(server: None) -> Iterator[None]:
 def start(**options: Any) -> None:
     """Start Ray, again if its agents needed more than the 15 seconds that it gives them."""
     before = psutil.Process().children(recursive=True)
-    for is_last in (False, False, True):
-        try:
-            ray.init(**options)
-            return
-        except Exception as error:
-            if is_last or "timed out during startup" not in str(error):
-                raise
+
+    def end_the_rest(_: RetryCallState) -> None:
         for process in psutil.Process().children(recursive=True):
             if process not in before:  # Ray leaves the rest of its processes running
                 process.kill()
+
+    Retrying(
+        retry=retry_if_exception_message(match=".*timed out during startup"),
+        stop=stop_after_attempt(3),
+        before_sleep=end_the_rest,
+        reraise=True,
+    )(ray.init, **options)
 
 
 def asked(items: list[dict[str, Any]], actors: int = 2, **arguments: Any) -> Dataset:
