@@ -28,6 +28,7 @@ import threading
 import time
 
 import gradio as gr
+from launching import launch
 
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--form", default="messages", choices=["pairs", "messages"])
@@ -161,14 +162,12 @@ with gr.Blocks() as app:
         )
 
 app.queue(max_size=options.queue)
-_, url, _ = app.launch(
-    server_name="127.0.0.1",
+url = launch(
+    app,
     server_port=options.port,
-    prevent_thread_lock=True,
-    quiet=True,
     show_error=not options.hide_errors,
     auth=tuple(options.auth) if options.auth else None,
 )
-tell(event="listening", url=url.rstrip("/"), gradio=gr.__version__)
+tell(event="listening", url=url, gradio=gr.__version__)
 sys.stdin.read()  # until the tests close it, or are gone
 app.close()

@@ -8,6 +8,7 @@ import urllib.request
 
 import gradio as gr
 from gradio.context import Context
+from launching import launch
 from parts import options
 
 
@@ -23,15 +24,8 @@ def free_port():
         return free.getsockname()[1]
 
 
-def launch(app):
-    _, url, _ = app.launch(
-        server_name="127.0.0.1",
-        server_port=free_port(),
-        prevent_thread_lock=True,
-        quiet=True,
-        show_error=True,
-    )
-    return url.rstrip("/")
+def launch_anywhere(app):
+    return launch(app, server_port=free_port(), show_error=True)
 
 
 def describe(kinds):
@@ -39,7 +33,7 @@ def describe(kinds):
     for name, kind in kinds.items():
         Context.id = 0  # components' numbers must not depend on the kinds before this one
         app = kind.build()
-        url = launch(app)
+        url = launch_anywhere(app)
         prefix = "/gradio_api" if int(gr.__version__.split(".")[0]) >= 5 else ""
         config, info = (
             json.load(urllib.request.urlopen(url + path)) for path in ("/config", f"{prefix}/info")
@@ -57,6 +51,6 @@ def run(kinds):
     for line in sys.stdin:  # until the tests close it, or are gone
         name = line.strip()
         running.append(kinds[name].build())
-        tell(event="listening", tag=name, url=launch(running[-1]))
+        tell(event="listening", tag=name, url=launch_anywhere(running[-1]))
     for app in running:
         app.close()
