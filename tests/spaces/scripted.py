@@ -28,7 +28,7 @@ import threading
 import time
 
 import gradio as gr
-from launching import launch
+from launching import launch, tell
 
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--form", default="messages", choices=["pairs", "messages"])
@@ -42,12 +42,6 @@ arguments.add_argument("--hide-errors", action="store_true")
 arguments.add_argument("--picky", action="store_true", help='take no query that is "no"')
 arguments.add_argument("--oauth", action="store_true", help="reply with the user's token")
 options = arguments.parse_args()
-
-
-def tell(**what):
-    sys.stdout.write(json.dumps(what) + "\n")
-    sys.stdout.flush()
-
 
 asked_for_more = {}  # when it last was, by tag
 spent_until = {}  # the time, by the name of a quota

@@ -8,13 +8,8 @@ import urllib.request
 
 import gradio as gr
 from gradio.context import Context
-from launching import launch
+from launching import launch, tell
 from parts import options
-
-
-def tell(**what):
-    sys.stdout.write(json.dumps(what) + "\n")
-    sys.stdout.flush()
 
 
 def free_port():
