@@ -14,6 +14,7 @@ from typing import Any
 
 from ._described import App, Component, Function, get
 from ._plan import Form, Held, Plan, Step, Use, plain
+from ._replies import Source
 from .errors import SpaceInterfaceError
 
 PROTOCOLS = ("sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
@@ -331,6 +332,7 @@ def _planned(app: App, chain: Chain, space: str, others: tuple[str, ...]) -> Pla
         _steps(app, loads, functions, chain),
         tuple(held(id_) for id_ in dict.fromkeys(taken) if not app[id_].is_state),
         chain.reply,
+        _source(app, chain),
         _form(app, chain.reply),
         _reasoning_tags(app, chain.reply),
         others,
@@ -389,6 +391,12 @@ def _steps(
             is_read = False
             read.add(chain.reply)  # to be compared with what is there afterwards
     return tuple(reversed(steps))
+
+
+def _source(app: App, chain: Chain) -> Source:
+    if _is_chat_interface(app, chain.functions[0]):
+        return "interface"
+    return "function" if app[chain.reply].kind == "api" else "page"
 
 
 def _form(app: App, chatbot: int) -> Form:

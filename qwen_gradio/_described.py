@@ -41,20 +41,20 @@ class Component:
     @property
     def is_text_input(self) -> bool:
         if self.kind == "api":
-            return self._is_api_text
+            return self._api_type == "string"
         return self.kind.endswith(TEXT_INPUTS) and self.props.get("type") != "password"
 
     @property
     def is_text_output(self) -> bool:
-        if self.kind == "api":
-            return self._is_api_text
+        if self.kind == "api":  # an iterator of strings has no type
+            return self._api_type in ("string", "")
         return self.kind.endswith(TEXT_OUTPUTS) and not self.is_multimodal
 
     @property
-    def _is_api_text(self) -> bool:
-        """Whether a parameter or result of a `gr.api` function, which no page shows, is text."""
+    def _api_type(self) -> str:
+        """The type of a parameter or result of a `gr.api` function, which no page shows."""
         info: dict[str, Any] = get(self.props, "_api_info", dict, {})
-        return bool(get(info, "type", str, "") == "string")
+        return str(get(info, "type", str, ""))
 
     @property
     def is_system_prompt(self) -> bool:

@@ -61,6 +61,7 @@ class Prompt:
     :ivar inputs: what else the Space is to be given, by the name or label of the input.
     :ivar options: the same, for as far as the Space has such inputs.
     :ivar api_name: the endpoint to ask, by name or number, where several could be meant.
+    :ivar reasoning_tags: pairs of tags that enclose reasoning, besides those that a page declares.
     """
 
     turns: tuple[Turn, ...]
@@ -70,6 +71,7 @@ class Prompt:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     api_name: str | int | None = None
+    reasoning_tags: tuple[tuple[str, str], ...] = ()
 
     def query_and_history(self, *, history: bool, system: bool) -> tuple[str, tuple[Turn, ...]]:
         """The query, and the turns before it, for a Space that has inputs for these or has not.

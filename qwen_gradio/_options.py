@@ -6,18 +6,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypedDict
 
 from ._access import Auth, Secret
 from ._messages import History
+from ._replies import THOUGHT_TAGS
 
 if TYPE_CHECKING:
     import ssl
 
     from ._updates import StreamStatus
+
+
+ReasoningTags: TypeAlias = bool | Sequence[tuple[str, str]]
+"""Whether a model's tags enclose reasoning, or the pairs of tags that do."""
 
 
 class Sampling(TypedDict, total=False):
@@ -43,6 +48,7 @@ class _CommonOptions(Sampling, total=False):
     headers: Mapping[str, str] | None
     oauth_token: str | Secret | None
     ssl_verify: bool | ssl.SSLContext
+    reasoning_tags: ReasoningTags | None
 
 
 class ChatOptions(_CommonOptions, total=False):
@@ -88,6 +94,17 @@ def _is_prompts(value: Any) -> bool:
     return isinstance(value, (str, PathLike, Iterable)) and not isinstance(value, bytes)
 
 
+def _is_reasoning_tags(value: Any) -> bool:
+    if isinstance(value, bool):
+        return True
+    return isinstance(value, (list, tuple)) and all(
+        isinstance(pair, (list, tuple))
+        and len(pair) == 2
+        and all(isinstance(tag, str) and tag for tag in pair)
+        for pair in value
+    )
+
+
 def _is_ssl_verify(value: Any) -> bool:
     if isinstance(value, bool):
         return True
@@ -122,6 +139,7 @@ RULES: dict[str, _Rule] = {
     "headers": _or_none(MAPPING),
     "oauth_token": _or_none(SECRET),
     "ssl_verify": _Rule("True, False or an ssl.SSLContext", _is_ssl_verify),
+    "reasoning_tags": _or_none(_Rule("True, False or pairs of tags", _is_reasoning_tags)),
     "temperature": _or_none(NUMBER),
     "max_tokens": _or_none(WHOLE),
     "top_p": _or_none(NUMBER),
@@ -138,6 +156,13 @@ RULES: dict[str, _Rule] = {
     "progress": FLAG,
 }
 """What each parameter may be, wherever it is taken."""
+
+
+def to_pairs(reasoning_tags: ReasoningTags) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of tags that the option stands for."""
+    if isinstance(reasoning_tags, bool):
+        return THOUGHT_TAGS if reasoning_tags else ()
+    return tuple((start, end) for start, end in reasoning_tags)
 
 
 def require(**given: object) -> None:

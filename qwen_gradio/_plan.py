@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from ._fragments import Habits
 from ._messages import Prompt, Turn, as_messages, as_pairs, as_parts
-from ._replies import UNCHANGED, Reply, written
+from ._replies import UNCHANGED, Reply, Source, written
 from .errors import SpaceInterfaceError
 
 Form: TypeAlias = Literal["pairs", "messages", "parts"]
@@ -90,6 +91,7 @@ class Plan:
     :ivar steps: the functions that the page runs when it opens, as far as needed, then the chain.
     :ivar held: the components that steps take, and the chatbot that holds the reply.
     :ivar reply: the component that holds the reply.
+    :ivar source: what kind of output that is.
     :ivar form: the form in which the chatbot takes earlier turns.
     :ivar reasoning_tags: pairs of tags that enclose reasoning in the reply's text.
     :ivar others: the names of the other endpoints that may be a chat.
@@ -99,6 +101,7 @@ class Plan:
     steps: tuple[Step, ...]
     held: tuple[Held, ...]
     reply: int
+    source: Source
     form: Form
     reasoning_tags: tuple[tuple[str, str], ...]
     others: tuple[str, ...] = field(compare=False)
@@ -151,9 +154,15 @@ class Plan:
                     given[held.id] = {**filled_in, key: value}
         return Values({held.id: held.value for held in self.held} | given, frozenset(given))
 
-    def new_reply(self, values: Values) -> Reply:
+    def new_reply(self, values: Values, prompt: Prompt, habits: Habits) -> Reply:
         """An empty reply, to be fed with that output of each step that has one."""
-        return Reply(values.held.get(self.reply), self.reasoning_tags)
+        return Reply(
+            values.held.get(self.reply),
+            self.reasoning_tags,
+            thought_tags=prompt.reasoning_tags,
+            habits=habits,
+            source=self.source,
+        )
 
     def __str__(self) -> str:
         """How the Space is asked, for people."""

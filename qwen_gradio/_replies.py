@@ -1,4 +1,4 @@
-"""A Space's outputs to new text and new reasoning. Nothing here does I/O.
+"""A Space's outputs to fragments, reasoning and placeholders. Nothing here does I/O.
 
 A reply is text, or a list that ends with what the assistant said. Gradio and the component families
 built on it write such lists in several ways, and a Space may change between them as it streams:
@@ -11,32 +11,73 @@ built on it write such lists in several ways, and a Space may change between the
 
 from __future__ import annotations
 
+import re
 import reprlib
 import sys
-from collections.abc import Mapping, Sequence
-from os.path import commonprefix
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+from ._fragments import Appender, Habits
+from ._updates import Reasoning, StreamStatus, Update
+from .errors import GenerationError
 
 UNCHANGED = object()
 """What an update writes that has no value."""
 REASONING_PARTS = ("tool", "thinking", "thought", "reasoning")
 """The types of the parts of a message that are not its answer."""
+Source: TypeAlias = Literal["page", "interface", "function"]
+"""Where a reply is read: a component of the page, the endpoint that a `gr.ChatInterface` has for
+its API, or a function of `gr.api`, whose yields may be pieces instead of snapshots."""
+COMPONENT = re.compile(
+    r"""<gradio\.[\w.]+\ object\ at\ 0x[0-9a-f]+>  # a component
+        | [\[{(].*<gradio\.[\w.]+\ object\ at\ 0x[0-9a-f]+>.*[\])}]  # among other values
+        | \('[^'\n]+\.\w{1,5}',(?:\ '[^'\n]*')?\)  # a tuple of a path and a description
+        | \{'path':\ '[^'\n]+'(?:,\ [^\n]*)?\}
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""What a chat interface's endpoint returns for a component or a file: Python's repr."""
+PATH = re.compile(r"[^<>\n]*\.\w{1,5}|\['[^\n]*'\]")
+"""The value of a component that such an endpoint returns, where that is the path of a file, or
+Python's repr of several."""
+
+
+THOUGHT_TAGS = (("<think>", "</think>"), ("<thought>", "</thought>"), ("<thinking>", "</thinking>"))
+"""Tags between which models write what they think, where nothing else is said of them."""
 
 
 class Reply:
-    """A reply as it grows: outputs go in, new text and new reasoning come out.
+    """A reply as it grows: outputs go in, and what is new in them comes out, as updates.
 
     :param before: what the chatbot held before the reply. If its last turn stays as it was, that is
         no reply.
-    :param tags: pairs of tags between which the text is reasoning.
-    :ivar text: the reply so far.
+    :param tags: pairs of tags between which the text is reasoning, as the page declares them.
+    :param thought_tags: the same, where no page declares them: only what such tags enclose before
+        the answer is reasoning.
+    :param habits: what earlier replies from this app have shown.
+    :param source: where it is read.
+    :ivar text: the reply so far, as the page shows it.
     :ivar reasoning: what the model thought before it; not part of the reply.
     """
 
-    def __init__(self, before: Any = None, tags: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        before: Any = None,
+        tags: Sequence[tuple[str, str]] = (),
+        *,
+        thought_tags: Sequence[tuple[str, str]] = (),
+        habits: Habits | None = None,
+        source: Source = "page",
+    ) -> None:
         self.text = ""
         self.reasoning = ""
         self._tags = tags
+        self._thought_tags = thought_tags
+        self._habits = habits or Habits()
+        self._text_appender = Appender(self._habits.text)
+        self._reasoning_appender = Appender(self._habits.reasoning)
+        self._source = source
+        self._pieces = _Pieces()
         self._last: Any = None
         self._start, self._said_before = -1, 0
         try:
@@ -47,40 +88,61 @@ class Reply:
         except ValueError:
             pass  # The page began with something else, which the reply will replace.
 
-    def feed(self, output: Any) -> tuple[str, str]:
+    def feed(self, output: Any) -> list[Update]:
         """Take the next output, which repeats the complete reply; return what is new in it.
 
-        :returns: the new text and the new reasoning. Where the Space took some of it back, they
-            begin after the longest common start.
+        :returns: reasoning, then text or a placeholder, as far as there is any.
         :raises ValueError: if `output` has none of a reply's forms.
         """
+        if self._source == "interface":
+            output = _mark_components(output)
         if isinstance(output, str):
-            self._last = text = output
+            self._last = text = self._pieces.add(output) if self._source == "function" else output
             reasoning = ""
         else:
             value = output
             if isinstance(output, dict) and (value := written(output)) is UNCHANGED:
-                return "", ""
+                return []
             self._last = value
             text, reasoning = _read(self._new_turn(value))
-        if self._tags:
-            text, thought = _split(text, self._tags)
-            reasoning += thought
-        return self._grow(text, reasoning)
+        self.text, reasoning = self._separate(text, reasoning)
+        updates: list[Update] = []
+        if reasoning:  # pages take it away once there is an answer
+            self.reasoning = reasoning
+            thought, _ = self._reasoning_appender.feed(reasoning)
+            updates += [Reasoning(thought)] if thought else []
+        fragment, placeholder = self._text_appender.feed(self.text)
+        updates += [StreamStatus("log", log=placeholder, level="info")] if placeholder else []
+        return updates + ([fragment] if fragment else [])
 
-    def end(self) -> tuple[str, str]:
+    def end(self) -> list[Update]:
         """Check that the reply is complete; return the text and reasoning held back until now.
 
         :raises ValueError: if the last output holds no answer; the message shows that output.
+        :raises GenerationError: if the answer has no text; the message says what it has.
         """
         said = self._new_turn(self._last)
         if all(map(_is_empty, said)):
             raise ValueError(f"nothing from the assistant in {reprlib.repr(self._last)}")
-        text, reasoning = _read(said)
+        self.text, reasoning = self._separate(*_read(said), is_complete=True)
+        self.reasoning = reasoning or self.reasoning
+        if not self.text:
+            raise GenerationError(_why_no_text(said, self.reasoning))
+        thought = self._reasoning_appender.end(self.reasoning)
+        fragment = self._text_appender.end(self.text)
+        return [*([Reasoning(thought)] if thought else []), *([fragment] if fragment else [])]
+
+    def _separate(self, text: str, reasoning: str, *, is_complete: bool = False) -> tuple[str, str]:
+        """Take out the reasoning that is between tags."""
         if self._tags:
-            text, thought = _split(text, self._tags, is_complete=True)
+            text, thought = _split(text, self._tags, is_complete=is_complete)
             reasoning += thought
-        return self._grow(text, reasoning)
+        if self._thought_tags:
+            text, thought = _split_before_answer(
+                text, self._thought_tags, self._habits, is_complete=is_complete
+            )
+            reasoning += thought
+        return text, reasoning
 
     def _new_turn(self, value: Any) -> list[Any]:
         """Return what the assistant said in its last turn; nothing if it had said that before."""
@@ -92,13 +154,6 @@ class Reply:
             # A greeting, after which the page does not show the question, is not part of the reply.
             return said[before:] if start == -1 or len(said) == before else said
         return said
-
-    def _grow(self, text: str, reasoning: str) -> tuple[str, str]:
-        before, self.text = self.text, text
-        if not reasoning:  # pages take it away once there is an answer
-            return _new(before, text), ""
-        thought, self.reasoning = self.reasoning, reasoning
-        return _new(before, text), _new(thought, reasoning)
 
 
 def written(output: Any) -> Any:
@@ -121,7 +176,8 @@ def _alone(value: Any) -> list[Any]:
     if value is None:
         return []
     if isinstance(value, str) or (
-        isinstance(value, dict) and ("content" in value or "text" in value)
+        isinstance(value, dict)
+        and not value.keys().isdisjoint(("content", "text", "component", "path"))
     ):
         return [value]
     raise ValueError(f"a reply cannot be {type(value).__name__} {reprlib.repr(value)}")
@@ -205,15 +261,57 @@ def _content(message: dict[str, Any]) -> Any:
     return message.get("text") if content is None else content
 
 
+def _mark_components(output: Any) -> Any:
+    """Return what a chat interface's endpoint returned, with dicts in place of its components."""
+    if isinstance(output, str):
+        return {"component": "component"} if COMPONENT.fullmatch(output) else output
+    if isinstance(output, list):
+        return [_mark_components(item) for item in output]
+    if isinstance(output, dict):
+        value = written(output)
+        if value is not output:  # of a component
+            paths = value if isinstance(value, list) else [value]
+            if all(isinstance(path, str) and PATH.fullmatch(path) for path in paths):
+                return {"path": value}
+        if "content" in output:
+            return {**output, "content": _mark_components(output["content"])}
+    return output
+
+
 def _is_empty(content: Any) -> bool:
     """Whether a message has no content yet, not even empty text."""
-    return (_content(content) if isinstance(content, dict) else content) in (None, [])
+    if isinstance(content, dict):
+        return _content(content) in (None, []) and not _is_attachment(content)
+    return content in (None, [])
 
 
-def _new(before: str, now: str) -> str:
-    if now.startswith(before):
-        return now[len(before) :]
-    return now[len(commonprefix([before, now])) :]
+def _is_attachment(part: Mapping[str, Any]) -> bool:
+    return not part.keys().isdisjoint(("component", "file", "path"))
+
+
+def _why_no_text(said: list[Any], reasoning: str) -> str:
+    came = list(dict.fromkeys(kind for content in said for kind in _attachments(content)))
+    if came:
+        return f"The reply has no text, only: {', '.join(came)}. Files cannot be read yet"
+    if reasoning:
+        return "The reply has no text: the model thought and did not answer"
+    return "The reply is empty"
+
+
+def _attachments(content: Any) -> Iterator[str]:
+    """Yield the kinds of the components and files in what the assistant said."""
+    if isinstance(content, list):
+        for part in content:
+            yield from _attachments(part)
+    elif isinstance(content, dict):
+        if _is_attachment(content):
+            file = content.get("file")
+            kind = content.get("component")
+            if kind is None and isinstance(file, dict):
+                kind = file.get("mime_type")
+            yield str(kind or "a file")[:50]
+        yield from _attachments(content.get("content"))
+        yield from _attachments(content.get("files"))
 
 
 def _split(
@@ -232,6 +330,78 @@ def _split(
             text = text.lstrip()  # the answer's first line is where the reasoning was
     said += text if is_complete else without_begun([tag for tag, _ in tags], text)
     return said, thought
+
+
+def _split_before_answer(
+    text: str,
+    tags: Sequence[tuple[str, str]],
+    habits: Habits,
+    *,
+    is_complete: bool = False,
+) -> tuple[str, str]:
+    """Part text from the reasoning before it, whose first tag may be missing.
+
+    Tags within the answer are part of it.
+    """
+    thought = ""
+    while True:
+        start = text.lstrip()
+        if found := next((tag for tag in tags if start.startswith(tag[0])), None):
+            inside, is_closed, text = start.removeprefix(found[0]).partition(found[1])
+            if not is_closed:
+                return "", thought + (inside if is_complete else without_begun([found[1]], inside))
+            thought += inside
+        elif stray := _find_end_of_thought(text, [end for _, end in tags]):
+            habits.omits_first_tag = True
+            thought += text[: stray.start()]
+            text = text[stray.end() :]
+        else:
+            break
+    if thought:
+        text = text.lstrip()
+    elif habits.omits_first_tag and not is_complete:
+        return "", ""  # either reasoning, or an answer without any
+    if is_complete:
+        return text, thought
+    if any(opening.startswith(start) for opening, _ in tags):
+        return "", thought  # it may become a tag
+    return without_begun([end for _, end in tags], text), thought
+
+
+def _find_end_of_thought(text: str, ends: Sequence[str]) -> re.Match[str] | None:
+    """Find a closing tag at the end of a line that is not quoted."""
+    if not any(end in text for end in ends):
+        return None
+    for found in re.finditer(
+        rf"(?<!`)(?:{'|'.join(map(re.escape, ends))})(?=[ \t]*(?:\n|\Z))", text
+    ):
+        if text.count("```", 0, found.start()) % 2 == 0:
+            return found
+    return None
+
+
+class _Pieces:
+    """Joins the yields of a function that does not say whether they are pieces or snapshots.
+
+    They are snapshots if the first that differs from the one before it begins with that.
+    """
+
+    def __init__(self) -> None:
+        self._yields: list[str] = []
+        self._are_pieces: bool | None = None
+
+    def add(self, text: str) -> str:
+        """Return the complete text so far."""
+        before = self._yields[-1] if self._yields else ""
+        if self._are_pieces is None and before and text != before:
+            self._are_pieces = not text.startswith(before)
+        if self._are_pieces is False:
+            return text
+        self._yields.append(text)
+        if self._are_pieces is None:
+            return text
+        self._yields = ["".join(self._yields)]
+        return self._yields[0]
 
 
 def without_begun(marks: Sequence[str], text: str) -> str:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ._access import Access
 from ._messages import Prompt
+from ._queue import UpdateQueue
 from ._stages import STAGES
-from ._updates import End, StreamStatus, UpdateQueue
+from ._updates import End, StreamStatus
 from .errors import (
     AuthenticationError,
     QwenGradioError,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._access import Access, Auth, Secret
 from ._messages import History, Messages, Prompt, prompt_from
-from ._options import require
+from ._options import ReasoningTags, require, to_pairs
 from ._stream import FragmentStream
 from ._updates import StreamStatus
 from ._worker import Worker
@@ -58,6 +58,8 @@ class Provider:
     """Values of the inputs that choose a model, on Spaces that serve several."""
     optional_inputs: ClassVar[tuple[str, ...]] = ("temperature", "max_tokens", "top_p")
     """Options that are given to a Space that has such inputs."""
+    reasoning_tags: ClassVar[bool] = False
+    """Whether the text between a model's tags is reasoning, unless a caller says otherwise."""
 
     working: ClassVar[bool] = True
     supports_stream: ClassVar[bool] = True
@@ -96,6 +98,7 @@ class Provider:
         headers: Mapping[str, str] | None = None,
         oauth_token: str | Secret | None = None,
         ssl_verify: bool | ssl.SSLContext = True,
+        reasoning_tags: ReasoningTags | None = None,
         **kwargs: Any,
     ) -> FragmentStream:
         """Ask the model, and read its reply as it is written.
@@ -133,6 +136,10 @@ class Provider:
         :param ssl_verify: an `ssl.SSLContext` that trusts a self-signed certificate. False trusts
             every server, which is dangerous: whoever is on the way to the Space, and the hub, can
             read and change everything, tokens included.
+        :param reasoning_tags: True takes what models write between `<think>` and `</think>` or
+            similar tags, before they answer, out of the text: it is reasoning. Pairs of tags do so
+            for others, and False for none. By default, it is what the provider has. Tags that the
+            Space's page declares always count.
         :param kwargs: what registries pass along. `temperature`, `max_tokens`, `top_p` and what
             else is in `optional_inputs` are given to a Space that has such inputs; everything else
             is only logged.
@@ -161,8 +168,13 @@ class Provider:
             headers=headers,
             oauth_token=oauth_token,
             ssl_verify=ssl_verify,
+            reasoning_tags=reasoning_tags,
         )
-        prompt = cls._prompt(model, messages, history, inputs or {}, api_name, kwargs)
+        tags = cls.reasoning_tags if reasoning_tags is None else reasoning_tags
+        prompt = replace(
+            cls._prompt(model, messages, history, inputs or {}, api_name, kwargs),
+            reasoning_tags=to_pairs(tags),
+        )
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
         access = Access.to(address, api_key, proxy, auth, headers, oauth_token, ssl_verify)
         request_timeout = REQUEST_TIMEOUT if stream_timeout is None else stream_timeout
@@ -332,6 +344,7 @@ class Qwen_Qwen_3(Provider):
         for size in ("235b-a22b", "32b", "30b-a3b", "14b", "8b", "4b", "1.7b", "0.6b")
     }
     optional_inputs: ClassVar = (*Provider.optional_inputs, "thinking_budget")
+    reasoning_tags = True
     model_aliases: ClassVar = {
         "qwen-3": default_model,
         **{f"qwen-3-{name.split('-')[1]}": name for name in model_inputs},

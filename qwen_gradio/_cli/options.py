@@ -103,6 +103,13 @@ class Options:
             rich_help_panel=SPACE,
         ),
     ] = None
+    reasoning_tags: Annotated[
+        bool | None,
+        typer.Option(
+            help="Whether text between tags such as <think> is reasoning, and not part of the "
+            "reply. The default depends on the model.",
+        ),
+    ] = None
     api_name: Annotated[
         str | None,
         typer.Option(

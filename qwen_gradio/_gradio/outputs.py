@@ -8,9 +8,11 @@ from typing import Any
 
 from gradio_client import utils
 
-from .._plan import Plan, Step, Values
+from .._fragments import Habits
+from .._messages import Prompt
+from .._plan import Plan, Step
 from .._replies import Reply, size_of
-from .._updates import Progress, Reasoning, StreamStatus, Update
+from .._updates import Progress, StreamStatus, Update
 from ..errors import SpaceInterfaceError
 from .events import MAX_BYTES
 
@@ -28,29 +30,34 @@ class OutputSink:
     def __init__(
         self,
         plan: Plan,
-        values: Values,
+        prompt: Prompt,
+        habits: Habits,
         report: Callable[[Update], None],
         received: Callable[[], int],
     ) -> None:
         self.reply = Reply()
         self._plan = plan
-        self._values = values
+        self._prompt = prompt
+        self._habits = habits
+        self._values = plan.values(prompt)
         self._report = report
         self._received = received
         self._step = plan.steps[0]
         self._sizes: list[int] = []
         self._size_carried = 0
         self._is_reply_begun = False
+        self._has_streamed = False  # in this step, whose completion repeats its last output
 
     def begin(self, step: Step) -> list[Any]:
         """Expect the outputs of a step, and return what it is called with."""
         self._step = step
         self._sizes = []
+        self._has_streamed = False
         if len(self._plan.steps) > 1:
             self._size_carried = size_of(self._values.held)
         if step.reply is not None and not self._is_reply_begun:
             self._is_reply_begun = True
-            self.reply = self._plan.new_reply(self._values)
+            self.reply = self._plan.new_reply(self._values, self._prompt, self._habits)
         return self._values.taken_by(step)
 
     def end(self) -> None:
@@ -59,7 +66,8 @@ class OutputSink:
         :raises SpaceInterfaceError: if there was no reply.
         """
         with self._as_interface_error():
-            self._report_new(*self.reply.end())
+            for update in self.reply.end():
+                self._report(update)
 
     def put_nowait(self, update: Any) -> None:
         """Take an update of gradio_client's."""
@@ -77,14 +85,13 @@ class OutputSink:
         with self._as_interface_error():
             if self._step.carried:
                 self._values.write(self._step, outputs)
-            if self._step.reply is not None:
-                self._report_new(*self.reply.feed(outputs[self._step.reply]))
-
-    def _report_new(self, text: str, reasoning: str) -> None:
-        if reasoning:
-            self._report(Reasoning(reasoning))
-        if text:
-            self._report(text)
+            is_repeated = update.final and self._has_streamed and self._plan.source == "function"
+            if self._step.reply is not None and not is_repeated:
+                for new in self.reply.feed(outputs[self._step.reply]):
+                    self._report(new)
+                if len(self.reply.text) > MAX_BYTES:  # of many pieces
+                    raise self._error(f"more than {MAX_BYTES} bytes")
+        self._has_streamed = not update.final
 
     def _limit(self, outputs: Sequence[Any]) -> None:
         if not self._size_carried and self._received() * MAX_GROWTH < MAX_BYTES:

@@ -65,7 +65,13 @@ class ReplyClient(Client):  # type: ignore[misc]
         self._is_completed = False
         self._plan = plan = description.plan(prompt.api_name)
         self._waiting = deque(plan.steps)
-        self._outputs = OutputSink(plan, plan.values(prompt), report, lambda: connection.received)
+        self._outputs = OutputSink(
+            plan,
+            prompt,
+            description.habits_of(plan),
+            report,
+            lambda: connection.received,
+        )
         if unused := plan.unused(prompt.options):
             logger.debug("%s has no inputs for %s", plan.space, ", ".join(unused))
         connection.use_cookies(description.cookies)

@@ -16,7 +16,8 @@ from gradio_client import Client
 
 from .._access import Access, is_url
 from .._chains import plan_of, require_protocol
-from .._plan import Plan
+from .._fragments import Habits
+from .._plan import Plan, Step
 from .._stages import is_starting
 from ..errors import SpaceInterfaceError, SpaceUnavailableError
 from .connection import Connection
@@ -71,10 +72,18 @@ class Description:
     """What a Space said about itself, and the cookies that it set.
 
     :param access: how it was read.
+    :param habits: what replies have shown about each plan's steps; it outlives the description.
     """
 
-    def __init__(self, access: Access, client: SpaceClient, cookies: list[Cookie]) -> None:
+    def __init__(
+        self,
+        access: Access,
+        client: SpaceClient,
+        cookies: list[Cookie],
+        habits: dict[tuple[Step, ...], Habits],
+    ) -> None:
         self.client = client
+        self._habits = habits
         self.cookies = cookies
         self.read_at = time.monotonic()
         self.is_on_hub = access.hub_key is not None
@@ -90,6 +99,10 @@ class Description:
             config, info = self.client.config, self.client._info
             self._plans[api_name] = plan_of(config, info, self._name, api_name)
         return self._plans[api_name]
+
+    def habits_of(self, plan: Plan) -> Habits:
+        """Return what the replies to such questions have shown, which replies may change."""
+        return self._habits.setdefault(plan.steps, Habits())
 
     def is_asked_like(self, other: Description, api_name: str | int | None) -> bool:
         """Whether both would be sent a question at the same address and in the same form.
@@ -107,6 +120,7 @@ class Space:
 
     def __init__(self, access: Access) -> None:
         self._access = access
+        self._habits: dict[tuple[Step, ...], Habits] = {}
         self._lock = Lock()  # held while the Space is located and read
         self._description: Description | None = None
         self._starting: SpaceUnavailableError | None = None  # what the last look at it found
@@ -175,7 +189,7 @@ class Space:
             if not answer.is_placeholder:
                 raise
             raise explained(answer, access, connection) from answer.__cause__
-        return Description(access, client, connection.cookies)
+        return Description(access, client, connection.cookies, self._habits)
 
     @contextmanager
     def _one_reader(self) -> Iterator[None]:

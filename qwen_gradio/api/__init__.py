@@ -1,7 +1,8 @@
 """An endpoint in OpenAI's format, for every tool that can ask one. Needs the extra `api`.
 
 `temperature`, `top_p`, `max_tokens` and `thinking_budget` are given to Spaces that have such
-inputs, and a reply ends before a text in `stop`; unknown fields are ignored. Tools, images, audio,
+inputs, a reply ends before a text in `stop`, and `reasoning_tags` (true or false) says whether text
+between tags such as `<think>` is reasoning; unknown fields are ignored. Tools, images, audio,
 `n > 1`, JSON modes and logprobs are rejected with status 400. `GET /v1/models` lists the models;
 `GET /health` says that the endpoint runs, and asks no Space.
 An error has the status 401, 404, 429, 502, 503 or 504, and `Retry-After` where the Space says

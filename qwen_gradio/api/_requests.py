@@ -36,7 +36,7 @@ class RequestError(Exception):
 class ChatRequest:
     """A request for a chat completion, of which everything but the messages was checked.
 
-    :ivar options: numbers for the Space's inputs, as far as it has them.
+    :ivar options: numbers for the Space's inputs, as far as it has them, and `reasoning_tags`.
     :ivar is_streamed: whether the reply is sent as it is written.
     :ivar includes_usage: whether a stream ends with its usage.
     """
@@ -71,10 +71,13 @@ def chat_request(body: bytes) -> ChatRequest:
         stream_options = {}
     if not isinstance(stream_options, dict):
         raise RequestError("stream_options must be an object", "stream_options")
+    options = _numbers(given)
+    if given.get("reasoning_tags") is not None:
+        options["reasoning_tags"] = _flag(given, "reasoning_tags")
     return ChatRequest(
         model=given["model"],
         messages=messages,
-        options=_numbers(given),
+        options=options,
         stops=_stops(given.get("stop")),
         is_streamed=_flag(given, "stream"),
         includes_usage=_flag(stream_options, "include_usage"),

@@ -42,14 +42,25 @@ class Registered(provider.Provider, AsyncGeneratorProvider, ProviderModelMixin):
 
     @classmethod
     async def create_async_generator(  # type: ignore[override]
-        cls, model: str, messages: Any, *, api_key: Any = None, **kwargs: Any
+        cls,
+        model: str,
+        messages: Any,
+        *,
+        api_key: Any = None,
+        stream: bool | None = None,
+        **kwargs: Any,
     ) -> AsyncIterator[str | Reasoning]:
         # A key for g4f itself is not passed on; of several keys, this provider's own is.
         token, _ = AuthManager.resolve_api_key(cls, api_key)
         try:
-            stream = super().create_async_generator(model, messages, api_key=token, **kwargs)
-            async with stream:
-                while (piece := await stream.next_piece()) is not None:
+            reply = super().create_async_generator(model, messages, api_key=token, **kwargs)
+            async with reply:
+                if stream is False:  # the page's final text, which fragments may differ from
+                    text = await reply.text()
+                    if reply.reasoning:
+                        yield Reasoning(reply.reasoning)
+                    yield text
+                while (piece := await reply.next_piece()) is not None:
                     yield piece if isinstance(piece, str) else Reasoning(piece.text)
         except tuple(ERRORS) as error:
             raise ERRORS[type(error)](str(error)) from error

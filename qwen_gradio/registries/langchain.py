@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from .._extras import needing
 from .._messages import History
 from .._openai import unsupported
-from .._options import Options, Sampling
+from .._options import Options, ReasoningTags, Sampling
 from .._stops import cut, cut_async, cut_text
 from .._stream import FragmentStream
 from .._updates import Reasoning, StreamStatus
@@ -87,6 +87,8 @@ class ChatQwenGradio(BaseChatModel):
     """Values for other inputs of the Space, by name."""
     api_name: str | int | None = None
     """The name or number of the Space's endpoint, where several could be meant."""
+    reasoning_tags: ReasoningTags | None = None
+    """Whether text between tags such as `<think>` is reasoning, or the pairs of tags."""
     on_status: Callable[[StreamStatus], object] | None = Field(
         default=None, repr=False, exclude=True
     )

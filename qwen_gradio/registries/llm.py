@@ -66,6 +66,10 @@ class _Shared:
             default=None,
             description="Limit for the reasoning of Qwen3, in thousands of tokens",
         )
+        reasoning_tags: bool | None = Field(
+            default=None,
+            description="Whether text between tags such as <think> is reasoning",
+        )
         api_name: str | None = Field(
             default=None,
             description="The Space's endpoint, where several could be meant",

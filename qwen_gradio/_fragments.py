@@ -1,0 +1,261 @@
+"""Snapshots to fragments, which are only ever appended to. Nothing here does I/O.
+
+A snapshot repeats the reply so far. Most apps only add to it, and then each fragment is what a
+snapshot adds. But pages also take back what they have shown: a cursor, a spinner, a counter, a
+placeholder ("Thinking..."), a code fence that is closed until more code arrives, or the margin of a
+list, which Gradio removes (`inspect.cleandoc`) until a line without a margin arrives. A caller of a
+stream cannot take anything back, so that an `Appender` emits, from an app that does so, only what
+two snapshots have in common, and goes on after the last word that was emitted.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+CURSORS = frozenset("\ufffd⏳⌛⬤⚫⚪") | frozenset(
+    map(chr, (*range(0x2580, 0x2600), *range(0x2800, 0x2900)))
+)
+"""Characters that are no text at the end of a snapshot: blocks, circles and Braille spinners, which
+pages use as cursors, and the replacement of a character of which only some bytes have arrived."""
+PLACEHOLDER = re.compile(
+    r"""\W*(?:
+        (?:thinking|loading|generating|searching|processing|working|waiting|typing|analyzing
+          |please\ wait|one\ moment|思考中|正在思考|加载中|请稍候|请稍等|生成中)[\W\d]*s?\W*
+        | [^\n]*(?:\.\.\.|…)[^\w\n]*
+    )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Text that an app shows before a reply: words such as "Thinking", or a line that ends in dots."""
+MAX_PLACEHOLDER = 100
+"""Characters that a placeholder may have."""
+PROVISIONAL_END = re.compile(r"(?:\n[ \t]*(?:`{3,}|~{3,})|</\w+>)[\s</\w>]*\Z")
+"""What an app may add to a snapshot so that it can be shown: the end of a code block or element."""
+FOOTER = re.compile(r"\n[ \t]*\n(?:-{3,}|\*{3,}|[*_(\[<][^\n]*)(?:\n[^\n]{0,100})?\Z")
+"""What ends a first snapshot if its last paragraph is about the reply, such as its speed."""
+MIN_TAIL = 12
+"""Bytes in which two texts must be equal to be taken for the same place."""
+MAX_SKIPPED = 100
+"""Characters before such a place that may be left out, such as a changed header."""
+MAX_WORD = 100
+"""Characters within which a word ends."""
+
+
+@dataclass
+class Habit:
+    """What the snapshots of earlier replies have shown about later ones.
+
+    :ivar only_grows: whether snapshots only add text; None until that is known.
+    """
+
+    only_grows: bool | None = None
+
+
+@dataclass
+class Habits:
+    """The habits of an app. Its replies share them, and nothing is kept on disk.
+
+    :ivar omits_first_tag: whether reasoning begins without a tag and ends with one.
+    """
+
+    text: Habit = field(default_factory=Habit)
+    reasoning: Habit = field(default_factory=Habit)
+    omits_first_tag: bool = False
+
+
+class Appender:
+    """Turns the snapshots of one reply into fragments.
+
+    While an app only adds text, a fragment is what the newest snapshot adds; the first reply of an
+    app may begin one snapshot later, as two are needed to see what it does. Once it has changed
+    words that it had shown, what two snapshots have in common is emitted.
+
+    Joined, the fragments are the last snapshot, but for whitespace that has changed and for words
+    that were emitted before they were taken back. Where an app begins anew, a blank line follows
+    what was emitted, and then the new text.
+    """
+
+    def __init__(self, habit: Habit) -> None:
+        self._habit = habit
+        self._last = ""  # the last snapshot, without a cursor
+        self._emitted = ""  # the part of a snapshot that was emitted
+        self._has_grown = False
+        self._placeholder = ""
+
+    def feed(self, snapshot: str) -> tuple[str, str]:
+        """Take the next snapshot.
+
+        :returns: a fragment, and a placeholder that is to be shown as a status; most often one of
+            them is empty.
+        """
+        text, last = _without_cursor(snapshot), self._last
+        if text == last:
+            return "", ""
+        continues = last != "" and text.startswith(last)
+        if not continues and self._is_placeholder(text):
+            before, self._placeholder = self._placeholder, text
+            return "", "" if text == before else text
+        self._last = text
+        if continues:
+            self._has_grown = True
+        elif last and self._habit.only_grows is not False:
+            if _squeeze(text).startswith(_squeeze(last)):
+                self._has_grown = True
+            else:
+                self._habit.only_grows = False
+        placeholder = ""
+        if self._is_trusted:
+            settled = text
+        else:
+            settled = last if continues else _common_words(last, text)
+            if not (continues or self._emitted or re.search(r"\w", settled)):
+                # Nothing was emitted, and no word of the last snapshot is left.
+                settled = ""
+                placeholder = last if len(last) <= MAX_PLACEHOLDER and "\n" not in last else ""
+        if not last and (footer := FOOTER.search(settled)):
+            settled = settled[: footer.start()]  # it may change with the next snapshot
+        if not self._habit.only_grows:
+            settled = _without_provisional_end(settled, text)
+        begun = last if continues else None
+        return self._advance(settled, text, begun), placeholder.strip()
+
+    def end(self, snapshot: str) -> str:
+        """Take the complete reply, and return the last fragment."""
+        if self._habit.only_grows is None and self._has_grown:
+            self._habit.only_grows = True
+        return self._advance(snapshot, snapshot)
+
+    def _is_placeholder(self, text: str) -> bool:
+        if len(text) > MAX_PLACEHOLDER or PLACEHOLDER.fullmatch(text) is None:
+            return False
+        words, before = text.rstrip(" .…"), self._placeholder.rstrip(" .…")
+        return not before or words == before or not words.startswith(before)  # else it grows
+
+    @property
+    def _is_trusted(self) -> bool:
+        """Whether what a snapshot shows is taken to stay."""
+        grows = self._habit.only_grows
+        return self._has_grown if grows is None else grows
+
+    def _advance(self, settled: str, text: str, begun: str | None = None) -> str:
+        """Return what is to be emitted so that `settled`, which begins `text`, has been.
+
+        :param begun: what `settled` is known to begin with.
+        """
+        emitted = self._emitted
+        is_begun = emitted is begun and len(settled) >= len(emitted)
+        if is_begun or settled.startswith(emitted):
+            self._emitted = settled
+            return settled[len(emitted) :]
+        if emitted.startswith(settled):  # it was taken back, or has not come as far again
+            return ""
+        start = _common_length(emitted, settled)
+        old, new = _squeeze(emitted[start:]), _squeeze(settled[start:])
+        if old.startswith(new):
+            return ""
+        same = _common_length(old, new)
+        if re.search(r"\w", old[same:]) is None:  # only whitespace and the like has changed
+            return self._go_on(settled, _skip(settled, start, same))
+        at = _find_tail(old, _squeeze(text[start:]), same)
+        if at is None:
+            return self._begin_anew(
+                settled, _skip(emitted, start, same), _skip(settled, start, same)
+            )
+        return self._go_on(settled, _skip(settled, start, at)) if at <= len(new) else ""
+
+    def _go_on(self, settled: str, at: int) -> str:
+        """Return what follows `at`, without whitespace that was emitted."""
+        emitted, self._emitted = self._emitted, settled
+        rest = settled[at:]
+        before = emitted[len(emitted.rstrip()) :]
+        space = rest[: len(rest) - len(rest.lstrip())]
+        return rest[_common_length(before, space) :]
+
+    def _begin_anew(self, settled: str, old_at: int, new_at: int) -> str:
+        """Return a blank line and the new text, from the last line on that was emitted as it is.
+
+        :param old_at: where what was emitted differs.
+        :param new_at: where `settled` differs.
+        """
+        emitted, self._emitted = self._emitted, settled
+        line_ended = emitted[:old_at].endswith("\n") or re.match(r"[ \t]*\n", emitted[old_at:])
+        start = new_at if line_ended else settled.rfind("\n", 0, new_at) + 1
+        newlines = len(emitted) - len(emitted.rstrip("\n"))
+        rest = settled[start:].lstrip(None if line_ended else "\n")
+        return "\n\n"[newlines:] + rest
+
+
+def _without_cursor(snapshot: str) -> str:
+    end = len(snapshot)
+    while end and snapshot[end - 1] in CURSORS:
+        end -= 1
+    return snapshot[:end]
+
+
+def _without_provisional_end(settled: str, text: str) -> str:
+    """Return text without an end that the next snapshot may not have."""
+    if len(settled) == len(text):
+        found = PROVISIONAL_END.search(settled, len(settled) - MAX_WORD)
+        settled = settled[: found.start()] if found else settled
+    start = settled.rfind("<details")
+    # Its summary may still change: "Thinking" becomes "Thought for 3 seconds".
+    if start >= 0 and not settled[start:].partition("</details>")[2].strip():
+        settled = settled[:start]
+    return settled
+
+
+def _common_length(one: str, other: str) -> int:
+    """Return the number of characters in which two texts begin alike."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _common_words(last: str, text: str) -> str:
+    """Return the whole words with which both begin."""
+    end = _common_length(last, text)
+    if end == len(text) or text[end].isspace():
+        return text[:end]
+    for at in range(end, max(0, end - MAX_WORD), -1):
+        before = text[at - 1]
+        if before.isspace() or before > "\u2e7f":  # Chinese and Japanese have no spaces
+            return text[:at]
+    return "" if end <= MAX_WORD else text[:end]
+
+
+def _squeeze(text: str) -> str:
+    """Return text without whitespace."""
+    return "".join(text.split())
+
+
+def _skip(text: str, start: int, count: int) -> int:
+    """Return the position in text after `count` characters from `start` that are not whitespace."""
+    for word in re.compile(r"\S+").finditer(text, start):
+        if count <= word.end() - word.start():
+            return word.start() + count if count else start
+        count -= word.end() - word.start()
+    return len(text)
+
+
+def _find_tail(old: str, new: str, same: int) -> int | None:
+    """Find where in `new` the end of `old` stands, and return the position after it.
+
+    :param same: the length in which both begin alike; not much more may be left out.
+    """
+    low, high = 0, len(old)
+    while low < high:  # the longest end of `old` that is in `new`
+        middle = (low + high + 1) // 2
+        if old[-middle:] in new:
+            low = middle
+        else:
+            high = middle - 1
+    tail = old[len(old) - low :]
+    at = new.find(tail)
+    if len(tail.encode("utf-8", "surrogatepass")) < MIN_TAIL or at > same + MAX_SKIPPED:
+        return None
+    return at + len(tail)
