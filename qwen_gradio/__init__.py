@@ -15,9 +15,14 @@ if TYPE_CHECKING:
     from . import batch as batch
     from . import notebook as notebook
     from ._messages import Messages as Messages
+    from ._models import Qwen_Qwen_2_5 as Qwen_Qwen_2_5
+    from ._models import Qwen_Qwen_2_5_Max as Qwen_Qwen_2_5_Max
+    from ._models import Qwen_Qwen_2_72B as Qwen_Qwen_2_72B
+    from ._models import Qwen_Qwen_3 as Qwen_Qwen_3
+    from ._models import providers as providers
+    from ._reply import Progress as Progress
+    from ._reply import StreamStatus as StreamStatus
     from ._stream import FragmentStream as FragmentStream
-    from ._updates import Progress as Progress
-    from ._updates import StreamStatus as StreamStatus
     from ._worker import generate_session_hash as generate_session_hash
     from .chat import Chat as Chat
     from .errors import AuthenticationError as AuthenticationError
@@ -34,18 +39,13 @@ if TYPE_CHECKING:
     from .errors import StreamInterruptedError as StreamInterruptedError
     from .errors import StreamTimeoutError as StreamTimeoutError
     from .provider import Provider as Provider
-    from .provider import Qwen_Qwen_2_5 as Qwen_Qwen_2_5
-    from .provider import Qwen_Qwen_2_5_Max as Qwen_Qwen_2_5_Max
-    from .provider import Qwen_Qwen_2_72B as Qwen_Qwen_2_72B
-    from .provider import Qwen_Qwen_3 as Qwen_Qwen_3
-    from .provider import providers as providers
     from .sync import Fragments as Fragments
     from .sync import ask as ask
     from .sync import stream as stream
 
 _HOME = {
-    "provider": [
-        "Provider",
+    "provider": ["Provider"],
+    "_models": [
         "Qwen_Qwen_2_5",
         "Qwen_Qwen_2_5_Max",
         "Qwen_Qwen_2_72B",
@@ -56,7 +56,7 @@ _HOME = {
     "_stream": ["FragmentStream"],
     "sync": ["Fragments", "ask", "stream"],
     "chat": ["Chat"],
-    "_updates": ["Progress", "StreamStatus"],
+    "_reply": ["Progress", "StreamStatus"],
     "_worker": ["generate_session_hash"],
     "errors": [
         "AuthenticationError",

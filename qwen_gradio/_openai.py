@@ -1,9 +1,15 @@
-"""OpenAI's format, where a text chat cannot do all of it. Nothing here does I/O."""
+"""What OpenAI's formats need in several front ends: options, usage, and stop sequences.
+
+Nothing here does I/O.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from ._page.reply import without_begun
+from ._reply import Reasoning
 
 UNSUPPORTED: dict[str, tuple[Any, ...]] = {
     "tools": ([],),
@@ -42,3 +48,63 @@ def estimated_tokens(text: str) -> int:
     LangChain and LiteLLM estimate with counters of their own, by which they compare models.
     """
     return (len(text.encode(errors="replace")) + 3) // 4
+
+
+def cut(pieces: Iterable[str | Reasoning], stops: Sequence[str]) -> Iterator[str | Reasoning]:
+    """Yield a text up to its first stop sequence, wherever the fragments divide that.
+
+    For each fragment, yields the text that is certain by then, perhaps none; then what remains.
+    Reasoning is yielded as it is.
+
+    :param stops: the sequences, none of them empty.
+    """
+    search = _Search(stops)
+    for piece in pieces:
+        yield piece if isinstance(piece, Reasoning) else search.feed(piece)
+        if search.is_over:
+            return
+    yield search.held
+
+
+async def cut_async(stream: _Stream, stops: Sequence[str]) -> AsyncGenerator[str | Reasoning, None]:
+    """Do the same as `cut`, for a stream."""
+    search = _Search(stops)
+    while (piece := await stream.next_piece()) is not None:
+        yield piece if isinstance(piece, Reasoning) else search.feed(piece)
+        if search.is_over:
+            return
+    yield search.held
+
+
+def cut_text(text: str, stops: Sequence[str]) -> str:
+    """Return a complete text up to its first stop sequence."""
+    search = _Search(stops)
+    return search.feed(text) + search.held
+
+
+class _Stream(Protocol):
+    async def next_piece(self) -> str | Reasoning | None: ...
+
+
+class _Search:
+    """A search for the first complete stop sequence in a text that arrives in fragments.
+
+    :ivar is_over: whether one was found.
+    :ivar held: text that is held back, as it may be the beginning of one.
+    """
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = stops
+        self.is_over = False
+        self.held = ""
+
+    def feed(self, fragment: str) -> str:
+        """Return the text that has become certain with this fragment."""
+        text = self.held + fragment
+        found = [(at + len(s), at) for s in self._stops if (at := text.find(s)) >= 0]
+        if found:
+            self.is_over, self.held = True, ""
+            return text[: min(found)[1]]
+        certain = without_begun(self._stops, text)
+        self.held = text[len(certain) :]
+        return certain

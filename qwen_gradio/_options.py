@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from ._access import Auth, Secret
 from ._messages import History
-from ._replies import THOUGHT_TAGS
+from ._page.reply import THOUGHT_TAGS
+from ._reply import StreamStatus
 
 if TYPE_CHECKING:
-    import ssl
-
-    from ._updates import StreamStatus
+    from ssl import SSLContext
+else:
+    SSLContext = Any  # it takes long to import, and whoever has one has imported it
 
 
 ReasoningTags: TypeAlias = bool | Sequence[tuple[str, str]]
@@ -47,7 +50,7 @@ class _CommonOptions(Sampling, total=False):
     on_reasoning: Callable[[str], object] | None
     headers: Mapping[str, str] | None
     oauth_token: str | Secret | None
-    ssl_verify: bool | ssl.SSLContext
+    ssl_verify: bool | SSLContext
     reasoning_tags: ReasoningTags | None
 
 

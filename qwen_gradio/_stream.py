@@ -1,28 +1,29 @@
-"""What a caller holds: the reply as an async stream of text fragments."""
+"""The async front end to a reply: a stream of text fragments, in an event loop."""
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from contextlib import suppress
 from html import escape
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import anyio
-from anyio.lowlevel import checkpoint
+from anyio.lowlevel import checkpoint, current_token
 
-from ._updates import End, Reasoning, StreamStatus, Update
-from ._worker import Worker
-from .errors import QwenGradioError, StreamInterruptedError, StreamTimeoutError
-
-T = TypeVar("T")
+from ._reply import End, Reasoning, ReplyState, StreamStatus, Update
+from ._tasks import stoppable
+from ._worker import Question, ask
 
 
 class FragmentStream(AsyncIterator[str]):
     """The reply to one question, as it is written: fragments that, joined, are the reply.
 
-    Where a Space takes text back, they go on after the longest common start; `text()` and `partial`
-    are then without what was taken back.
+    Whitespace, cursors, counters and placeholders that come and go never appear twice. Where a
+    Space takes back words that were emitted, they stay, and the new text follows; `text()` and
+    `partial` are what its page shows.
 
     The question is asked when the stream is first awaited, entered or iterated, and not again. The
     stream runs in the event loop it is iterated in, of asyncio or trio.
@@ -39,25 +40,22 @@ class FragmentStream(AsyncIterator[str]):
 
     def __init__(
         self,
-        worker: Worker,
+        question: Question,
         *,
-        timeout: float | None,
-        stream_timeout: float | None,
         on_status: Callable[[StreamStatus], object] | None = None,
         on_reasoning: Callable[[str], object] | None = None,
     ) -> None:
-        self._worker = worker
-        self._deadline = _Deadline(timeout, stream_timeout)
         self.on_status = on_status
         self.on_reasoning = on_reasoning
         self.on_complete: Callable[[str], object] | None = None
         self._remember: Callable[[str], object] | None = None  # a conversation's, before that
-        self._state: Literal["open", "complete", "closed"] = "open"
+        self._question = question
+        self._reply = ReplyState(question.access.space, question.timeout, question.stream_timeout)
         self._guard = anyio.ResourceGuard("iterating over")
 
     def __await__(self) -> Generator[Any, Any, FragmentStream]:
         """Ask, and return the stream itself."""
-        self._start()
+        ask(self._question, self._reply)
         return self
         yield  # makes this a generator, as __await__ must return one
 
@@ -82,50 +80,45 @@ class FragmentStream(AsyncIterator[str]):
         :raises QwenGradioError: if the reply fails, or the stream was closed before its end.
         """
         with self._guard:
-            while self._state != "complete":
-                self._raise_if_closed()
+            while self._reply.name != "complete":
                 try:
                     update = await self._next_update()
-                    self._raise_if_closed()  # by another task or thread, while this one waited
-                    if isinstance(update, str):
-                        return update
-                    if isinstance(update, Reasoning):
-                        await _call(self.on_reasoning, update.text)
-                        return update
-                    await self._take(update)
-                except QwenGradioError as error:
-                    self.close()
-                    self._describe(error)
-                    raise
+                    for callback, argument in self._callbacks(update):
+                        if isinstance(result := _call(callback, argument), Coroutine):
+                            await result
                 except BaseException:
                     self.close()
                     raise
+                if isinstance(update, (str, Reasoning)):
+                    return update
         return None
 
-    async def _take(self, update: StreamStatus | End) -> None:
-        if isinstance(update, StreamStatus):
-            await _call(self.on_status, update)
-        elif update.error is not None:
-            raise update.error
-        else:
-            self._state = "complete"
-            await _call(self._remember, self.partial)
-            await _call(self.on_complete, self.partial)
+    def _callbacks(self, update: Update) -> list[tuple[Callable[[Any], object], Any]]:
+        """Return what is to be called for an update, and with what."""
+        wanted: list[tuple[Callable[[Any], object] | None, Any]] = []
+        match update:
+            case StreamStatus():
+                wanted = [(self.on_status, update)]
+            case Reasoning(text):
+                wanted = [(self.on_reasoning, text)]
+            case End():
+                wanted = [(self._remember, self.partial), (self.on_complete, self.partial)]
+        return [(callback, argument) for callback, argument in wanted if callback is not None]
 
     @property
     def space(self) -> str:
         """The Space that is asked, as it was given."""
-        return self._worker.access.space
+        return self._reply.space
 
     @property
     def partial(self) -> str:
         """The reply so far; it may be ahead of the fragments that were read."""
-        return self._worker.text
+        return self._reply.text
 
     @property
     def reasoning(self) -> str:
         """What the model thought before it answered, so far; "" where the Space shows none."""
-        return self._worker.reasoning
+        return self._reply.reasoning
 
     async def text(self) -> str:
         """Wait for the complete reply, and return it.
@@ -143,9 +136,7 @@ class FragmentStream(AsyncIterator[str]):
 
         A task that waits for a fragment gets a `StreamInterruptedError`.
         """
-        if self._state == "open":
-            self._state = "closed"
-            self._worker.stop()
+        self._reply.close()
 
     async def aclose(self) -> None:
         """Stop the reply, if it is not complete. Does not wait until the Space has stopped."""
@@ -164,7 +155,7 @@ class FragmentStream(AsyncIterator[str]):
         self.close()
 
     def __del__(self) -> None:
-        if self._worker.is_started and self._state == "open":
+        if self._reply.name == "open":
             self.close()
             warnings.warn(
                 f"A reply from {self.space} was not read to its end, and is stopped. Read all of "
@@ -179,78 +170,45 @@ class FragmentStream(AsyncIterator[str]):
 
     def __repr__(self) -> str:
         arrived = f"{len(self.partial)} characters"
-        return f"<FragmentStream from {self.space}: {self._state}, {arrived}>"
+        return f"<FragmentStream from {self.space}: {self._reply.name}, {arrived}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows of a stream that is a cell's last line."""
         hint = "<br><code>await qwen_gradio.notebook.show(stream)</code>"
-        return f"<code>{escape(repr(self))}</code>{hint if self._state == 'open' else ''}"
-
-    def _start(self) -> None:
-        if not self._worker.is_started and self._state == "open":
-            self._worker.start()
-            self._deadline.start()
+        can_be_shown = self._reply.name in ("new", "open")
+        return f"<code>{escape(repr(self))}</code>{hint if can_be_shown else ''}"
 
     async def _next_update(self) -> Update:
-        self._start()
-        if not self._deadline.is_over():
-            if (update := self._worker.updates.get_nowait()) is not None:
-                await checkpoint()  # however fast updates come, other tasks get their turn
-                return update
-            with anyio.CancelScope(deadline=self._deadline.of_next_update()):
-                return await self._worker.updates.get()
-        raise self._deadline.error(self.space)
-
-    def _raise_if_closed(self) -> None:
-        if self._state == "closed":
-            closed = StreamInterruptedError(
-                "This stream was closed before its end, by an error, a time-out or by leaving a "
-                "loop over it. Ask again for a new one"
-            )
-            raise self._describe(closed)
-
-    def _describe(self, error: QwenGradioError) -> QwenGradioError:
-        error.space, error.partial = self.space, self.partial
-        return error
+        ask(self._question, self._reply)
+        if self._reply.has_update:
+            await checkpoint()  # however fast updates come, other tasks get their turn
+        while (update := self._reply.read(time.monotonic())) is None:
+            event = anyio.Event()
+            seconds = self._reply.wait_with(_waker(event), time.monotonic())
+            with anyio.move_on_after(seconds) as waiting, stoppable():
+                await event.wait()
+            if waiting.cancelled_caught:
+                self._reply.time_out(time.monotonic())
+        return update
 
 
-async def _call(callback: Callable[[T], object] | None, argument: T) -> None:
+def _waker(event: anyio.Event) -> Callable[[], object]:
+    """Return a function that sets `event` from another thread, and does not wait for that."""
+    loop: Any = current_token().native_token
+    call_soon = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the loop was closed while its task waited
+            call_soon(event.set)
+
+    return wake
+
+
+def _call(callback: Callable[[Any], object], argument: Any) -> object:
     try:
-        result = None if callback is None else callback(argument)
-        if isinstance(result, Coroutine):
-            await result
+        return callback(argument)
     except StopAsyncIteration as error:  # it would end the caller's loop, as a reply's end does
         raise RuntimeError("A callback raised StopAsyncIteration") from error
-
-
-class _Deadline:
-    """When a stream gives up: `timeout` after its start, or `stream_timeout` without an update."""
-
-    def __init__(self, timeout: float | None, stream_timeout: float | None) -> None:
-        self._timeout = timeout
-        self._stream_timeout = float("inf") if stream_timeout is None else stream_timeout
-        self._at = float("inf")
-
-    def start(self) -> None:
-        """Count `timeout` from now on."""
-        if self._timeout is not None:
-            self._at = anyio.current_time() + self._timeout
-
-    def is_over(self) -> bool:
-        """Whether `timeout` has passed."""
-        return self._timeout is not None and anyio.current_time() >= self._at
-
-    def of_next_update(self) -> float:
-        """The time until which to wait for an update that is not there yet."""
-        return min(self._at, anyio.current_time() + self._stream_timeout)
-
-    def error(self, space: str) -> StreamTimeoutError:
-        """The error once that time has passed."""
-        if self.is_over():
-            what = f"did not complete its reply within timeout={self._timeout} seconds"
-        else:
-            what = f"sent no update for stream_timeout={self._stream_timeout} seconds"
-        return StreamTimeoutError(f"{space} {what}")
 
 
 class _Loop(AsyncIterator[str]):

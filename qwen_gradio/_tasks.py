@@ -1,11 +1,12 @@
-"""Tasks whose errors can be caught by type, and which a notebook's stop button stops."""
+"""Helpers for tasks: unwrapped errors, Jupyter's stop button, and calls without `await`."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import anyio
 from anyio.lowlevel import current_token
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup  # installed with anyio
 
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 WAKE_INTERVAL = 0.25
 """Seconds within which a notebook's stop button takes effect."""
@@ -62,3 +66,16 @@ async def task_group() -> AsyncIterator[TaskGroup]:
     # Not within `except`: the group would become the context of an error that it contains.
     if error is not None:
         raise error
+
+
+def without_await(function: Callable[P, Awaitable[T]]) -> Callable[P, T]:
+    """Make an async function callable without `await`, in an event loop in a thread of its own."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        from anyio.from_thread import start_blocking_portal
+
+        with start_blocking_portal(name="qwen_gradio loop") as portal:
+            return portal.call(partial(function, *args, **kwargs))
+
+    return call

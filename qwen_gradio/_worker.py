@@ -1,18 +1,19 @@
-"""The thread that asks a Space: again, if need be, until the reply is complete or not wanted."""
+"""The worker thread: asks a Space and retries until the reply is complete or closed."""
 
 from __future__ import annotations
 
+import random
 import secrets
+import time
 from contextlib import ExitStack
 from contextvars import copy_context
+from dataclasses import dataclass
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ._access import Access
 from ._messages import Prompt
-from ._queue import UpdateQueue
-from ._stages import STAGES
-from ._updates import End, StreamStatus
+from ._reply import End, ReplyState, StreamStatus
 from .errors import (
     AuthenticationError,
     QwenGradioError,
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 MAX_RETRY_WAIT = 60.0
 """Seconds between two attempts. A Space that asks for a longer wait is not asked again."""
 MIN_RETRY_PAUSE, MAX_RETRY_PAUSE = 0.5, 8.0
-"""Seconds between two attempts, more each time and half a second at random, where the Space does
-not say how many."""
+"""Seconds between two attempts, twice as many each time and up to half a second at random, where
+the Space does not say how many."""
 
 
 def generate_session_hash() -> str:
@@ -37,150 +38,148 @@ def generate_session_hash() -> str:
     return secrets.token_hex(6)
 
 
-class Worker:
-    """A question, the thread that asks it, and the `updates` that it reports: `End` is the last.
+@dataclass(frozen=True)
+class Question:
+    """What is asked, after all checks.
 
-    :param timeout: seconds that the Space may take to answer an HTTP request.
-    :param max_retries: how often to ask again if the Space did not accept the question.
+    :ivar timeout: seconds for the complete reply.
+    :ivar stream_timeout: seconds without any update.
+    :ivar request_timeout: seconds that the Space may take to answer an HTTP request.
+    :ivar max_retries: how often to ask again if the Space did not accept the question.
     """
 
-    def __init__(self, prompt: Prompt, access: Access, timeout: float, max_retries: float) -> None:
-        self.updates = UpdateQueue()
-        self.access = access
-        self._prompt = prompt
-        self._timeout = timeout
-        self._max_retries = max_retries
-        self._connection: Connection | None = None
-        self._client: ReplyClient | None = None
-        self._is_stopped = Event()
+    prompt: Prompt
+    access: Access
+    timeout: float | None
+    stream_timeout: float | None
+    request_timeout: float
+    max_retries: float
+
+
+def ask(question: Question, reply: ReplyState) -> None:
+    """Start a worker that asks the question, unless that was done or the reply was closed."""
+    if reply.start(time.monotonic()):
+        worker = _Worker(question, reply)
+        reply.on_close = worker.stop
         # A daemon, so that a Space which never answers does not keep the interpreter from exiting.
         # In the caller's context, as a Gradio app keeps its user's request there.
-        self._thread = Thread(
-            target=copy_context().run, args=(self._run,), name="qwen_gradio", daemon=True
-        )
+        Thread(
+            target=copy_context().run, args=(worker.run,), name="qwen_gradio", daemon=True
+        ).start()
 
-    @property
-    def text(self) -> str:
-        """The reply so far."""
-        return self._client.reply.text if self._client else ""
 
-    @property
-    def reasoning(self) -> str:
-        """What the model thought so far; it is not part of the reply."""
-        return self._client.reply.reasoning if self._client else ""
+class _Worker:
+    """Asks one question in a thread of its own, and puts the updates in the reply."""
 
-    @property
-    def is_started(self) -> bool:
-        """Whether the thread was started."""
-        return self._thread.ident is not None
-
-    def start(self) -> None:
-        """Ask the question, once. Does nothing after that, and after `stop`."""
-        if not self.is_started and not self._is_stopped.is_set():
-            self._thread.start()
+    def __init__(self, question: Question, reply: ReplyState) -> None:
+        self._question = question
+        self._reply = reply
+        self._stopped = Event()
+        self._connection: Connection | None = None
+        self._client: ReplyClient | None = None
 
     def stop(self) -> None:
-        """Stop the reply. Returns at once; the thread cancels it on the Space, and exits."""
-        self._is_stopped.set()
+        """Stop the reply. Returns at once; the thread cancels the request, and exits."""
+        self._stopped.set()
         if (connection := self._connection) is not None:
             connection.abort()
-        self.updates.put(End())  # wakes whoever waits; a thread that connects notices later
 
-    def _run(self) -> None:
+    def run(self) -> None:
         with ExitStack() as cleanup:
             try:
-                self._ask_with_retries(cleanup)
-                end = End()
+                self._ask(cleanup)
             except Exception as error:
-                end = End(error)
-            # Closing what was opened comes after this, as it may take a while. Whoever stops the
-            # reply from now on does not abort that.
-            self._connection = None
-            self.updates.put(end)
+                self._end(End(error))
+            else:
+                self._end(End())
 
-    def _ask_with_retries(self, cleanup: ExitStack) -> None:
-        import tenacity
+    def _end(self, end: End) -> None:
+        # Closing what was opened comes after this, as it may take a while: what stops the reply
+        # from now on does not abort that.
+        self._connection = None
+        self._reply.put(end)
+        self._reply.on_close = None
 
-        backoff = tenacity.wait_exponential(
-            MIN_RETRY_PAUSE, max=MAX_RETRY_PAUSE
-        ) + tenacity.wait_random(0, MIN_RETRY_PAUSE)
-
-        def wait(attempt: tenacity.RetryCallState) -> float:
-            # A longer one would count as a Space that hangs.
-            return _error_of(attempt).retry_after or min(backoff(attempt), self._timeout / 2)
-
-        def report(attempt: tenacity.RetryCallState) -> None:
+    def _ask(self, cleanup: ExitStack) -> None:
+        """Ask until the Space has accepted the question, as often as that is allowed."""
+        failures = 0
+        while True:
+            try:
+                if self._client is not None and self._client.has_begun:
+                    self._client.run()  # goes on with the step that failed
+                else:
+                    self._ask_once(cleanup)
+                return
+            except QwenGradioError as error:
+                failures += 1
+                if failures > self._question.max_retries or not self._is_worth_retrying(error):
+                    raise
+                wait = error.retry_after or self._pause_after(failures)
+                self._reply.put(StreamStatus("retrying", retry_in=wait, log=str(error)))
             if not self._has_begun:
                 cleanup.close()
-            seconds = attempt.next_action.sleep if attempt.next_action else None
-            reason = str(_error_of(attempt))
-            self.updates.put(StreamStatus("retrying", eta=seconds, log=reason))
+            if self._stopped.wait(wait):
+                return
 
-        tenacity.Retrying(
-            retry=tenacity.retry_if_exception(self._is_worth_retrying),
-            stop=lambda attempt: attempt.attempt_number > self._max_retries,
-            wait=wait,
-            before_sleep=report,
-            sleep=tenacity.sleep_using_event(self._is_stopped),
-            reraise=True,
-        )(self._ask, cleanup)
+    def _is_worth_retrying(self, error: QwenGradioError) -> bool:
+        # Meanwhile there are no updates. A longer wait would trip `stream_timeout`.
+        longest = min(MAX_RETRY_WAIT, self._question.request_timeout / 2)
+        return error.transient and (error.retry_after or 0) <= longest and self._reply.is_unanswered
 
-    def _is_worth_retrying(self, error: BaseException) -> bool:
-        return (
-            isinstance(error, QwenGradioError)
-            and error.transient
-            # Meanwhile there are no updates, so the wait must end before the Space counts as hung.
-            and (error.retry_after or 0) <= min(MAX_RETRY_WAIT, self._timeout / 2)
-            and self._is_unanswered()
-        )
-
-    def _is_unanswered(self) -> bool:
-        """Whether the question can be asked again: after a fragment, the text would come twice."""
-        return not (self.text or self.reasoning or self._is_stopped.is_set())
+    def _pause_after(self, failures: int) -> float:
+        pause: float = min(MIN_RETRY_PAUSE * 2 ** (failures - 1), MAX_RETRY_PAUSE)
+        pause += random.uniform(0, MIN_RETRY_PAUSE)
+        return min(pause, self._question.request_timeout / 2)
 
     @property
     def _has_begun(self) -> bool:
         """Whether the Space has run a step, which asking anew would run twice."""
         return self._client is not None and self._client.has_begun
 
-    def _ask(self, cleanup: ExitStack) -> None:
-        if self._has_begun and self._client is not None:
-            self._client.run()
-            return
+    def _ask_once(self, cleanup: ExitStack) -> None:
+        """Ask the Space by the description that is cached; if that is outdated, by a new one."""
         # gradio_client and httpx are imported here: off the event loop, and only to ask.
         from ._gradio.connection import Connection
+        from ._gradio.hub import describe_once_awake
         from ._gradio.space import space_at
-        from ._waking import Waking
 
-        self._connection = connection = Connection(self.access, self._timeout)
+        question = self._question
+        self._connection = connection = Connection(question.access, question.request_timeout)
         cleanup.callback(connection.close)
-        if self._is_stopped.is_set():
+        if self._stopped.is_set():
             connection.abort()
-        space = space_at(self.access)
-        is_known = space.known is not None
-        waking = Waking(space, connection, self._timeout, self.updates.put, self._is_stopped)
-        description = waking.describe()
+
+        def describe(outdated: Description | None = None) -> tuple[Description, bool]:
+            return describe_once_awake(
+                space_at(question.access), connection, self._reply.put, self._stopped, outdated
+            )
+
+        began = time.monotonic()
+        description, _ = describe()
         try:
-            self._ask_as(description, cleanup)
+            self._run(description, cleanup)
+            return
         except QwenGradioError as error:
-            # It may have changed since it was read, or be asleep.
-            may_differ = is_known or getattr(error, "is_placeholder", False)
-            if not may_differ or error.transient or self._has_begun or not self._is_unanswered():
+            is_cached = description.read_at < began
+            may_be_proxy = isinstance(error, SpaceUnavailableError) and error.may_be_proxy
+            if not (may_be_proxy or (is_cached and error.may_be_outdated)):
+                raise
+            if error.transient or self._has_begun or not self._reply.is_unanswered:
                 raise
             try:
-                fresh = waking.describe(description)
-                is_same = fresh.is_asked_like(description, self._prompt.api_name)
-            except SpaceInterfaceError:
-                raise  # it offers no chat any more
+                fresh, was_asleep = describe(description)
+                is_same = fresh.has_same_plan(description, question.prompt.api_name)
             except QwenGradioError as unread:
-                if isinstance(unread, SpaceUnavailableError) and unread.stage in STAGES:
-                    raise
+                if isinstance(unread, SpaceInterfaceError) or (
+                    isinstance(unread, SpaceUnavailableError) and unread.is_down
+                ):
+                    raise  # it offers no chat any more, or does not run
                 raise error from error.__cause__
-            if is_same and not isinstance(error, AuthenticationError) and waking.stage is None:
+            if is_same and not was_asleep and not isinstance(error, AuthenticationError):
                 raise
-            self._ask_as(fresh, cleanup)
+        self._run(fresh, cleanup)
 
-    def _ask_as(self, description: Description, cleanup: ExitStack) -> None:
+    def _run(self, description: Description, cleanup: ExitStack) -> None:
         from ._gradio.reply import ReplyClient
 
         assert self._connection is not None  # opened before the Space was described
@@ -188,14 +187,8 @@ class Worker:
             description,
             self._connection,
             generate_session_hash(),
-            self._prompt,
-            self.updates.put,
+            self._question.prompt,
+            self._reply,
         )
         cleanup.callback(client.close)
         client.run()
-
-
-def _error_of(attempt: Any) -> QwenGradioError:
-    error = attempt.outcome.exception()
-    assert isinstance(error, QwenGradioError)  # no other is retried
-    return error

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing_extensions import Unpack
 
+from ._models import to_provider
 from ._options import ChatOptions, Options, require
 from ._stream import FragmentStream
 from .errors import InvalidMessagesError
-from .provider import Provider, require_known, to_provider
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
+from .provider import Provider, require_known
 
 
 class Chat:

@@ -17,8 +17,8 @@ from . import __version__
 from ._access import Access
 from ._extras import needing
 from ._messages import to_messages
+from ._models import providers
 from .errors import InvalidItemsError
-from .provider import providers
 
 try:
     with needing("cli"):

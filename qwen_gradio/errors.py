@@ -14,12 +14,15 @@ class QwenGradioError(Exception):
     :ivar space: the Space that was asked, as it was given; None if none was.
     :ivar transient: whether the same question may be accepted a little later.
     :ivar retry_after: how many seconds later, if the Space said.
+    :ivar may_be_outdated: whether the reason may be that the Space is another app by now than its
+        cached description says.
     """
 
     partial: str = ""
     space: str | None = None
     transient: bool = False
     retry_after: float | None = None
+    may_be_outdated: bool = False
 
 
 class InvalidMessagesError(QwenGradioError, ValueError):
@@ -34,20 +37,24 @@ class SpaceUnavailableError(QwenGradioError, ConnectionError):
     """The Space cannot be reached, is not running, or is not a Gradio app. Check its address.
 
     :ivar stage: the Space's stage on the hub, such as "PAUSED", if that was looked up.
-    :ivar is_placeholder: whether the answer may be another server's, in place of the Space.
+    :ivar is_down: whether the Space does not run in that stage.
+    :ivar is_starting: whether it will run if it is waited for.
+    :ivar may_be_proxy: whether a proxy or placeholder page may have answered instead of the Space.
     """
 
     stage: str | None = None
-    is_placeholder: bool = False
+    is_down: bool = False
+    is_starting: bool = False
+    may_be_proxy: bool = False
 
 
 class SpaceInterfaceError(QwenGradioError):
     """The Space runs, but offers no chat that can be used, or its reply is not in the form of one.
 
-    :ivar of_reply: whether the form of this reply is the only problem.
+    :ivar is_malformed_reply: whether the form of this reply is the only problem.
     """
 
-    of_reply: bool = False
+    is_malformed_reply: bool = False
 
 
 class AuthenticationError(QwenGradioError, PermissionError):
@@ -70,9 +77,9 @@ class RateLimitError(QwenGradioError):
 
 
 class GenerationError(QwenGradioError):
-    """The Space's own code failed while answering, or does not take the question.
+    """The Space's own code failed while answering, or rejected the question.
 
-    Its message is this error's, after its title.
+    The message is the app's own, prefixed with its title.
     """
 
 

@@ -13,10 +13,10 @@ import anyio
 
 from ._controls import without_controls
 from ._extras import needing
+from ._reply import StreamStatus
 from ._stream import FragmentStream
-from ._tasks import task_group
-from ._updates import StreamStatus
-from .sync import Fragments, without_await
+from ._tasks import task_group, without_await
+from .sync import Fragments
 
 with needing("notebook"):
     from IPython import get_ipython

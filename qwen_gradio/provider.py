@@ -1,4 +1,4 @@
-"""The provider interface that registries call, and the providers: a model each, as facts."""
+"""The provider interface that registries call."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._access import Access, Auth, Secret
 from ._messages import History, Messages, Prompt, prompt_from
-from ._options import ReasoningTags, require, to_pairs
+from ._options import RULES, ReasoningTags, require, to_pairs
+from ._reply import StreamStatus
 from ._stream import FragmentStream
-from ._updates import StreamStatus
-from ._worker import Worker
+from ._worker import Question
 from .errors import InvalidMessagesError, ModelNotFoundError
 
 if TYPE_CHECKING:
-    import ssl
+    from ssl import SSLContext
+else:
+    SSLContext = Any  # it takes long to import, and whoever has one has imported it
 
 logger = logging.getLogger(__package__)
 
@@ -97,7 +98,7 @@ class Provider:
         on_reasoning: Callable[[str], object] | None = None,
         headers: Mapping[str, str] | None = None,
         oauth_token: str | Secret | None = None,
-        ssl_verify: bool | ssl.SSLContext = True,
+        ssl_verify: bool | SSLContext = True,
         reasoning_tags: ReasoningTags | None = None,
         **kwargs: Any,
     ) -> FragmentStream:
@@ -152,24 +153,7 @@ class Provider:
             sent or contains a token.
         :raises TypeError: at once, if a parameter has a wrong type.
         """
-        require(
-            proxy=proxy,
-            space=space,
-            api_key=api_key,
-            auth=auth,
-            timeout=timeout,
-            stream_timeout=stream_timeout,
-            max_retries=max_retries,
-            history=history,
-            on_status=on_status,
-            inputs=inputs,
-            api_name=api_name,
-            on_reasoning=on_reasoning,
-            headers=headers,
-            oauth_token=oauth_token,
-            ssl_verify=ssl_verify,
-            reasoning_tags=reasoning_tags,
-        )
+        require(**{name: value for name, value in locals().items() if name in RULES})
         tags = cls.reasoning_tags if reasoning_tags is None else reasoning_tags
         prompt = replace(
             cls._prompt(model, messages, history, inputs or {}, api_name, kwargs),
@@ -178,13 +162,9 @@ class Provider:
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
         access = Access.to(address, api_key, proxy, auth, headers, oauth_token, ssl_verify)
         request_timeout = REQUEST_TIMEOUT if stream_timeout is None else stream_timeout
-        return FragmentStream(
-            Worker(prompt, access, min(request_timeout, MAX_TIMEOUT), max_retries),
-            timeout=timeout,
-            stream_timeout=stream_timeout,
-            on_status=on_status,
-            on_reasoning=on_reasoning,
-        )
+        request_timeout = min(request_timeout, MAX_TIMEOUT)
+        question = Question(prompt, access, timeout, stream_timeout, request_timeout, max_retries)
+        return FragmentStream(question, on_status=on_status, on_reasoning=on_reasoning)
 
     @classmethod
     def _prompt(
@@ -289,69 +269,6 @@ def _require_json(name: str, value: Any) -> None:
         raise InvalidMessagesError(f"{name}: {type(error).__name__}: {error}") from None
 
 
-class Qwen_Qwen_2_5_Max(Provider):
-    """Qwen2.5-Max, as the Space Qwen/Qwen2.5-Max-Demo serves it."""
-
-    label = "Qwen Qwen-2.5-Max"
-    url = "https://qwen-qwen2-5-max-demo.hf.space"
-    default_model = "qwen-qwen2-5-max"
-    model_aliases: ClassVar = {"qwen-2-5-max": default_model, "qwen-2.5-max": default_model}
-    models: ClassVar = list(model_aliases)
-
-
-class Qwen_Qwen_2_5(Provider):
-    """Qwen2.5 in its open sizes, as the Space Qwen/Qwen2.5 serves them."""
-
-    label = "Qwen Qwen-2.5"
-    url = "https://qwen-qwen2-5.hf.space"
-    default_model = "qwen-qwen2-5"
-    default_system = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
-    model_inputs: ClassVar = {
-        default_model: {"radio": "72B"},
-        **{
-            f"qwen-2.5-{size.lower()}": {"radio": size}
-            for size in ("72B", "32B", "14B", "7B", "3B", "1.5B", "0.5B")
-        },
-    }
-    model_aliases: ClassVar = {"qwen-2.5": default_model}
-    models: ClassVar = ["qwen-2.5", *list(model_inputs)[1:]]
-
-
-class Qwen_Qwen_2_72B(Provider):
-    """Qwen2-72B-Instruct, as the Space Qwen/Qwen2-72B-Instruct serves it."""
-
-    label = "Qwen Qwen-2-72B"
-    url = "https://qwen-qwen2-72b-instruct.hf.space"
-    default_model = "qwen-qwen2-72b-instruct"
-    model_aliases: ClassVar = {"qwen-2-72b": default_model}
-    models: ClassVar = list(model_aliases)
-
-
-class Qwen_Qwen_3(Provider):
-    """Qwen3 in its open sizes, as the Space Qwen/Qwen3-Demo serves them.
-
-    `thinking_budget` limits the reasoning: 1 to 38 thousand tokens, 38 unless it is given. Models
-    think unless a message ends with `/no_think`, which Qwen3 itself follows. The page's button
-    cannot be set from here: its state is a `gr.State`, which Gradio keeps for each session and
-    takes from no caller.
-    """
-
-    label = "Qwen Qwen-3"
-    url = "https://qwen-qwen3-demo.hf.space"
-    default_model = "qwen3-235b-a22b"
-    model_inputs: ClassVar = {
-        f"qwen3-{size}": {"model": f"qwen3-{size}"}
-        for size in ("235b-a22b", "32b", "30b-a3b", "14b", "8b", "4b", "1.7b", "0.6b")
-    }
-    optional_inputs: ClassVar = (*Provider.optional_inputs, "thinking_budget")
-    reasoning_tags = True
-    model_aliases: ClassVar = {
-        "qwen-3": default_model,
-        **{f"qwen-3-{name.split('-')[1]}": name for name in model_inputs},
-    }
-    models: ClassVar = list(model_inputs)
-
-
 def require_known(provider: type[Provider], options: Iterable[str]) -> None:
     """Reject options that a provider would only log: registries pass such along, users mistype.
 
@@ -359,42 +276,3 @@ def require_known(provider: type[Provider], options: Iterable[str]) -> None:
     """
     if unknown := set(options).difference(provider.get_parameters(), provider.optional_inputs):
         raise TypeError(f"Unknown option: {', '.join(sorted(unknown))}")
-
-
-def providers() -> dict[str, type[Provider]]:
-    """Return all providers, by name."""
-    return {
-        cls.__name__: cls
-        for cls in (Qwen_Qwen_2_5_Max, Qwen_Qwen_3, Qwen_Qwen_2_5, Qwen_Qwen_2_72B)
-    }
-
-
-def to_provider(given: type[Provider] | str | None, model: str | None) -> type[Provider]:
-    """Return the provider that is given, perhaps by its name; without one, the model's own.
-
-    :raises ModelNotFoundError: if none is given, and there is no such model.
-    :raises ValueError: if none has that name; lists those there are.
-    :raises TypeError: if it is neither a provider nor a name.
-    """
-    if given is None:
-        return provider_of(model)
-    if isinstance(given, type) and issubclass(given, Provider):
-        return given
-    if not isinstance(given, str):
-        raise TypeError(f"provider must be a provider or its name, not {type(given).__name__}")
-    if given not in providers():
-        raise ValueError(f"provider: there is no {given!r}; there are {', '.join(providers())}")
-    return providers()[given]
-
-
-def provider_of(model: str | None) -> type[Provider]:
-    """Return the provider of a model; the first one where none is named.
-
-    :raises ModelNotFoundError: if there is none; lists the models there are.
-    """
-    for provider in providers().values():
-        with suppress(ModelNotFoundError):
-            provider.get_model(model)
-            return provider
-    known = [name for provider in providers().values() for name in provider.models]
-    raise ModelNotFoundError(f"There is no model {model!r}; there are {', '.join(known)}")

@@ -1,33 +1,24 @@
-"""A stream for callers that cannot await, whether or not an event loop runs around them."""
+"""The synchronous API; also works inside a running event loop."""
 
 from __future__ import annotations
 
-import atexit
 import os
-from collections.abc import Awaitable, Callable, Generator, Iterator
-from contextlib import ExitStack, suppress
-from functools import partial, wraps
-from threading import Lock, Thread, current_thread
-from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
-from weakref import WeakSet
+import time
+from collections.abc import Coroutine, Generator, Iterator
+from contextlib import closing
+from threading import Event, Lock
 
 from anyio import BusyResourceError
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+from typing_extensions import Unpack
 
 from ._messages import Messages, to_messages
+from ._models import to_provider
 from ._options import Options, require
+from ._reply import Reasoning, Update
 from ._stream import FragmentStream
-from ._updates import Reasoning
-from .provider import Provider, require_known, to_provider
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-LOOP = "qwen_gradio loop"
-"""The name of the thread that a stream's event loop runs in here."""
+from ._tasks import without_await
+from ._worker import ask as ask_in_thread
+from .provider import Provider, require_known
 
 
 def ask(
@@ -46,11 +37,11 @@ def ask(
     :param system: the system prompt.
     :param provider: a provider, or its name; by default, the model's own.
     :param options: those of `Provider.create_async_generator`: space, api_key, timeout and so on.
-        `on_status` and `on_reasoning` are called in another thread.
+        `on_status` and `on_reasoning` are called in this thread.
     :raises QwenGradioError: if the reply fails.
     :raises TypeError, ValueError: at once, if a parameter is wrong.
     """
-    return read(_asked(question, model, system, provider, options))
+    return read(_open(question, model, system, provider, options))
 
 
 def stream(
@@ -65,10 +56,10 @@ def stream(
 
     :raises InvalidMessagesError, ModelNotFoundError, TypeError, ValueError: at once.
     """
-    return Fragments(_asked(question, model, system, provider, options))
+    return Fragments(_open(question, model, system, provider, options))
 
 
-def _asked(
+def _open(
     question: str | Messages,
     model: str | None,
     system: str | None,
@@ -87,14 +78,14 @@ class Fragments(Iterator[str]):
     The question is asked when the first fragment is requested. `close()`, the end of a `with` block
     and, at the latest, garbage collection stop the Space's work on the reply.
 
-    :ivar stream: the stream itself. It runs in an event loop in a thread of its own, which ends
-        with the iterator.
+    :ivar stream: the stream itself, which has the reply so far and the callbacks. They are called
+        in the thread that reads.
     """
 
     def __init__(self, stream: FragmentStream) -> None:
         self.stream = stream
-        self._pieces = pieces(stream)
         self._is_read = Lock()
+        self._process = os.getpid()
 
     def __next__(self) -> str:
         """Return the next fragment.
@@ -102,17 +93,33 @@ class Fragments(Iterator[str]):
         :raises QwenGradioError: if the reply fails, or was closed before its end.
         :raises anyio.BusyResourceError: if another thread waits for a fragment.
         """
+        while isinstance(piece := self.next_piece(), Reasoning):
+            pass
+        if piece is None:
+            raise StopIteration
+        return piece
+
+    def next_piece(self) -> str | Reasoning | None:
+        """Return what arrives next, a fragment or reasoning; None once the reply is complete.
+
+        :raises QwenGradioError, anyio.BusyResourceError: as for a fragment.
+        """
         if not self._is_read.acquire(blocking=False):
             raise BusyResourceError("iterating over")
         try:
-            self.stream._raise_if_closed()  # another thread may be closing what is read below
-            for piece in self._pieces:
-                if isinstance(piece, str):
-                    return piece
+            while self.stream._reply.name != "complete":
+                update = self._next_update()
+                for callback, argument in self.stream._callbacks(update):
+                    if isinstance(result := callback(argument), Coroutine):
+                        without_await(_await)(result)
+                if isinstance(update, (str, Reasoning)):
+                    return update
+        except BaseException:
+            self.close()
+            raise
         finally:
             self._is_read.release()
-        self.stream._raise_if_closed()
-        raise StopIteration
+        return None
 
     def close(self) -> None:
         """Stop the reply, if it is not complete. Does not wait until the Space has stopped.
@@ -120,8 +127,6 @@ class Fragments(Iterator[str]):
         Any thread may call it. A thread that waits for a fragment gets a `StreamInterruptedError`.
         """
         self.stream.close()
-        with suppress(ValueError):  # another thread is in there, and leaves by itself
-            self._pieces.close()
 
     def __enter__(self) -> Fragments:
         return self
@@ -129,8 +134,27 @@ class Fragments(Iterator[str]):
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        self.close()
+
     def __repr__(self) -> str:
         return f"<Fragments of {self.stream!r}>"
+
+    def _next_update(self) -> Update:
+        if os.getpid() != self._process:  # this child lacks the thread that asks
+            raise RuntimeError("This stream belongs to the parent process. Ask again in this one")
+        reply = self.stream._reply
+        ask_in_thread(self.stream._question, reply)
+        while (update := reply.read(time.monotonic())) is None:
+            arrived = Event()
+            seconds = reply.wait_with(arrived.set, time.monotonic())
+            if not arrived.wait(min(seconds, MAX_WAIT)) and seconds <= MAX_WAIT:
+                reply.time_out(time.monotonic())
+        return update
+
+
+MAX_WAIT = 86400.0
+"""Seconds that a thread can wait at once on every system."""
 
 
 def read(stream: FragmentStream) -> str:
@@ -138,18 +162,9 @@ def read(stream: FragmentStream) -> str:
 
     :raises QwenGradioError: if the reply fails.
     """
-    return without_await(stream.text)()
-
-
-def without_await(function: Callable[P, Awaitable[T]]) -> Callable[P, T]:
-    """Make an async function callable without `await`, in an event loop in a thread of its own."""
-
-    @wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        with start_blocking_portal(name=LOOP) as portal:
-            return portal.call(partial(function, *args, **kwargs))
-
-    return call
+    for _ in pieces(stream):
+        pass
+    return stream.partial
 
 
 def pieces(stream: FragmentStream) -> Generator[str | Reasoning, None, None]:
@@ -157,32 +172,10 @@ def pieces(stream: FragmentStream) -> Generator[str | Reasoning, None, None]:
 
     :raises QwenGradioError: if the reply fails.
     """
-    with ExitStack() as opened:
-        portal = opened.enter_context(start_blocking_portal(name=LOOP))
-        _portals.add(portal)
-        opened.callback(stream.close)
-        # An iterator that is still held when the interpreter exits would wait for a dead thread.
-        atexit.register(opened.close)
-        opened.callback(atexit.unregister, opened.close)
-        try:
-            while (piece := portal.call(stream.next_piece)) is not None:
-                yield piece
-        finally:
-            # A loop's thread that collects this with other garbage cannot wait for its own end.
-            if current_thread().name == LOOP:
-                Thread(target=opened.pop_all().close).start()
+    with closing(Fragments(stream)) as fragments:
+        while (piece := fragments.next_piece()) is not None:
+            yield piece
 
 
-def _disown() -> None:
-    """Make streams raise in a forked child, which lacks the threads that their loops run in."""
-    for portal in _portals:
-        portal.call = _raise_in_child  # type: ignore[assignment]
-
-
-def _raise_in_child(*args: object) -> NoReturn:
-    raise RuntimeError("This stream belongs to the parent process. Ask again in this one")
-
-
-_portals: WeakSet[BlockingPortal] = WeakSet()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_disown)
+async def _await(coroutine: Coroutine[object, object, object]) -> object:
+    return await coroutine

@@ -28,7 +28,7 @@ from qwen_gradio._gradio.events import MAX_BYTES
 from qwen_gradio._gradio.reply import ReplyClient, _Messages
 from qwen_gradio._gradio.space import Space, SpaceClient
 from qwen_gradio._messages import prompt_from
-from qwen_gradio._updates import Update
+from qwen_gradio._reply import Update
 from qwen_gradio._worker import generate_session_hash
 
 from .fronts import EVENTS, JOIN, Forward, Front

@@ -35,7 +35,7 @@ from qwen_gradio import (
     SpaceInterfaceError,
     StreamTimeoutError,
 )
-from qwen_gradio._stops import cut
+from qwen_gradio._openai import cut
 from qwen_gradio.registries.langchain import ChatQwenGradio
 
 from . import servers

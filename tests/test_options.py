@@ -29,7 +29,7 @@ from qwen_gradio import (
 )
 from qwen_gradio._access import Access
 from qwen_gradio._options import RULES, Options, Sampling, require
-from qwen_gradio._updates import StreamStatus
+from qwen_gradio._reply import StreamStatus
 from qwen_gradio.batch.ray import QwenBatch
 from qwen_gradio.registries.langchain import ChatQwenGradio
 from qwen_gradio.registries.litellm import NOT_FOR_CALLERS

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qwen_gradio import SpaceInterfaceError
-from qwen_gradio._chains import plan_of
+from qwen_gradio._page.chain import plan_of
 
 from .plans import (
     BOT,

@@ -22,7 +22,7 @@ from qwen_gradio import (
     SpaceUnavailableError,
     generate_session_hash,
 )
-from qwen_gradio.provider import provider_of
+from qwen_gradio._models import provider_of
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from qwen_gradio import ModelNotFoundError, Provider, Qwen_Qwen_2_5, Qwen_Qwen_3, ask, stream
-from qwen_gradio.provider import provider_of
+from qwen_gradio._models import provider_of
 
 from .servers import Zoo
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen_gradio._replies import UNCHANGED, Reply, size_of, written
+from qwen_gradio._page.reply import UNCHANGED, Reply, size_of, written
 
 EARLIER = [("earlier question", "earlier answer")]
 

@@ -16,8 +16,9 @@ import typer
 
 from .._access import checked_headers, checked_proxy
 from .._messages import History
+from .._models import provider_of, providers
 from ..errors import ModelNotFoundError
-from ..provider import Provider, provider_of, providers
+from ..provider import Provider
 from .terminal import fail, notes
 
 SPACE, LIMITS = "The Space", "Limits"

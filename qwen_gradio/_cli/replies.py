@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from .._controls import without_controls
+from .._reply import StreamStatus
 from .._stream import FragmentStream
-from .._updates import StreamStatus
 from ..errors import QwenGradioError
 from .terminal import note, notes, write
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from http.cookiejar import Cookie
@@ -14,25 +14,27 @@ from typing import Any
 
 from .._access import Access
 from ..errors import SpaceUnavailableError
+from .errors import error_from_status
 from .events import MAX_BYTES, read_events
-from .faults import error_from_status
 from .route import Route
 from .seam import httpx
 
 CONNECT_TIMEOUT = 10.0
+ENCODED = ("content-encoding", "content-length")
+"""Headers that a response has no longer once it was decompressed."""
 
 
 class Connection:
     """A reply's way to its Space: one connection at a time, kept from request to request.
 
     :param timeout: seconds that the Space may be silent during a request.
-    :ivar received: the bytes of events so far.
+    :ivar received: the bytes of events so far, after decompression.
     """
 
     def __init__(self, access: Access, timeout: float) -> None:
         self.space = access.space
         self.received = 0
-        self._timeout = timeout
+        self.timeout = timeout
         self._socket: socket.socket | None = None
         self._is_aborted = False
         self._process = os.getpid()
@@ -50,7 +52,7 @@ class Connection:
                 verify=verify,
                 proxy=access.proxy,
                 timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
-                # A few bytes that inflate to gigabytes are rejected below.
+                # Some proxies compress all the same; what that inflates to is limited below.
                 headers={"Accept-Encoding": "identity"},
             )
         except ImportError:
@@ -89,10 +91,10 @@ class Connection:
         :raises QwenGradioError: if its status is another one.
         :raises ValueError: if it has more than `MAX_BYTES`.
         """
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + self.timeout
         with self._response(method, url, server, accepted, **options) as response:
             body = bytearray()
-            for chunk in response.iter_raw():
+            for chunk in _chunks(response):
                 body += chunk
                 if len(body) > MAX_BYTES:
                     raise ValueError(f"an answer of more than {MAX_BYTES} bytes")
@@ -100,18 +102,26 @@ class Connection:
                     raise httpx.ReadTimeout("the answer took too long")
         return httpx.Response(
             response.status_code,
-            headers=response.headers,
+            headers=[pair for pair in response.headers.multi_items() if pair[0] not in ENCODED],
             content=bytes(body),
             request=response.request,
         )
 
-    def events(self, url: str, **options: Any) -> Iterator[dict[str, Any]]:
-        """Yield the events of an event stream as they arrive."""
-        before = self.received
+    def events(self, url: str, **options: Any) -> Generator[dict[str, Any], None, None]:
+        """Yield the events of an event stream as they arrive.
+
+        :raises ValueError: if the answer is no event stream, or an event is too large.
+        """
         with self._response("GET", url, **options) as response:
-            for event in read_events(response.iter_raw()):
-                self.received = before + response.num_bytes_downloaded
-                yield event
+            kind = response.headers.get("content-type", "")
+            if not kind.startswith("text/event-stream"):
+                raise ValueError(f"an answer of the type {kind!r:.100}, which is no event stream")
+            yield from read_events(self._count(_chunks(response)))
+
+    def _count(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self.received += len(chunk)
+            yield chunk
 
     def abort(self) -> None:
         """End the current request and reject further ones, from any thread and without waiting.
@@ -124,7 +134,7 @@ class Connection:
     def reopen(self, timeout: float) -> None:
         """Allow requests again after `abort`, of at most `timeout` seconds, on a new connection."""
         self._is_aborted = False
-        self._timeout = timeout
+        self.timeout = timeout
         self._client.timeout = httpx.Timeout(timeout)
 
     @contextmanager
@@ -166,8 +176,6 @@ class Connection:
                 )
             if not response.is_success and response.status_code not in accepted:
                 raise error_from_status(server or self.space, response, self._route.proxy)
-            if response.headers.get("content-encoding", "identity") != "identity":
-                raise ValueError("an answer that is compressed, which was not asked for")
             yield response
 
     def _trace(self, step: str, info: dict[str, Any]) -> None:
@@ -191,6 +199,16 @@ class Connection:
         timer.daemon = True
         timer.start()
         return timer
+
+
+def _chunks(response: httpx.Response) -> Iterator[bytes]:
+    """Return a response's bytes as they arrive, decompressed."""
+    encoding = response.headers.get("content-encoding", "identity").lower()
+    if encoding == "identity":
+        return response.iter_raw()
+    if encoding not in ("gzip", "deflate"):
+        raise ValueError(f"an answer that is compressed with {encoding!r:.50}, not asked for")
+    return response.iter_bytes()
 
 
 class _Hidden(tuple[bytes, ...]):

@@ -1,23 +1,61 @@
-"""Where a Space is, and in which stage, according to the hub."""
+"""What the Hub says about a Space: where it is, and whether it runs or must be waited for."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Event
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from huggingface_hub import constants
 
 from .._access import SPACES_DOMAIN, Access, is_on_hub, is_url
-from .._described import get
-from .._stages import STAGES, is_starting
-from ..errors import QwenGradioError, SpaceUnavailableError
+from .._page.app import get
+from .._reply import StreamStatus
+from ..errors import QwenGradioError, SpaceUnavailableError, StreamInterruptedError
 from .connection import Connection
-from .faults import IF_PRIVATE, connecting
+from .errors import IF_PRIVATE, connect_errors
+
+if TYPE_CHECKING:
+    from .space import Description, Space
 
 PUBLIC_HUB = "https://huggingface.co"
 """Its Spaces are under `SPACES_DOMAIN`. Another hub, which a user configured, may be anything."""
 HUB_TIMEOUT = 20.0
 """Seconds that the hub may take to answer."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage in which a Space does not answer.
+
+    :ivar text: what follows the Space's name in a sentence.
+    :ivar is_starting: whether the Space will answer if it is waited for.
+    """
+
+    text: str
+    is_starting: bool = False
+
+
+STAGES = {
+    "SLEEPING": Stage("is asleep and is being woken", is_starting=True),
+    "STOPPED": Stage("is stopped and is being started", is_starting=True),
+    "BUILDING": Stage("is being built", is_starting=True),
+    "APP_STARTING": Stage("is starting", is_starting=True),
+    "PAUSED": Stage("is paused, and only its owner can restart it"),
+    "NO_APP_FILE": Stage("has no app"),
+    "CONFIG_ERROR": Stage("has an invalid configuration"),
+    "BUILD_ERROR": Stage("could not be built"),
+    "RUNTIME_ERROR": Stage("has crashed"),
+    "DELETING": Stage("is being deleted"),
+}
+"""In any other stage the Space runs, or the stage is unknown: its own answer counts."""
+MAX_WAKING_TIME = 300.0
+"""Seconds to wait for a Space that is asleep or starting."""
+MIN_WAKING_PAUSE, MAX_WAKING_PAUSE = 1.0, 10.0
+"""Seconds between two looks at such a Space, twice as many each time."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +87,7 @@ def host_of(access: Access, connection: Connection) -> str:
     """
     listing = _look_up(access, connection)
     error = _error_from_stage(access.space, listing)
-    if error is not None and not (listing.host and is_starting(listing.stage)):
+    if error is not None and not (listing.host and error.is_starting):
         raise error
     if not is_url(listing.host):
         raise SpaceUnavailableError(f"The hub gives no address for {access.space}")
@@ -76,7 +114,7 @@ def listing_of(access: Access) -> Listing | None:
         connection.close()
 
 
-def explained(
+def explain(
     answer: SpaceUnavailableError, access: Access, connection: Connection
 ) -> SpaceUnavailableError:
     """Return why a Space did not answer as a Gradio app: its stage, or its own `answer`."""
@@ -94,7 +132,7 @@ def explained(
 def _look_up(access: Access, connection: Connection) -> Listing:
     token = {} if access.api_key is None else {"authorization": f"Bearer {access.api_key}"}
     url = f"{constants.ENDPOINT}/api/spaces/{access.hub_key}"
-    with connecting("The hub"), connection.time_limit(HUB_TIMEOUT):
+    with connect_errors("The hub"), connection.time_limit(HUB_TIMEOUT):
         try:
             response = connection.request(
                 "GET", url, headers=token, server="The hub", accepted=(401, 403, 404)
@@ -129,4 +167,48 @@ def _error_from_stage(space: str, listing: Listing) -> SpaceUnavailableError | N
         f"{space} {STAGES[listing.stage].text} ({listing.stage}). Its page: {listing.page}"
     )
     error.stage = listing.stage
+    error.is_down = True
+    error.is_starting = STAGES[listing.stage].is_starting
     return error
+
+
+def describe_once_awake(
+    space: Space,
+    connection: Connection,
+    report: Callable[[StreamStatus], object],
+    stopped: Event,
+    outdated: Description | None = None,
+) -> tuple[Description, bool]:
+    """Return what is known of a Space, or read it, for as long as the Hub says that it is starting.
+
+    :param report: called with a status before each pause.
+    :param stopped: ends a pause.
+    :param outdated: a description that does not count.
+    :returns: the description, and whether the Space had to be waited for.
+    :raises QwenGradioError: if it cannot be read, and waiting would not help or did not.
+    """
+    ends_at = time.monotonic() + MAX_WAKING_TIME
+    # Each look is an update, which `stream_timeout` is counted from.
+    pauses = min(MAX_WAKING_PAUSE, connection.timeout / 2)
+    pause = MIN_WAKING_PAUSE
+    was_starting = False
+    polled_at = None
+    while True:
+        try:
+            return space.describe(connection, outdated, polled_at), polled_at is not None
+        except SpaceUnavailableError as error:
+            has_just_started = was_starting and not error.is_down
+            if error.stage is None or not (error.is_starting or has_just_started):
+                raise
+            if time.monotonic() >= ends_at:
+                late = SpaceUnavailableError(f"After {MAX_WAKING_TIME:g} seconds: {error}")
+                late.stage = error.stage
+                raise late from error
+            was_starting = error.is_starting
+            stage = STAGES.get(error.stage)
+        what = "has started but does not answer yet" if stage is None else stage.text
+        report(StreamStatus("waking", log=f"The Space {what}"))
+        polled_at = time.monotonic()
+        if stopped.wait(min(pause, pauses)):
+            raise StreamInterruptedError("This stream was closed before its end")
+        pause *= 2

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from gradio_client import utils
 
-from .._fragments import Habits
 from .._messages import Prompt
-from .._plan import Plan, Step
-from .._replies import Reply, size_of
-from .._updates import Progress, StreamStatus, Update
+from .._page.fragments import Habits
+from .._page.plan import Plan, Step
+from .._page.reply import Reply, size_of
+from .._reply import Progress, ReplyState, StreamStatus, Update
 from ..errors import SpaceInterfaceError
 from .events import MAX_BYTES
 
@@ -23,8 +23,8 @@ MAX_GROWTH = 64
 class OutputSink:
     """Stands in for gradio_client's queue of updates: reads each, and reports what is new.
 
+    :param state: the state to report to.
     :param received: returns the bytes of events so far.
-    :ivar reply: the reply so far.
     """
 
     def __init__(
@@ -32,32 +32,30 @@ class OutputSink:
         plan: Plan,
         prompt: Prompt,
         habits: Habits,
-        report: Callable[[Update], None],
+        state: ReplyState,
         received: Callable[[], int],
     ) -> None:
-        self.reply = Reply()
         self._plan = plan
         self._prompt = prompt
         self._habits = habits
         self._values = plan.values(prompt)
-        self._report = report
+        self._state = state
         self._received = received
         self._step = plan.steps[0]
         self._sizes: list[int] = []
         self._size_carried = 0
-        self._is_reply_begun = False
+        self._reply: Reply | None = None  # from the first step on that writes it
         self._has_streamed = False  # in this step, whose completion repeats its last output
 
-    def begin(self, step: Step) -> list[Any]:
+    def start_step(self, step: Step) -> list[Any]:
         """Expect the outputs of a step, and return what it is called with."""
         self._step = step
         self._sizes = []
         self._has_streamed = False
         if len(self._plan.steps) > 1:
             self._size_carried = size_of(self._values.held)
-        if step.reply is not None and not self._is_reply_begun:
-            self._is_reply_begun = True
-            self.reply = self._plan.new_reply(self._values, self._prompt, self._habits)
+        if step.reply is not None and self._reply is None:
+            self._reply = self._plan.new_reply(self._values, self._prompt, self._habits)
         return self._values.taken_by(step)
 
     def end(self) -> None:
@@ -66,14 +64,14 @@ class OutputSink:
         :raises SpaceInterfaceError: if there was no reply.
         """
         with self._as_interface_error():
-            for update in self.reply.end():
-                self._report(update)
+            assert self._reply is not None  # some step of each plan writes it
+            self._report(self._reply, self._reply.end())
 
     def put_nowait(self, update: Any) -> None:
         """Take an update of gradio_client's."""
         if isinstance(update, utils.StatusUpdate):
             if (status := _status(update)) is not None:
-                self._report(status)
+                self._state.put(status)
             return
         if update.final:  # then it is the message as it was received
             outputs = update.outputs.get("data")
@@ -86,12 +84,16 @@ class OutputSink:
             if self._step.carried:
                 self._values.write(self._step, outputs)
             is_repeated = update.final and self._has_streamed and self._plan.source == "function"
-            if self._step.reply is not None and not is_repeated:
-                for new in self.reply.feed(outputs[self._step.reply]):
-                    self._report(new)
-                if len(self.reply.text) > MAX_BYTES:  # of many pieces
+            if self._step.reply is not None and self._reply is not None and not is_repeated:
+                self._report(self._reply, self._reply.feed(outputs[self._step.reply]))
+                if len(self._reply.text) > MAX_BYTES:  # of many pieces
                     raise self._error(f"more than {MAX_BYTES} bytes")
         self._has_streamed = not update.final
+
+    def _report(self, reply: Reply, updates: Iterable[Update]) -> None:
+        self._state.text, self._state.reasoning = reply.text, reply.reasoning
+        for update in updates:
+            self._state.put(update)
 
     def _limit(self, outputs: Sequence[Any]) -> None:
         if not self._size_carried and self._received() * MAX_GROWTH < MAX_BYTES:
@@ -110,12 +112,12 @@ class OutputSink:
 
     def _error(self, what: str) -> SpaceInterfaceError:
         error = SpaceInterfaceError(f"{self._plan.space} replied to {self._step.name} with {what}")
-        error.of_reply = True
+        error.is_malformed_reply = error.may_be_outdated = True
         return error
 
 
 def _status(update: utils.StatusUpdate) -> StreamStatus | None:
-    """gradio_client's status in our words, or None for those with no news."""
+    """Convert a gradio_client status; None for kinds we do not report."""
     match update.code:
         case utils.Status.IN_QUEUE:
             rank = _number(update.rank)

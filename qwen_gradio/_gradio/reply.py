@@ -6,20 +6,19 @@ import copy
 import logging
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Executor, Future
-from contextlib import suppress
-from typing import Any
+from contextlib import nullcontext, suppress
+from typing import Any, NoReturn
 
 from gradio_client import Client, utils
 from gradio_client.exceptions import AppError
 
 from .._messages import Prompt
-from .._plan import Step
-from .._replies import Reply
-from .._updates import Update
+from .._page.plan import Step
+from .._reply import ReplyState
 from .connection import Connection
-from .faults import connecting, error_from_app, replying
+from .errors import connect_errors, error_from_app, reply_errors
 from .outputs import OutputSink
 from .seam import requests_over
 from .space import Description
@@ -35,9 +34,9 @@ DRAIN_TIMEOUT = 2.0
 class ReplyClient(Client):  # type: ignore[misc]
     """A `Client` for one reply: one session hash and one connection, a job for each step.
 
-    It is a copy of the Space's, whose executors run everything in the thread that calls `run`.
+    It is a copy of the Space's, which runs everything in the thread that calls `run`.
 
-    :param report: called with each update as it arrives.
+    :param reply: the state to report to.
     :raises SpaceInterfaceError: if the Space offers no chat, or has no such inputs.
     """
 
@@ -50,38 +49,32 @@ class ReplyClient(Client):  # type: ignore[misc]
         connection: Connection,
         session_hash: str,
         prompt: Prompt,
-        report: Callable[[Update], None],
+        reply: ReplyState,
     ) -> None:
-        # What a reply may change is copied: a hostile Space may give all of them one event id.
         for name, value in vars(description.client).items():
-            setattr(self, name, value.copy() if isinstance(value, (dict, set)) else value)
+            # What a reply may change is copied: a hostile Space may give all of them one event id.
+            if isinstance(value, (dict, set)):
+                value = value.copy()
+            elif isinstance(value, Executor):
+                value = _NoExecutor()
+            setattr(self, name, value)
         self.session_hash = session_hash
-        self.executor = self.stream_executor = _InThisThread()
-        self.helper_executor = _WithoutCancelCheck()
+        self.executor = _InThisThread()
+        self.stream_open = True  # else `send_data` would start a reader in a thread
         self._connection = connection
         self._is_on_hub = description.is_on_hub
         self._job: Any = None
-        self._events: Generator[dict[str, Any], None, None] = (_ for _ in ())
-        self._is_completed = False
+        self._events = _Events()
         self._plan = plan = description.plan(prompt.api_name)
         self._waiting = deque(plan.steps)
         self._outputs = OutputSink(
-            plan,
-            prompt,
-            description.habits_of(plan),
-            report,
-            lambda: connection.received,
+            plan, prompt, description.habits_of(plan), reply, lambda: connection.received
         )
         if unused := plan.unused(prompt.options):
             logger.debug("%s has no inputs for %s", plan.space, ", ".join(unused))
         connection.use_cookies(description.cookies)
-        with connecting(plan.space):  # its dependencies may have other numbers than their places
-            self.endpoints = {step.fn_index: self._endpoint(step) for step in plan.steps}
-
-    @property
-    def reply(self) -> Reply:
-        """The reply so far."""
-        return self._outputs.reply
+        # Their numbers may differ from their places.
+        self.endpoints = {step.fn_index: self._copy_endpoint(step) for step in plan.steps}
 
     @property
     def has_begun(self) -> bool:
@@ -95,7 +88,7 @@ class ReplyClient(Client):  # type: ignore[misc]
 
         :raises QwenGradioError: if the Space cannot be asked, or the reply fails.
         """
-        with replying(self._plan.space), requests_over(self._connection.request, self.src):
+        with requests_over(self._connection.request, self.src):
             while self._waiting:
                 if self.has_begun:
                     self._drain()
@@ -107,9 +100,9 @@ class ReplyClient(Client):  # type: ignore[misc]
         """Stop the Space if it is still working on the reply, and release what the reply used."""
         with suppress(Exception):  # the Space may be gone
             self._events.close()
-            # Up to 4.29, Gradio stops when the event stream is closed, and has no other way that
-            # every app offers.
-            if self._is_running() and self.app_version.release >= (4, 30):
+            # Closing the event stream stops a generator at its next yield. An async function that
+            # awaits its model's answer stops only by /cancel, which came with Gradio 4.30.
+            if self._events.is_running and self.app_version.release >= (4, 30):
                 self._connection.reopen(CANCEL_TIMEOUT)
                 with requests_over(self._connection.request, self.src):
                     self._job.cancel()
@@ -120,28 +113,33 @@ class ReplyClient(Client):  # type: ignore[misc]
     def __del__(self) -> None:
         """Leave the Space's executors, which other replies copy, as they are."""
 
-    def _endpoint(self, step: Step) -> Any:
+    def _copy_endpoint(self, step: Step) -> Any:
         endpoint = copy.copy(self.endpoints[step.fn_index])
         endpoint.client = self
         endpoint.is_valid = True  # a page also calls what authors hide from the API
         # Nothing is uploaded, whatever a Space gives as a default or a user writes; nothing is
         # downloaded, and each output keeps its place in /config.
         endpoint.process_input_files = endpoint.process_predictions = _unchanged
+        endpoint._sse_fn_v1plus = self._read_events
         return endpoint
 
     def _run_step(self, step: Step) -> None:
-        self._job, self._is_completed = None, False
-        arguments = self._outputs.begin(step)
+        self._events = _Events()
+        arguments = self._outputs.start_step(step)
         try:
-            self._job = self.submit(*arguments, fn_index=step.fn_index)
-            self._job.result()
+            with connect_errors(self._plan.space):
+                self._job = self.submit(*arguments, fn_index=step.fn_index)
+                if (error := self._job.exception()) is not None:
+                    try:
+                        raise error  # not by `Job.result`, whose frame would refer to the job
+                    finally:
+                        del error
         except AppError as error:
             if step.is_load:  # a page goes on without it
                 logger.warning("%s: %s failed: %s", self._plan.space, step.name, error)
-            elif len(self._plan.steps) > 1:
-                raise error_from_app(error, step.name) from error
-            else:
-                raise
+                return
+            name = step.name if len(self._plan.steps) > 1 else ""
+            raise error_from_app(error, name) from error
 
     def _drain(self) -> None:
         """Read the last step's event stream to its end, and not only to its completion.
@@ -149,26 +147,9 @@ class ReplyClient(Client):  # type: ignore[misc]
         Gradio forgets a session whose event stream is closed early, and with it the next step.
         """
         with suppress(Exception), self._connection.time_limit(DRAIN_TIMEOUT):
-            for _ in self._events:
-                pass
-
-    def _is_running(self) -> bool:
-        is_accepted = self._job is not None and self._job.communicator.event_id is not None
-        return is_accepted and not self._is_completed
+            self._events.drain()
 
     # What gradio_client calls, in order:
-
-    def new_helper(self, fn_index: int, headers: dict[str, str] | None = None) -> Any:
-        """Return where gradio_client puts what it receives. This one keeps nothing."""
-        helper = super().new_helper(fn_index, headers)
-        helper.job.outputs = deque(maxlen=0)
-        helper.updates = self._outputs
-        return helper
-
-    def send_data(self, data: Any, hash_data: Any, protocol: str, request_headers: Any) -> Any:
-        """Join the queue, with errors that say that the Space has not taken the question yet."""
-        with connecting(self._plan.space):
-            return super().send_data(data, hash_data, protocol, request_headers)
 
     def add_zero_gpu_headers(self, headers: dict[str, str]) -> dict[str, str]:
         """Add the header by which ZeroGPU knows the user of the Gradio app that this runs in."""
@@ -181,52 +162,77 @@ class ReplyClient(Client):  # type: ignore[misc]
         finally:
             self.space_id = None
 
-    def stream_messages(self, protocol: str, session_hash: str) -> None:
-        """Put a reader of the session's events where gradio_client takes its messages from."""
-        self._events = self._read_events(session_hash)
-        for event_id in self.pending_event_ids:
-            self.pending_messages_per_event[event_id] = _Messages(self._events)
-
-    def _read_events(self, session_hash: str) -> Generator[dict[str, Any], None, None]:
-        """Yield the session's events, with the one that completes the step as the last."""
-        for event in self._connection.events(
-            self.sse_url, params={"session_hash": session_hash}, headers=self.headers
-        ):
-            if event["msg"] == "process_completed":
-                self._is_completed = True
-                if not event.get("success", True):
-                    # gradio_client accepts no keys but those of its own version's `AppError`.
-                    output = event["output"]
-                    event["output"] = {"error": output["error"]}
-                    if isinstance(title := output.get("title"), str):
-                        event["output"]["title"] = title
-            elif event["msg"] == "unexpected_error":
-                # Gradio is stopping, or lost the session; what the app raises completes the step.
-                raise EOFError(f"it said {event.get('message')!r:.200}")
-            if event["msg"] not in ("heartbeat", "close_stream"):
-                yield event
-        if not self._is_completed:
-            raise EOFError("the stream ended before the reply was complete")
+    def _read_events(self, helper: Any, event_id: str, protocol: str) -> dict[str, Any]:
+        """Read the event stream, and return the last output. The Space has accepted the step."""
+        helper.job.outputs = deque(maxlen=0)
+        helper.updates = self._outputs
+        with reply_errors(self._plan.space):
+            self._events = events = _Events(
+                self._connection.events(
+                    self.sse_url, params={"session_hash": self.session_hash}, headers=self.headers
+                )
+            )
+            return events.check(
+                utils.stream_sse_v1plus(
+                    helper, {event_id: events}, nullcontext(), event_id, protocol
+                )
+            )
 
 
-class _Messages:
-    """Stands in for the deque that gradio_client polls: taking from it waits for the next event."""
+class _Events:
+    """Stands in for the deque that gradio_client polls: taking from it waits for the next event.
 
-    def __init__(self, events: Iterator[dict[str, Any]]) -> None:
-        self._events = events
+    :ivar is_running: whether the Space still works on the step.
+    """
+
+    def __init__(self, events: Generator[dict[str, Any], None, None] | None = None) -> None:
+        self._events = (_ for _ in ()) if events is None else events
+        self.is_running = events is not None
 
     def __len__(self) -> int:
         return 1
 
     def popleft(self) -> dict[str, Any]:
-        return next(self._events)
+        """Return the next event that gradio_client knows, waiting for it."""
+        for event in self._events:
+            match event["msg"]:
+                case "heartbeat" | "close_stream":
+                    continue
+                case "process_completed":
+                    self.is_running = False
+                    if not event.get("success", True):
+                        # gradio_client accepts no keys but those of its own version's `AppError`.
+                        output = event["output"]
+                        event["output"] = {"error": output["error"]}
+                        if isinstance(title := output.get("title"), str):
+                            event["output"]["title"] = title
+                case "unexpected_error":
+                    # Gradio is stopping, or lost the session.
+                    raise EOFError(f"it said {event.get('message')!r:.200}")
+            return event
+        raise EOFError("the stream ended before the reply was complete")
 
-    def append(self, message: None) -> None:
-        """Ignore the end, which gradio_client adds when `stream_messages` returns."""
+    def check(self, output: Any) -> dict[str, Any]:
+        """Return the output of a completed step.
+
+        :raises TypeError: if it is none.
+        """
+        if not isinstance(output, dict) or not (
+            "error" in output or isinstance(output.get("data"), list)
+        ):
+            raise TypeError(f"an output without data: {output!r}")
+        return output
+
+    def drain(self) -> None:
+        for _ in self._events:
+            pass
+
+    def close(self) -> None:
+        self._events.close()
 
 
 class _InThisThread(Executor):
-    """Stands in for gradio_client's pools of threads."""
+    """Stands in for the pool of threads that runs jobs."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -234,16 +240,17 @@ class _InThisThread(Executor):
             future.set_result(fn(*args, **kwargs))
         except Exception as error:
             future.set_exception(error)
-        return future
+        try:
+            return future
+        finally:
+            del future  # the error's traceback refers to this frame
 
 
-class _WithoutCancelCheck(_InThisThread):
-    """The same for the pool in which a thread would wait for `Job.cancel()` and poll."""
+class _NoExecutor(Executor):
+    """Stands in for the other pools, in which gradio_client's threads would poll one another."""
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        if fn is utils.check_for_cancel:
-            return Future()  # and so does never report a cancellation
-        return super().submit(fn, *args, **kwargs)
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> NoReturn:
+        raise NotImplementedError(f"{fn!r:.200} in a thread of its own")
 
 
 def _unchanged(*data: Any) -> tuple[Any, ...]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from copy import copy
 from functools import partial
 from http.cookiejar import Cookie
@@ -15,20 +14,19 @@ from typing import Any
 from gradio_client import Client
 
 from .._access import Access, is_url
-from .._chains import plan_of, require_protocol
-from .._fragments import Habits
-from .._plan import Plan, Step
-from .._stages import is_starting
-from ..errors import SpaceInterfaceError, SpaceUnavailableError
+from .._page.chain import plan_of, require_protocol
+from .._page.fragments import Habits
+from .._page.plan import Plan, Step
+from ..errors import QwenGradioError, SpaceInterfaceError, SpaceUnavailableError
 from .connection import Connection
-from .faults import connecting
-from .hub import explained, host_of
+from .errors import connect_errors
+from .hub import explain, host_of
 from .seam import requests_over
 
 DESCRIPTION_TTL = 60.0
-"""Seconds the description of a Space on the hub is cached, which takes longer to build it anew."""
+"""Seconds to cache a hub Space's description. Rebuilding a Space takes longer than that."""
 OWN_TTL = 5.0
-"""The same for any other server: whoever writes the app restarts it as another one in seconds."""
+"""The same for other servers: an app under development is restarted often."""
 READ_LOCK_TIMEOUT = 1.0
 """Seconds a reply waits while another one reads the same Space, which may hang."""
 MAX_SPACES = 32
@@ -104,7 +102,7 @@ class Description:
         """Return what the replies to such questions have shown, which replies may change."""
         return self._habits.setdefault(plan.steps, Habits())
 
-    def is_asked_like(self, other: Description, api_name: str | int | None) -> bool:
+    def has_same_plan(self, other: Description, api_name: str | int | None) -> bool:
         """Whether both would be sent a question at the same address and in the same form.
 
         :raises SpaceInterfaceError: if this one offers no chat that can be used.
@@ -124,60 +122,70 @@ class Space:
         self._lock = Lock()  # held while the Space is located and read
         self._description: Description | None = None
         self._starting: SpaceUnavailableError | None = None  # what the last look at it found
-        self._looked_at = 0.0
-
-    @property
-    def known(self) -> Description | None:
-        """The description, or None if it was not read, or too long ago."""
-        ttl = DESCRIPTION_TTL if self._access.hub_key else OWN_TTL
-        known = self._description
-        is_old = known is not None and time.monotonic() - known.read_at > ttl
-        return None if is_old else known
+        self._polled_at = 0.0
 
     def describe(
         self,
         connection: Connection,
         outdated: Description | None = None,
-        looked_at: float | None = None,
+        polled_at: float | None = None,
     ) -> Description:
-        """Return what is known of the Space, reading it if need be.
+        """Return the description that is cached, or read it. One reply reads; the others wait.
 
-        Replies that wait for a Space which is starting share their looks at it.
+        If it has expired, they go on with it meanwhile, as they do while one reply suspects that it
+        is outdated. Replies that wait for a Space which is starting share what each look finds.
 
         :param outdated: a description that does not count.
-        :param looked_at: when the caller has last looked; another's look after that counts.
+        :param polled_at: when the caller has last looked; another's look after that counts.
         :raises QwenGradioError: if it cannot be reached.
         """
-        since = time.monotonic() if looked_at is None else looked_at
-        with self._one_reader():
-            if (known := self.known) is not None and known is not outdated:
-                return known
-            if (starting := self._starting) is not None and self._looked_at > since:
+        since = time.monotonic() if polled_at is None else polled_at
+        if (cached := self._cached(outdated)) is not None:
+            return cached
+        expired = None if self._description is outdated else self._description
+        is_reader = self._lock.acquire(timeout=READ_LOCK_TIMEOUT if expired is None else 0)
+        try:
+            if expired is not None and not is_reader:
+                return expired
+            if (cached := self._cached(outdated)) is not None:
+                return cached
+            if (starting := self._starting) is not None and self._polled_at > since:
                 raise copy(starting)
             return self.read(connection)
+        finally:
+            if is_reader:
+                self._lock.release()
+
+    def _cached(self, outdated: Description | None) -> Description | None:
+        ttl = DESCRIPTION_TTL if self._access.hub_key else OWN_TTL
+        cached = self._description
+        if cached is None or cached is outdated or time.monotonic() - cached.read_at > ttl:
+            return None
+        return cached
 
     def read(self, connection: Connection) -> Description:
-        """Read the Space's description, whatever was known of it.
+        """Read the Space's description, and cache it.
 
         :raises QwenGradioError: if it cannot be reached.
         """
-        self._description = self._starting = None
+        self._starting = None
         try:
-            self._description = found = self._read(connection)
-        except SpaceUnavailableError as error:
-            if error.stage is not None and is_starting(error.stage):
-                self._looked_at = time.monotonic()
+            self._description = description = self._read(connection)
+        except QwenGradioError as error:
+            self._description = None
+            if isinstance(error, SpaceUnavailableError) and error.is_starting:
+                self._polled_at = time.monotonic()
                 self._starting = copy(error)  # without its traceback, which refers to the reply
             raise
-        return found
+        return description
 
     def _read(self, connection: Connection) -> Description:
         access = self._access
-        with connecting(access.space):
+        with connect_errors(access.space):
             url = access.space if is_url(access.space) else host_of(access, connection)
         try:
             with (
-                connecting(access.space),
+                connect_errors(access.space),
                 # gradio_client gives its own headers, with these, to all requests but the login.
                 requests_over(
                     partial(connection.request, headers=access.login_headers),
@@ -186,20 +194,10 @@ class Space:
             ):
                 client = SpaceClient(url, access)
         except SpaceUnavailableError as answer:
-            if not answer.is_placeholder:
+            if not answer.may_be_proxy:
                 raise
-            raise explained(answer, access, connection) from answer.__cause__
+            raise explain(answer, access, connection) from answer.__cause__
         return Description(access, client, connection.cookies, self._habits)
-
-    @contextmanager
-    def _one_reader(self) -> Iterator[None]:
-        """Let one reply read the Space while others wait for it, but not for long."""
-        is_held = self._lock.acquire(timeout=READ_LOCK_TIMEOUT)
-        try:
-            yield
-        finally:
-            if is_held:
-                self._lock.release()
 
 
 def space_at(access: Access) -> Space:

@@ -15,10 +15,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from .._access import address_of
+from .._models import provider_of, providers
 from .._options import require
 from .._stream import FragmentStream
 from ..errors import QwenGradioError
-from ..provider import provider_of, providers
 from ._answers import Answer, error_object
 from ._completion import JSON, Completion, CompletionStream, error_response
 from ._places import Places

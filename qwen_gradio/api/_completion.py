@@ -11,9 +11,9 @@ import anyio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from .._stops import cut_async, cut_text
+from .._openai import cut_async, cut_text
+from .._reply import Reasoning, StreamStatus
 from .._stream import FragmentStream
-from .._updates import Reasoning, StreamStatus
 from ..errors import QwenGradioError
 from ._answers import DONE, Answer, comment, error_of, event, status_of
 from ._places import Places

@@ -34,11 +34,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio import to_thread
 
+from .._models import to_provider
 from .._options import BatchOptions, require
-from .._tasks import stoppable, task_group
+from .._tasks import stoppable, task_group, without_await
 from ..errors import OutputError
-from ..provider import Provider, to_provider
-from ..sync import without_await
+from ..provider import Provider
 from ._asking import Asker
 from ._bar import Bar
 from ._items import Items, Prompts

@@ -12,9 +12,9 @@ import anyio
 
 from .._messages import Messages
 from .._options import BatchOptions, Options, require
+from .._reply import StreamStatus
 from .._stream import FragmentStream
 from .._tasks import task_group
-from .._updates import StreamStatus
 from ..errors import (
     AuthenticationError,
     GenerationError,
@@ -226,11 +226,11 @@ class Asker:
         if attempt.is_waking and isinstance(error, StreamTimeoutError):
             return True  # it was not asked yet
         is_of_space = isinstance(error, SPACE_ERRORS) and not (
-            isinstance(error, SpaceInterfaceError) and error.of_reply
+            isinstance(error, SpaceInterfaceError) and error.is_malformed_reply
         )
         if is_of_space and not self.has_accepted:
             # Another server may have answered for a Space that is starting.
-            if not (error.transient or getattr(error, "is_placeholder", False)):
+            if not (error.transient or getattr(error, "may_be_proxy", False)):
                 raise error
             return True
         if is_of_space:

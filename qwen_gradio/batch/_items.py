@@ -16,8 +16,8 @@ from tempfile import gettempdir
 from typing import Any, TypeAlias
 
 from .._messages import History, Messages, prompt_from, to_messages
+from .._models import providers
 from ..errors import InvalidItemsError, OutputError
-from ..provider import providers
 from ._files import Reject, read_file
 
 Prompts: TypeAlias = "str | PathLike[str] | Iterable[str | Mapping[str, Any]]"

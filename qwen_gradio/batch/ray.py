@@ -29,10 +29,11 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 from warnings import catch_warnings, simplefilter
 
 from .._extras import needing
+from .._models import to_provider
 from .._options import BatchOptions, require
+from .._tasks import without_await
 from ..errors import InvalidItemsError, QwenGradioError
-from ..provider import Provider, to_provider
-from ..sync import without_await
+from ..provider import Provider
 from ._asking import Asker, Attempt
 from ._items import Item, is_missing, item_from
 from ._rows import Row

@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
-from .. import errors, provider
+from .. import _models, errors, provider
 from .._extras import needing
 
 with needing("g4f"):
@@ -67,22 +67,22 @@ class Registered(provider.Provider, AsyncGeneratorProvider, ProviderModelMixin):
 
     @classmethod
     def get_parameters(cls, as_json: bool = False) -> dict[str, Any]:
-        return provider.providers()[cls.__name__].get_parameters(as_json)
+        return _models.providers()[cls.__name__].get_parameters(as_json)
 
 
-class Qwen_Qwen_2_5_Max(Registered, provider.Qwen_Qwen_2_5_Max):
+class Qwen_Qwen_2_5_Max(Registered, _models.Qwen_Qwen_2_5_Max):
     """Qwen2.5-Max."""
 
 
-class Qwen_Qwen_3(Registered, provider.Qwen_Qwen_3):
+class Qwen_Qwen_3(Registered, _models.Qwen_Qwen_3):
     """Qwen3."""
 
 
-class Qwen_Qwen_2_5(Registered, provider.Qwen_Qwen_2_5):
+class Qwen_Qwen_2_5(Registered, _models.Qwen_Qwen_2_5):
     """Qwen2.5."""
 
 
-class Qwen_Qwen_2_72B(Registered, provider.Qwen_Qwen_2_72B):
+class Qwen_Qwen_2_72B(Registered, _models.Qwen_Qwen_2_72B):
     """Qwen2-72B."""
 
 

@@ -13,8 +13,8 @@ from tenacity import RetryCallState, wait_exponential_jitter
 from tenacity.wait import WaitBaseT
 
 from .._extras import needing
-from .._openai import UNSUPPORTED, estimated_tokens, unsupported
-from .._stops import cut_text
+from .._models import provider_of
+from .._openai import UNSUPPORTED, cut_text, estimated_tokens, unsupported
 from ..errors import (
     AuthenticationError,
     InvalidMessagesError,
@@ -24,7 +24,7 @@ from ..errors import (
     StreamInterruptedError,
     StreamTimeoutError,
 )
-from ..provider import provider_of, require_known
+from ..provider import require_known
 
 with needing("inspect"):
     from inspect_ai.model import (

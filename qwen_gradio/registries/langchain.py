@@ -9,12 +9,11 @@ from typing import Any, NoReturn
 
 from .._extras import needing
 from .._messages import History
-from .._openai import unsupported
+from .._models import provider_of
+from .._openai import cut, cut_async, cut_text, unsupported
 from .._options import Options, ReasoningTags, Sampling
-from .._stops import cut, cut_async, cut_text
+from .._reply import Reasoning, StreamStatus
 from .._stream import FragmentStream
-from .._updates import Reasoning, StreamStatus
-from ..provider import provider_of
 from ..sync import pieces, read
 
 with needing("langchain"):

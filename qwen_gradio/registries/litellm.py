@@ -26,10 +26,9 @@ from uuid import uuid4
 
 from .. import errors
 from .._extras import needing
-from .._openai import UNSUPPORTED, stop_sequences, unsupported
-from .._stops import cut, cut_async, cut_text
-from .._updates import Reasoning
-from ..provider import provider_of
+from .._models import provider_of
+from .._openai import UNSUPPORTED, cut, cut_async, cut_text, stop_sequences, unsupported
+from .._reply import Reasoning
 from ..sync import pieces, read
 
 with needing("litellm"):

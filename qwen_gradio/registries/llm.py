@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from .._extras import needing
+from .._models import provider_of, providers
+from .._reply import Reasoning
 from .._stream import FragmentStream
-from .._updates import Reasoning
 from ..errors import QwenGradioError
-from ..provider import provider_of, providers
 
 with needing("llm"):
     import llm

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from ._fragments import Habits
-from ._messages import Prompt, Turn, as_messages, as_pairs, as_parts
-from ._replies import UNCHANGED, Reply, Source, written
-from .errors import SpaceInterfaceError
+from .._messages import Prompt, Turn, as_messages, as_pairs, as_parts
+from ..errors import SpaceInterfaceError
+from .fragments import Habits
+from .reply import UNCHANGED, Reply, Source, written
 
 Form: TypeAlias = Literal["pairs", "messages", "parts"]
 HISTORY: Mapping[Form, Callable[[Sequence[Turn]], list[Any]]] = {

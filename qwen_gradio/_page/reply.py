@@ -17,9 +17,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
-from ._fragments import Appender, Habits
-from ._updates import Reasoning, StreamStatus, Update
-from .errors import GenerationError
+from .._reply import Reasoning, StreamStatus, Update
+from ..errors import GenerationError
+from .fragments import Appender, Habits
 
 UNCHANGED = object()
 """What an update writes that has no value."""

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
+import gradio_client
 from gradio_client.exceptions import AppError
 
 from .._access import is_on_hub
@@ -32,20 +33,25 @@ REJECTED = (400, 413, 422)
 a server in between. Another question may be taken."""
 MAX_REASON = 2**16
 """Bytes of such an answer that are read."""
-LONGEST_WAIT = 365 * 86400.0
+MAX_RETRY_AFTER = 365 * 86400.0
 """Seconds that a Space may ask for. It may say any number, and beyond some there are no dates."""
 IF_PRIVATE = "If the Space is private, pass a token that can read it as api_key"
 
 
 @contextmanager
-def connecting(space: str) -> Iterator[None]:
-    """Raise whatever goes wrong before a Space has accepted the question as an error of ours."""
+def connect_errors(space: str) -> Iterator[None]:
+    """Translate any exception raised before the Space accepted the question.
+
+    What the app itself raises, gradio_client's `AppError`, is left to the caller.
+    """
     try:
         yield
-    except QwenGradioError:
+    except (QwenGradioError, AppError):
         raise
     except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
         raise StreamTimeoutError(f"{space} did not answer in time: {error}") from error
+    except (httpx.DecodingError, httpx.TooManyRedirects) as error:
+        raise _not_gradio(space, error) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         # A `ProxyError` names the proxy, and is from what went wrong there.
         is_proxy = isinstance(error, httpx.ProxyError)
@@ -55,31 +61,55 @@ def connecting(space: str) -> Iterator[None]:
         unavailable.transient = _is_transient((is_proxy and error.__cause__) or error)
         raise unavailable from error
     except Exception as error:
-        unlike = SpaceUnavailableError(f"{space} is not a Gradio app: {error!r:.300}")
-        unlike.is_placeholder = True
-        raise unlike from error
+        if _is_bug(error):
+            raise _internal_error(error) from error
+        raise _not_gradio(space, error) from error
 
 
 @contextmanager
-def replying(space: str) -> Iterator[None]:
-    """Raise whatever goes wrong once a Space has accepted the question as an error of ours."""
+def reply_errors(space: str) -> Iterator[None]:
+    """Translate any exception raised once the Space has accepted the question."""
     try:
         yield
-    except QwenGradioError:
+    except (QwenGradioError, AppError):
         raise
-    except AppError as error:
-        raise error_from_app(error) from error
     except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
         seconds = error.request.extensions["timeout"]["read"]
         raise StreamTimeoutError(f"{space} sent nothing for {seconds:g} seconds") from error
-    except httpx.HTTPError as error:
-        raise StreamInterruptedError(f"The connection to {space} was lost: {error!r}") from error
     except EOFError as error:
         raise StreamInterruptedError(f"{space} ended the reply early: {error}") from error
     except Exception as error:
+        if isinstance(error, httpx.HTTPError) and not isinstance(error, httpx.DecodingError):
+            raise StreamInterruptedError(
+                f"The connection to {space} was lost: {error!r}"
+            ) from error
+        if _is_bug(error):
+            raise _internal_error(error) from error
         raise StreamInterruptedError(
             f"{space} sent something that is not Gradio's protocol: {error!r:.300}"
         ) from error
+
+
+def _not_gradio(space: str, error: Exception) -> SpaceUnavailableError:
+    unlike = SpaceUnavailableError(f"{space} is not a Gradio app: {error!r:.300}")
+    unlike.may_be_proxy = unlike.may_be_outdated = True
+    return unlike
+
+
+def _is_bug(error: Exception) -> bool:
+    """Whether no answer of a Space can cause this, but a bug here or another gradio_client."""
+    if isinstance(error, AttributeError):  # of JSON, it is the Space's
+        return not isinstance(error.obj, (dict, list, str, int, float, type(None)))
+    if isinstance(error, TypeError):  # a call with other arguments than a function takes
+        return re.search(r"(positional|keyword)(-only)? argument", str(error)) is not None
+    return isinstance(error, (NameError, ImportError, NotImplementedError, AssertionError))
+
+
+def _internal_error(error: Exception) -> QwenGradioError:
+    return QwenGradioError(
+        f"gradio_client {gradio_client.__version__} does not do what this version of qwen-gradio "
+        f"expects, or this is a bug: {error!r:.300}. Please report it with its traceback"
+    )
 
 
 def error_from_app(failure: AppError, step: str = "") -> QwenGradioError:
@@ -135,7 +165,7 @@ def error_from_status(
     elif path.endswith("/login") and (
         response.status_code in (404, 405) or _leads_away_from_login(response)
     ):
-        error = AuthenticationError(f"{space} has no login ({status}): leave auth out{hint}")
+        error = AuthenticationError(f"{space} does not use a login ({status}). Remove `auth`{hint}")
     elif response.status_code in (401, 403):
         error = AuthenticationError(
             f"{space} denied access ({status}{through}): give an api_key or auth{hint}"
@@ -150,7 +180,12 @@ def error_from_status(
     else:
         not_found = hint if response.status_code == 404 else ""
         error = SpaceUnavailableError(f"{space} answered {status} for {path}{through}{not_found}")
-        error.is_placeholder = response.status_code in (502, 503) or is_page
+        error.may_be_proxy = response.status_code in (502, 503) or is_page
+    # Joining fails with 500 if there is no such function, and with 422 if its number is not one.
+    is_joining = path.endswith("/queue/join")
+    error.may_be_outdated = response.status_code in (401, 403, 404, 405) or (
+        is_joining and response.status_code in (422, 500)
+    )
     error.retry_after = _seconds(response.headers.get("retry-after", ""))
     return error
 
@@ -193,7 +228,7 @@ def _seconds(retry_after: str) -> float | None:
             wait = (until - datetime.now(timezone.utc)).total_seconds()
         except (ValueError, TypeError):
             return None
-    return min(max(0.0, wait), LONGEST_WAIT)  # in this order, as it may be nan
+    return min(max(0.0, wait), MAX_RETRY_AFTER)  # in this order, as it may be nan
 
 
 def _is_transient(error: BaseException) -> bool:

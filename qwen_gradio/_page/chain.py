@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ._described import App, Component, Function, get
-from ._plan import Form, Held, Plan, Step, Use, plain
-from ._replies import Source
-from .errors import SpaceInterfaceError
+from ..errors import SpaceInterfaceError
+from .app import App, Component, Function, get
+from .plan import Form, Held, Plan, Step, Use, plain
+from .reply import Source
 
 PROTOCOLS = ("sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
 CHAT_NAMES = ("model_chat", "chat", "respond", "bot", "predict", "generate", "ask")

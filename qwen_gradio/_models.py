@@ -1,0 +1,111 @@
+"""The providers, each a table of facts about a Space and its models, and how a model is found."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import ClassVar
+
+from .errors import ModelNotFoundError
+from .provider import Provider
+
+
+class Qwen_Qwen_2_5_Max(Provider):
+    """Qwen2.5-Max, as the Space Qwen/Qwen2.5-Max-Demo serves it."""
+
+    label = "Qwen Qwen-2.5-Max"
+    url = "https://qwen-qwen2-5-max-demo.hf.space"
+    default_model = "qwen-qwen2-5-max"
+    model_aliases: ClassVar = {"qwen-2-5-max": default_model, "qwen-2.5-max": default_model}
+    models: ClassVar = list(model_aliases)
+
+
+class Qwen_Qwen_2_5(Provider):
+    """Qwen2.5 in its open sizes, as the Space Qwen/Qwen2.5 serves them."""
+
+    label = "Qwen Qwen-2.5"
+    url = "https://qwen-qwen2-5.hf.space"
+    default_model = "qwen-qwen2-5"
+    default_system = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
+    model_inputs: ClassVar = {
+        default_model: {"radio": "72B"},
+        **{
+            f"qwen-2.5-{size.lower()}": {"radio": size}
+            for size in ("72B", "32B", "14B", "7B", "3B", "1.5B", "0.5B")
+        },
+    }
+    model_aliases: ClassVar = {"qwen-2.5": default_model}
+    models: ClassVar = ["qwen-2.5", *list(model_inputs)[1:]]
+
+
+class Qwen_Qwen_2_72B(Provider):
+    """Qwen2-72B-Instruct, as the Space Qwen/Qwen2-72B-Instruct serves it."""
+
+    label = "Qwen Qwen-2-72B"
+    url = "https://qwen-qwen2-72b-instruct.hf.space"
+    default_model = "qwen-qwen2-72b-instruct"
+    model_aliases: ClassVar = {"qwen-2-72b": default_model}
+    models: ClassVar = list(model_aliases)
+
+
+class Qwen_Qwen_3(Provider):
+    """Qwen3 in its open sizes, as the Space Qwen/Qwen3-Demo serves them.
+
+    `thinking_budget` limits the reasoning: 1 to 38 thousand tokens, 38 unless it is given. Models
+    think unless a message ends with `/no_think`, which Qwen3 itself follows. The page's button
+    cannot be set from here: its state is a `gr.State`, which Gradio keeps for each session and
+    takes from no caller.
+    """
+
+    label = "Qwen Qwen-3"
+    url = "https://qwen-qwen3-demo.hf.space"
+    default_model = "qwen3-235b-a22b"
+    model_inputs: ClassVar = {
+        f"qwen3-{size}": {"model": f"qwen3-{size}"}
+        for size in ("235b-a22b", "32b", "30b-a3b", "14b", "8b", "4b", "1.7b", "0.6b")
+    }
+    optional_inputs: ClassVar = (*Provider.optional_inputs, "thinking_budget")
+    reasoning_tags = True
+    model_aliases: ClassVar = {
+        "qwen-3": default_model,
+        **{f"qwen-3-{name.split('-')[1]}": name for name in model_inputs},
+    }
+    models: ClassVar = list(model_inputs)
+
+
+def providers() -> dict[str, type[Provider]]:
+    """Return all providers, by name."""
+    return {
+        cls.__name__: cls
+        for cls in (Qwen_Qwen_2_5_Max, Qwen_Qwen_3, Qwen_Qwen_2_5, Qwen_Qwen_2_72B)
+    }
+
+
+def to_provider(given: type[Provider] | str | None, model: str | None) -> type[Provider]:
+    """Return the provider that is given, perhaps by its name; without one, the model's own.
+
+    :raises ModelNotFoundError: if none is given, and there is no such model.
+    :raises ValueError: if none has that name; lists those there are.
+    :raises TypeError: if it is neither a provider nor a name.
+    """
+    if given is None:
+        return provider_of(model)
+    if isinstance(given, type) and issubclass(given, Provider):
+        return given
+    if not isinstance(given, str):
+        raise TypeError(f"provider must be a provider or its name, not {type(given).__name__}")
+    if given not in providers():
+        raise ValueError(f"provider: there is no {given!r}; there are {', '.join(providers())}")
+    return providers()[given]
+
+
+def provider_of(model: str | None) -> type[Provider]:
+    """Return the provider of a model; the first one where none is named.
+
+    :raises ModelNotFoundError: if there is none; lists the models there are.
+    """
+    for provider in providers().values():
+        with suppress(ModelNotFoundError):
+            provider.get_model(model)
+            return provider
+    known = [name for provider in providers().values() for name in provider.models]
+    raise ModelNotFoundError(f"There is no model {model!r}; there are {', '.join(known)}")
