@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from .errors import AuthenticationError, SpaceUnavailableError
 
 HUB_PAGE = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/spaces/([^/?#]+/[^/?#]+)")
-OWNER_AND_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+OWNER_AND_NAME = re.compile(r"[\w.-]*\w[\w.-]*/[\w.-]*\w[\w.-]*")
 SPACES_DOMAIN = "hf.space"
 """Where the public hub serves its Spaces, each at a subdomain."""
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")

@@ -84,8 +84,7 @@ class FragmentStream(AsyncIterator[str]):
                 try:
                     update = await self._next_update()
                     for callback, argument in self._callbacks(update):
-                        if isinstance(result := _call(callback, argument), Coroutine):
-                            await result
+                        await _call(callback, argument)
                 except BaseException:
                     self.close()
                     raise
@@ -204,9 +203,10 @@ def _waker(event: anyio.Event) -> Callable[[], object]:
     return wake
 
 
-def _call(callback: Callable[[Any], object], argument: Any) -> object:
+async def _call(callback: Callable[[Any], object], argument: Any) -> None:
     try:
-        return callback(argument)
+        if isinstance(result := callback(argument), Coroutine):
+            await result
     except StopAsyncIteration as error:  # it would end the caller's loop, as a reply's end does
         raise RuntimeError("A callback raised StopAsyncIteration") from error
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import closing
 from threading import Event, Lock
+from typing import Any
 
 from anyio import BusyResourceError
 from typing_extensions import Unpack
@@ -110,8 +111,7 @@ class Fragments(Iterator[str]):
             while self.stream._reply.name != "complete":
                 update = self._next_update()
                 for callback, argument in self.stream._callbacks(update):
-                    if isinstance(result := callback(argument), Coroutine):
-                        without_await(_await)(result)
+                    _call(callback, argument)
                 if isinstance(update, (str, Reasoning)):
                     return update
         except BaseException:
@@ -177,5 +177,12 @@ def pieces(stream: FragmentStream) -> Generator[str | Reasoning, None, None]:
             yield piece
 
 
-async def _await(coroutine: Coroutine[object, object, object]) -> object:
-    return await coroutine
+def _call(callback: Callable[[Any], object], argument: Any) -> None:
+    async def finish(result: Coroutine[Any, Any, object]) -> None:
+        await result
+
+    try:
+        if isinstance(result := callback(argument), Coroutine):
+            without_await(finish)(result)
+    except StopIteration as error:  # it would end the caller's loop, as a reply's end does
+        raise RuntimeError("A callback raised StopIteration") from error

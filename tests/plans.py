@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qwen_gradio._page.chain import plan_of
 from qwen_gradio._messages import Prompt, prompt_from
+from qwen_gradio._page.chain import plan_of
 from qwen_gradio._page.plan import Plan
 
 BOX, CHATBOT, STATE, BUTTON, SYSTEM, SLIDER, OUT, FORM = range(1, 9)

@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from qwen_gradio import (
+    GenerationError,
     QwenGradioError,
     SpaceInterfaceError,
     SpaceUnavailableError,
@@ -16,6 +17,7 @@ from qwen_gradio import (
 
 from .asking import ask
 from .fronts import (
+    JOIN,
     Forward,
     Front,
     Request,
@@ -85,3 +87,56 @@ async def test_an_old_protocol_is_named(scripted: ScriptedSpace) -> None:
     with Front(misbehaving("/config", answer("200 OK", config)), scripted.url) as front:
         with pytest.raises(SpaceInterfaceError, match="'ws'"):
             await ask(front.url, script(say=["x"])).text()
+
+
+async def test_an_apps_own_error_does_not_make_the_space_be_read_again(
+    scripted: ScriptedSpace,
+) -> None:
+    with Front(lambda request: Forward(), scripted.url) as front:
+        assert await ask(front.url, script(say=["x"])).text() == "x"
+        for _ in range(2):
+            with pytest.raises(GenerationError):
+                await ask(front.url, script(finish="fail")).text()
+        assert await ask(front.url, script(say=["y"])).text() == "y"
+        assert [request.path for request in front.requests].count("/config") == 1
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "405 No", "422 No", "500 No"])
+async def test_what_an_outdated_description_may_cause_makes_the_space_be_read_again(
+    scripted: ScriptedSpace, status: str
+) -> None:
+    def behave(request: Request) -> bytes | Forward:
+        is_first = request.path == JOIN and request.seen == 1
+        return answer(status, '{"detail": "?"}') if is_first else Forward()
+
+    with Front(behave, scripted.url) as front:
+        assert await ask(front.url, script(say=["x"])).text() == "x"
+        with pytest.raises(QwenGradioError):  # it is the same app, so that it is not asked again
+            await ask(front.url, script(say=["y"])).text()
+        assert [request.path for request in front.requests].count("/config") == 2
+
+
+async def test_an_expired_description_is_refreshed_by_one_reply_while_others_use_it(
+    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached = threading.Event()
+    together = 8
+
+    def behave(request: Request) -> Forward:
+        if request.path != "/config" or request.seen == 0:
+            return Forward()
+        reached.set()
+        return Forward(wait=10 * PATIENCE)  # the refresh hangs
+
+    with Front(behave, scripted.url) as front:
+        assert await ask(front.url, script(say=["x"])).text() == "x"
+        monkeypatch.setattr("qwen_gradio._gradio.space.OWN_TTL", 0)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask(front.url, script(say=["refreshes"])).text)
+            assert await anyio.to_thread.run_sync(reached.wait, PATIENCE)
+            with anyio.fail_after(PATIENCE):
+                async with anyio.create_task_group() as others:
+                    for number in range(together):
+                        others.start_soon(ask(front.url, script(say=[str(number)])).text)
+            tasks.cancel_scope.cancel()
+        assert [request.path for request in front.requests].count("/config") == 2

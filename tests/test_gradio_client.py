@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import os
@@ -10,7 +11,8 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 from threading import Lock
 from typing import Any
 from unittest import mock
@@ -20,58 +22,112 @@ import pytest
 from gradio_client import Client, exceptions, utils
 from gradio_client.client import Endpoint, Job
 
-from qwen_gradio import GenerationError, SpaceInterfaceError
+from qwen_gradio import GenerationError, QwenGradioError, SpaceInterfaceError
 from qwen_gradio._access import Access
 from qwen_gradio._gradio import seam
 from qwen_gradio._gradio.connection import Connection
 from qwen_gradio._gradio.events import MAX_BYTES
-from qwen_gradio._gradio.reply import ReplyClient, _Messages
+from qwen_gradio._gradio.reply import ReplyClient, _Events
 from qwen_gradio._gradio.space import Space, SpaceClient
 from qwen_gradio._messages import prompt_from
-from qwen_gradio._reply import Update
+from qwen_gradio._reply import ReplyState
 from qwen_gradio._worker import generate_session_hash
 
 from .fronts import EVENTS, JOIN, Forward, Front
 from .servers import PATIENCE, ScriptedSpace, script
 
-RELIED_ON: list[tuple[object, str, list[str] | None]] = [
-    # overridden
-    (Client, "_get_config", ["self"]),
-    (Client, "_telemetry_thread", ["self"]),
-    (Client, "_stream_heartbeat", None),  # a method until 2.7.1, static since
-    (Client, "new_helper", ["self", "fn_index", "headers"]),
-    (Client, "send_data", ["self", "data", "hash_data", "protocol", "request_headers"]),
-    (Client, "add_zero_gpu_headers", ["self", "headers"]),
-    (Client, "stream_messages", ["self", "protocol", "session_hash"]),
-    # replaced on a reply's endpoint
-    (Endpoint, "process_input_files", ["self", "data"]),
-    (Endpoint, "process_predictions", ["self", "predictions"]),
-    # patched in the module
-    (gradio_client.client, "httpx", None),
-    (gradio_client.client, "build_hf_headers", None),
-    # called or read
-    (Client, "__init__", None),
-    (Client, "submit", None),
-    (Job, "cancel", ["self"]),
-    (
-        exceptions.AppError,
-        "__init__",
-        ["self", "message", "duration", "visible", "title", "print_exception"],
-    ),
-    (utils, "check_for_cancel", ["helper", "headers", "cookies", "ssl_verify"]),
-    (utils, "StatusUpdate", None),
-    (utils, "OutputUpdate", None),
-    (utils, "Status", None),
-]
-"""Every class member and module name of gradio_client's that is used, with its parameters where
-they matter."""
+DOCUMENTED = {
+    # parameters of `Client` and `Client.submit`, which its documentation has
+    *("token", "headers", "oauth_token", "verbose", "download_files", "analytics_enabled"),
+    *("submit", "fn_index", "cancel", "code", "rank", "queue_size", "success", "eta"),
+    *("progress_data", "index", "length", "unit", "progress", "desc"),
+}
+UNDOCUMENTED: dict[object, dict[str, list[str] | None]] = {
+    Client: {
+        # overridden
+        "_get_config": ["self"],
+        "_telemetry_thread": ["self"],
+        "_stream_heartbeat": None,  # a method until 2.7.1, static since
+        "add_zero_gpu_headers": ["self", "headers"],
+    },
+    Endpoint: {
+        # replaced on a reply's copy
+        "_sse_fn_v1plus": ["self", "helper", "event_id", "protocol"],
+        "process_input_files": ["self", "data"],
+        "process_predictions": ["self", "predictions"],
+        "client": None,
+    },
+    gradio_client.client: {
+        # patched in the module
+        "httpx": None,
+        "build_hf_headers": None,
+    },
+    utils: {
+        "stream_sse_v1plus": [
+            *("helper", "pending_messages_per_event", "pending_lock", "event_id", "protocol")
+        ],
+        "StatusUpdate": None,
+        "Status": None,
+    },
+    utils.Status: {"IN_QUEUE": None, "PROCESSING": None, "PROGRESS": None, "LOG": None},
+    exceptions: {"AppError": None},
+}
+"""Every undocumented class member and module name of gradio_client's that is used, with its
+parameters where they matter."""
 
 ATTRIBUTES = {
     *("src", "config", "_info", "headers", "session_hash", "sse_url", "app_version", "endpoints"),
-    *("executor", "helper_executor", "stream_executor"),
-    *("pending_event_ids", "pending_messages_per_event"),
+    *("executor", "stream_open", "space_id", "_skip_components"),
 }
-"""Those that a `Client` has once it has read its Space."""
+"""Undocumented ones that a `Client` has once it has read its Space."""
+FIELDS = {
+    utils.Communicator: {"job", "updates"},
+    utils.JobStatus: {"outputs"},
+    utils.OutputUpdate: {"outputs", "final", "success"},
+    utils.StatusUpdate: {"log"},
+}
+"""Undocumented ones of gradio_client's dataclasses."""
+OTHERS = {"is_valid", "title"}
+"""Undocumented attributes of an endpoint and of an `AppError`."""
+OURS = {
+    *("_client", "api_name", "close", "cookies", "copy", "json", "ssl_verify", "utils", "Client"),
+}
+"""Names that mean something of ours, or of httpx's, wherever `_gradio` has them."""
+MAX_UNDOCUMENTED = 44
+"""A limit of our own: each is something that a new version may change."""
+
+
+def undocumented() -> set[str]:
+    members = {name for names in UNDOCUMENTED.values() for name in names}
+    return members | ATTRIBUTES | OTHERS | {name for names in FIELDS.values() for name in names}
+
+
+def names_of_gradio_client() -> set[str]:
+    """All names that its classes and modules give to anything."""
+    names = {*vars(utils), *vars(gradio_client.client), *utils.Status.__members__}
+    for cls in (Client, Endpoint, Job, exceptions.AppError):
+        names |= {*vars(cls)}
+        for node in ast.walk(ast.parse(inspect.getsource(cls))):
+            match node:
+                case ast.Attribute(value=ast.Name(id="self"), attr=name):
+                    names.add(name)
+    for data in (utils.Communicator, utils.JobStatus, utils.StatusUpdate, utils.OutputUpdate):
+        names |= {*inspect.signature(data).parameters}
+    return {name for name in names if not name.startswith("__")}
+
+
+def names_in(folder: Path) -> set[str]:
+    """The attributes, functions and keyword arguments in our code at the boundary."""
+    names: set[str] = set()
+    for file in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute):
+                names.add(node.attr)
+            elif isinstance(node, ast.FunctionDef):
+                names.add(node.name)
+            elif isinstance(node, ast.keyword) and node.arg is not None:
+                names.add(node.arg)
+    return names
 
 
 @pytest.fixture
@@ -80,14 +136,13 @@ def space(scripted: ScriptedSpace) -> Space:
 
 
 def reply_client(
-    space: Space,
-    message: dict[str, Any] | None = None,
-    report: Callable[[Update], None] = lambda update: None,
+    space: Space, message: dict[str, Any] | None = None, reply: ReplyState | None = None
 ) -> ReplyClient:
     connection = Connection(space._access, 60.0)
     prompt = prompt_from([message or script(say=["x"])])
     description = space.describe(connection)
-    return ReplyClient(description, connection, generate_session_hash(), prompt, report)
+    reply = reply or ReplyState(space._access.space, None, None)
+    return ReplyClient(description, connection, generate_session_hash(), prompt, reply)
 
 
 def close(client: ReplyClient) -> None:
@@ -96,7 +151,9 @@ def close(client: ReplyClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "name", "parameters"), RELIED_ON, ids=[name for _, name, _ in RELIED_ON]
+    ("owner", "name", "parameters"),
+    [(owner, *item) for owner, names in UNDOCUMENTED.items() for item in names.items()],
+    ids=[name for names in UNDOCUMENTED.values() for name in names],
 )
 def test_gradio_client_has_what_is_relied_on(
     owner: object, name: str, parameters: list[str] | None
@@ -104,6 +161,19 @@ def test_gradio_client_has_what_is_relied_on(
     found = getattr(owner, name)
     if parameters is not None:
         assert list(inspect.signature(found).parameters) == parameters
+
+
+def test_gradio_clients_data_has_what_is_relied_on() -> None:
+    for cls, names in FIELDS.items():
+        assert names <= set(inspect.signature(cls).parameters)  # type: ignore[arg-type]
+    assert exceptions.AppError("no", title="Oops").title == "Oops"
+
+
+def test_these_are_all_names_that_the_boundary_uses() -> None:
+    used = names_in(Path(seam.__file__).parent)
+    assert used & names_of_gradio_client() - OURS - DOCUMENTED <= undocumented()
+    assert undocumented() - used <= {"AppError"}  # imported
+    assert len(undocumented()) <= MAX_UNDOCUMENTED
 
 
 def test_a_client_takes_what_a_space_gives_it() -> None:
@@ -124,10 +194,11 @@ def test_a_client_takes_what_a_space_gives_it() -> None:
 def test_a_client_has_the_attributes_that_a_reply_copies(space: Space) -> None:
     client = reply_client(space)
     assert set(vars(client)) >= ATTRIBUTES
+    assert set(vars(next(iter(client.endpoints.values())))) >= {"is_valid"}
     close(client)
 
 
-@pytest.mark.parametrize("name", ["_get_config", "_telemetry_thread", "new_helper", "send_data"])
+@pytest.mark.parametrize("name", ["_get_config", "_telemetry_thread", "add_zero_gpu_headers"])
 def test_overrides_take_the_same_parameters(name: str) -> None:
     ours = SpaceClient if name in vars(SpaceClient) else ReplyClient
     kinds = [p.kind for p in inspect.signature(getattr(Client, name)).parameters.values()]
@@ -155,11 +226,11 @@ def test_events_are_turned_into_updates_in_their_order() -> None:
     helper = utils.Communicator(Lock(), utils.JobStatus(), as_they_are, "", updates=Sink())
     helper.job.outputs = deque(maxlen=0)
 
-    def received() -> Iterator[dict[str, Any]]:
+    def received() -> Generator[dict[str, Any], None, None]:
         for event in ({"msg": "estimation", "rank": 2, "queue_size": 3}, output, more, completed):
             yield dict(event)
 
-    pending = {"e": _Messages(received())}
+    pending = {"e": _Events(received())}
     utils.stream_sse_v1plus(helper, pending, Lock(), "e", "sse_v3")
     assert pending == {}
     codes = [u.code for u in helper.updates if isinstance(u, utils.StatusUpdate)]
@@ -175,21 +246,70 @@ def test_events_are_turned_into_updates_in_their_order() -> None:
     assert outputs[-1].outputs["data"] == ["", "Hello", "s"]
 
 
-def test_a_reply_takes_one_thread_and_no_pool(space: Space) -> None:
+def test_a_reply_takes_one_thread_and_no_pool(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
     threads: set[int] = set()
-    reports: list[Update] = []
-
-    def report(update: Update) -> None:
-        threads.add(threading.active_count())
-        reports.append(update)
-
+    reply = ReplyState("space", None, None)
+    put = reply.put
+    monkeypatch.setattr(
+        reply, "put", lambda update: threads.add(threading.active_count()) or put(update)
+    )
     before = threading.active_count()
-    client = reply_client(space, script(say=["a", "b"]), report)
+    client = reply_client(space, script(say=["a", "b"]), reply)
     client.run()
     close(client)
-    assert [update for update in reports if isinstance(update, str)] == ["a", "b"]
+    assert reply.text == "ab"
     assert max(threads) <= before
     assert not client.heartbeat.is_alive()
+
+
+@pytest.mark.parametrize("name", ["_sse_fn_v1plus", "make_predict", "client"])
+def test_an_endpoint_that_works_otherwise_is_an_error_at_once(
+    space: Space, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """As if a new gradio_client did the same by functions of other names."""
+    client = reply_client(space)
+    (endpoint,) = {id(e): e for e in client.endpoints.values()}.values()
+    if name == "_sse_fn_v1plus":
+        del endpoint._sse_fn_v1plus  # gradio_client's own waits for threads that it starts
+    elif name == "client":
+        endpoint._client = lambda: None
+    else:
+        monkeypatch.setattr(endpoint, name, None)
+    with pytest.raises(QwenGradioError, match=r"gradio_client|cannot be|is not a Gradio app"):
+        client.run()
+    close(client)
+
+
+@pytest.mark.parametrize("name", ["check_for_cancel", "get_pred_from_sse_v1plus"])
+def test_what_gradio_client_wraps_changes_nothing(
+    space: Space, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    original = getattr(utils, name)
+    monkeypatch.setattr(utils, name, lambda *args, **kwargs: original(*args, **kwargs))
+    reply = ReplyState("space", None, None)
+    client = reply_client(space, script(say=["a"]), reply)
+    client.run()
+    close(client)
+    assert reply.text == "a"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AttributeError("gone", obj=utils, name="gone"),
+        TypeError("submit() got an unexpected keyword argument 'fn_index'"),
+        NameError("name 'x' is not defined"),
+    ],
+)
+def test_a_bug_is_not_reported_as_the_spaces_fault(space: Space, error: Exception) -> None:
+    client = reply_client(space)
+    with mock.patch.object(Client, "submit", side_effect=error):
+        with pytest.raises(QwenGradioError, match="or this is a bug") as caught:
+            client.run()
+    assert type(caught.value) is QwenGradioError
+    close(client)
 
 
 def test_outputs_count_once_however_often_they_are_repeated(space: Space) -> None:
@@ -288,7 +408,9 @@ def test_a_plain_client_streams_next_to_a_reply(
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
     begun = threading.Event()
     question = script(say="abc", every=0.2)
-    mine = reply_client(space, question, lambda update: begun.set() if update == "a" else None)
+    reply = ReplyState("space", None, None)
+    reply.wait_with(begun.set, 0)
+    mine = reply_client(space, question, reply)
     asking = threading.Thread(target=mine.run)
     asking.start()
     assert begun.wait(PATIENCE)
@@ -297,7 +419,7 @@ def test_a_plain_client_streams_next_to_a_reply(
     assert job.result(PATIENCE)[1][-1]["content"][0]["text"] == "xy"
     assert len(job.outputs()) > 1
     asking.join()
-    assert mine.reply.text == "abc"
+    assert reply.text == "abc"
     assert theirs.session_hash != mine.session_hash
     assert isinstance(theirs.pending_messages_per_event, dict)
     theirs.close()

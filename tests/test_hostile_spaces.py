@@ -98,8 +98,7 @@ HOSTILE = {
         SpaceInterfaceError,
     ),
     "a compressed bomb": (
-        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n"
-        + gzip.compress(b"data: " + b"x" * 10**8),
+        STREAM[:-2] + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"data: " + b"x" * 10**8),
         StreamInterruptedError,
     ),
 }
@@ -200,9 +199,12 @@ async def test_an_endless_answer_is_a_typed_error(scripted: ScriptedSpace, path:
             await ask(front.url, script(say=["x"])).text()
 
 
+SEEN = {"type": "text", "text": "seen"}
+
+
 async def test_files_are_neither_fetched_nor_sent(scripted: ScriptedSpace) -> None:
     file = {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}, "url": "/file=x"}
-    reply = [{"role": "user", "content": "?"}, {"role": "assistant", "content": [file, "seen"]}]
+    reply = [{"role": "user", "content": "?"}, {"role": "assistant", "content": [file, SEEN]}]
 
     def behave(request: Request) -> bytes | Forward:
         if request.path == JOIN:
@@ -223,14 +225,57 @@ async def test_files_are_neither_fetched_nor_sent(scripted: ScriptedSpace) -> No
         }
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip", "br"])
+async def test_answers_that_a_proxy_compresses_are_read(scripted: ScriptedSpace) -> None:
+    packed = {}
+    for path in ("/config", "/gradio_api/info"):
+        response = await anyio.to_thread.run_sync(httpx.get, scripted.url + path)
+        packed[path] = gzip.compress(response.content)
+    done = event(msg="process_completed", success=True, output={"data": ["", [["?", "x"]], ""]})
+
+    def behave(request: Request) -> bytes | Forward:
+        if request.path in packed:
+            return GZIPPED + b"\r\n" + packed[request.path]
+        if request.path == JOIN:
+            return answer("200 OK", '{"event_id": "e"}')
+        if request.path == EVENTS:
+            return GZIPPED + b"Content-Type: text/event-stream\r\n\r\n" + gzip.compress(done)
+        return Forward()
+
+    with Front(behave, scripted.url) as front:
+        assert await ask(front.url, script(say=["x"])).text() == "x"
+
+
+GZIPPED = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n"
+
+
 @pytest.mark.parametrize("path", ["/config", EVENTS])
-async def test_a_compressed_answer_is_rejected_unread(
-    scripted: ScriptedSpace, path: str, encoding: str
+@pytest.mark.parametrize(
+    ("encoding", "named"), [("gzip, gzip", "compressed"), ("br", "compressed"), ("gzip", "Decod")]
+)
+async def test_compression_that_cannot_be_undone_is_an_error(
+    scripted: ScriptedSpace, path: str, encoding: str, named: str
 ) -> None:
-    reported = answer("200 OK", "x" * 1000, Content_Encoding=encoding)
+    kind = "text/event-stream" if path == EVENTS else "application/json"
+    reported = answer("200 OK", "x" * 1000, kind, Content_Encoding=encoding)
     with Front(misbehaving(path, reported), scripted.url) as front:
-        with pytest.raises(QwenGradioError, match="compressed"):
+        with pytest.raises(QwenGradioError, match=named):
+            await ask(front.url, script(say=["x"])).text()
+
+
+@pytest.mark.parametrize("path", ["/config", "/gradio_api/info"])
+async def test_an_answer_that_inflates_without_end_is_an_error(
+    scripted: ScriptedSpace, path: str
+) -> None:
+    bomb = GZIPPED + b"\r\n" + gzip.compress(b" " * 10**8)
+    with Front(misbehaving(path, bomb), scripted.url) as front:
+        with pytest.raises(SpaceUnavailableError, match="more than"):
+            await ask(front.url, script(say=["x"])).text()
+
+
+async def test_an_event_stream_that_is_a_page_is_named(scripted: ScriptedSpace) -> None:
+    page = misbehaving(EVENTS, answer("200 OK", "<html>Log in</html>", "text/html"))
+    with Front(page, scripted.url) as front:
+        with pytest.raises(StreamInterruptedError, match="text/html.*no event stream"):
             await ask(front.url, script(say=["x"])).text()
 
 

@@ -34,8 +34,7 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # otherwise the i
 
 import litellm
 
-from qwen_gradio._openai import stop_sequences
-from qwen_gradio._openai import cut
+from qwen_gradio._openai import cut, stop_sequences
 from qwen_gradio.registries import litellm as registry
 
 pytestmark = [

@@ -74,7 +74,7 @@ async def test_a_transient_status_is_retried_after_the_seconds_that_the_space_ga
     with Front(behave, scripted.url) as front:
         stream = ask(front.url, script(say=["x"]), max_retries=2, on_status=reported.append)
         assert await stream.text() == "x"
-    waits = [status.eta for status in reported if status.state == "retrying"]
+    waits = [status.retry_in for status in reported if status.state == "retrying"]
     assert waits == [0.25, 0.25]
 
 

@@ -333,7 +333,7 @@ async def test_a_reply_that_takes_too_long_ends_with_what_had_arrived(
 
 async def test_a_space_that_falls_silent_ends_the_stream(scripted: ScriptedSpace) -> None:
     stream = await begun(scripted, script(say=["x"], finish="hang"), "stream_timeout")
-    with pytest.raises(StreamTimeoutError, match=r"sent no update for stream_timeout=\d"):
+    with pytest.raises(StreamTimeoutError, match=r"sent nothing for stream_timeout=\d"):
         await stream.text()
 
 

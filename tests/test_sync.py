@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -19,16 +20,13 @@ from qwen_gradio import (
     GenerationError,
     InvalidMessagesError,
     StreamInterruptedError,
+    StreamStatus,
 )
 from qwen_gradio.sync import Fragments, read
 
 from .asking import ask
 from .commands import interrupt
 from .servers import PATIENCE, ScriptedSpace, query, script, tag_of
-
-
-def loops() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "qwen_gradio loop"]
 
 
 def program(code: str, question: str, space: ScriptedSpace) -> subprocess.CompletedProcess[str]:
@@ -39,10 +37,10 @@ def program(code: str, question: str, space: ScriptedSpace) -> subprocess.Comple
 def test_fragments_come_while_the_space_still_works(scripted: ScriptedSpace) -> None:
     question = script(say=["a", "b"], every=0.2, finish="hang")
     fragments = Fragments(ask(scripted, question))
+    before = threading.active_count()
     assert [next(fragments), next(fragments)] == ["a", "b"]
-    assert len(loops()) == 1
+    assert threading.active_count() == before + 1  # the worker, and no event loop
     fragments.close()
-    assert loops() == []
     scripted.wait_for("stopped", tag_of(question))
 
 
@@ -51,35 +49,24 @@ def test_leaving_the_loop_stops_the_space(scripted: ScriptedSpace) -> None:
     for _ in Fragments(ask(scripted, question)):
         break
     scripted.wait_for("stopped", tag_of(question))
-    assert loops() == []
 
 
-def test_an_iterator_in_a_cycle_may_be_collected_by_its_own_loop(scripted: ScriptedSpace) -> None:
+def test_an_iterator_in_a_cycle_stops_the_space_when_it_is_collected(
+    scripted: ScriptedSpace,
+) -> None:
     question = script(say=["x"], finish="hang")
-    code = """
-import gc, sys, threading
-from qwen_gradio import stream, sync
-gc.disable()
-fragments = stream(sys.argv[1], space=sys.argv[2])
-print(next(fragments))
-cycle = [fragments]
-cycle.append(cycle)
-(portal,) = sync._portals
-del fragments, cycle
-portal.start_task_soon(gc.collect).result()
-for thread in threading.enumerate():
-    if thread is not threading.main_thread():
-        thread.join()
-"""
-    done = program(code, question["content"], scripted)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "x\n", "")
+    fragments = Fragments(ask(scripted, question))
+    assert next(fragments) == "x"
+    cycle: list[object] = [fragments]
+    cycle.append(cycle)
+    del fragments, cycle
+    gc.collect()
     scripted.wait_for("stopped", tag_of(question))
 
 
 def test_the_complete_text_leaves_out_what_was_taken_back(scripted: ScriptedSpace) -> None:
     question = script(text=["Thinking...", "The answer"], every=0.1)
     assert read(ask(scripted, question)) == "The answer"
-    assert loops() == []
 
 
 @pytest.mark.anyio
@@ -87,7 +74,6 @@ async def test_an_event_loop_may_run_around_it(scripted: ScriptedSpace) -> None:
     await anyio.lowlevel.checkpoint()
     assert "".join(Fragments(ask(scripted, script(say=["a", "b"], every=0.1)))) == "ab"
     assert read(ask(scripted, script(say=["c"]))) == "c"
-    assert loops() == []
 
 
 def test_errors_come_with_what_had_arrived(scripted: ScriptedSpace) -> None:
@@ -96,7 +82,6 @@ def test_errors_come_with_what_had_arrived(scripted: ScriptedSpace) -> None:
     with pytest.raises(GenerationError, match="out of words") as caught:
         next(fragments)
     assert caught.value.partial == "so far"
-    assert loops() == []
 
 
 def test_an_iterator_that_is_still_held_lets_the_interpreter_exit(scripted: ScriptedSpace) -> None:
@@ -208,7 +193,6 @@ def test_another_thread_may_close_what_one_waits_for(scripted: ScriptedSpace) ->
     fragments.close()
     assert told.wait(PATIENCE)
     reader.join()
-    assert loops() == []
     scripted.wait_for("stopped", tag_of(question))
 
 
@@ -229,13 +213,12 @@ def test_fragments_are_read_by_one_thread_at_a_time(scripted: ScriptedSpace) -> 
     rejected.set()
     reader.join(PATIENCE)
     assert "".join(read) == "xy"
-    assert loops() == []
 
 
 @pytest.mark.parametrize(
     "way", [qwen_gradio.ask, lambda q, **o: "".join(qwen_gradio.stream(q, **o))]
 )
-def test_async_callbacks_are_awaited_in_the_loop_of_the_reply(
+def test_async_callbacks_are_awaited_in_a_loop_of_their_own(
     scripted: ScriptedSpace, way: Callable[..., str]
 ) -> None:
     noted: list[str] = []
@@ -247,6 +230,35 @@ def test_async_callbacks_are_awaited_in_the_loop_of_the_reply(
     question = query(log=["begun"], say=["done"])
     assert way(question, space=scripted.url, on_status=note) == "done"
     assert "begun" in noted
+
+
+def test_callbacks_are_called_in_the_callers_thread(scripted: ScriptedSpace) -> None:
+    threads: list[threading.Thread] = []
+    question = query(log=["begun"], say=["done"])
+    qwen_gradio.ask(
+        question,
+        space=scripted.url,
+        on_status=lambda status: threads.append(threading.current_thread()),
+    )
+    assert set(threads) == {threading.current_thread()}
+
+
+@pytest.mark.parametrize("error", [StopIteration, StopAsyncIteration, GenerationError])
+def test_an_error_in_a_callback_stops_the_space_and_is_raised_as_it_is(
+    scripted: ScriptedSpace, error: type[Exception]
+) -> None:
+    raised = error("of the caller's")
+
+    def fail(status: StreamStatus) -> None:
+        if status.state == "log":
+            raise raised
+
+    question = script(log=["begun"], say=["x"], finish="hang")
+    with pytest.raises((RuntimeError, error)) as caught:
+        list(qwen_gradio.stream([question], space=scripted.url, on_status=fail))
+    assert raised in (caught.value, caught.value.__cause__)
+    assert getattr(raised, "space", None) is None
+    scripted.wait_for("stopped", tag_of(question))
 
 
 @pytest.mark.parametrize(

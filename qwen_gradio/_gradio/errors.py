@@ -53,13 +53,7 @@ def connect_errors(space: str) -> Iterator[None]:
     except (httpx.DecodingError, httpx.TooManyRedirects) as error:
         raise _not_gradio(space, error) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        # A `ProxyError` names the proxy, and is from what went wrong there.
-        is_proxy = isinstance(error, httpx.ProxyError)
-        unavailable = SpaceUnavailableError(
-            str(error) if is_proxy else f"{space} cannot be reached: {error}"
-        )
-        unavailable.transient = _is_transient((is_proxy and error.__cause__) or error)
-        raise unavailable from error
+        raise _unreachable(space, error) from error
     except Exception as error:
         if _is_bug(error):
             raise _internal_error(error) from error
@@ -88,6 +82,16 @@ def reply_errors(space: str) -> Iterator[None]:
         raise StreamInterruptedError(
             f"{space} sent something that is not Gradio's protocol: {error!r:.300}"
         ) from error
+
+
+def _unreachable(space: str, error: Exception) -> SpaceUnavailableError:
+    # A `ProxyError` names the proxy, and is from what went wrong there.
+    is_proxy = isinstance(error, httpx.ProxyError)
+    unavailable = SpaceUnavailableError(
+        str(error) if is_proxy else f"{space} cannot be reached: {error}"
+    )
+    unavailable.transient = _is_transient((is_proxy and error.__cause__) or error)
+    return unavailable
 
 
 def _not_gradio(space: str, error: Exception) -> SpaceUnavailableError:

@@ -73,8 +73,8 @@ class ReplyClient(Client):  # type: ignore[misc]
         if unused := plan.unused(prompt.options):
             logger.debug("%s has no inputs for %s", plan.space, ", ".join(unused))
         connection.use_cookies(description.cookies)
-        # Their numbers may differ from their places.
-        self.endpoints = {step.fn_index: self._copy_endpoint(step) for step in plan.steps}
+        with connect_errors(plan.space):  # their numbers may differ from their places
+            self.endpoints = {step.fn_index: self._copy_endpoint(step) for step in plan.steps}
 
     @property
     def has_begun(self) -> bool:

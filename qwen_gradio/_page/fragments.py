@@ -79,7 +79,7 @@ class Appender:
         self._habit = habit
         self._last = ""  # the last snapshot, without a cursor
         self._emitted = ""  # the part of a snapshot that was emitted
-        self._has_grown = False
+        self._has_grown = self._is_confirmed = False
         self._placeholder = ""
 
     def feed(self, snapshot: str) -> tuple[str, str]:
@@ -90,6 +90,9 @@ class Appender:
         """
         text, last = _without_cursor(snapshot), self._last
         if text == last:
+            if self._habit.only_grows is None and last:
+                self._is_confirmed = True
+                return self._advance(_without_provisional_end(text, text), text), ""
             return "", ""
         continues = last != "" and text.startswith(last)
         if not continues and self._is_placeholder(text):
@@ -135,7 +138,7 @@ class Appender:
     def _is_trusted(self) -> bool:
         """Whether what a snapshot shows is taken to stay."""
         grows = self._habit.only_grows
-        return self._has_grown if grows is None else grows
+        return self._has_grown or self._is_confirmed if grows is None else grows
 
     def _advance(self, settled: str, text: str, begun: str | None = None) -> str:
         """Return what is to be emitted so that `settled`, which begins `text`, has been.
