@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from .errors import InvalidMessagesError
 
@@ -26,6 +26,7 @@ TOOL_ROLES = ("tool", "function")
 TOOL_FIELDS = ("tool_calls", "invalid_tool_calls", "function_call")
 
 
+@runtime_checkable
 class MessageWithRole(Protocol):
     """A message object in OpenAI's format, such as a pydantic model or a dataclass."""
 
@@ -35,6 +36,7 @@ class MessageWithRole(Protocol):
     def content(self) -> Any: ...
 
 
+@runtime_checkable
 class MessageWithType(Protocol):
     """A message object of LangChain's."""
 

@@ -59,7 +59,7 @@ class Question:
 def ask(question: Question, reply: ReplyState) -> None:
     """Start a worker that asks the question, unless that was done or the reply was closed."""
     if reply.start(time.monotonic()):
-        worker = _Worker(question, reply)
+        worker = Worker(question, reply)
         reply.on_close = worker.stop
         # A daemon, so that a Space which never answers does not keep the interpreter from exiting.
         # In the caller's context, as a Gradio app keeps its user's request there.
@@ -68,7 +68,7 @@ def ask(question: Question, reply: ReplyState) -> None:
         ).start()
 
 
-class _Worker:
+class Worker:
     """Asks one question in a thread of its own, and puts the updates in the reply."""
 
     def __init__(self, question: Question, reply: ReplyState) -> None:

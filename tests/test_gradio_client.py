@@ -30,7 +30,7 @@ from qwen_gradio._gradio.events import MAX_BYTES
 from qwen_gradio._gradio.reply import ReplyClient, _Events
 from qwen_gradio._gradio.space import Space, SpaceClient
 from qwen_gradio._messages import prompt_from
-from qwen_gradio._reply import ReplyState
+from qwen_gradio._reply import ReplyState, Update
 from qwen_gradio._worker import generate_session_hash
 
 from .fronts import EVENTS, JOIN, Forward, Front
@@ -165,7 +165,7 @@ def test_gradio_client_has_what_is_relied_on(
 
 def test_gradio_clients_data_has_what_is_relied_on() -> None:
     for cls, names in FIELDS.items():
-        assert names <= set(inspect.signature(cls).parameters)  # type: ignore[arg-type]
+        assert names <= set(inspect.signature(cls).parameters)
     assert exceptions.AppError("no", title="Oops").title == "Oops"
 
 
@@ -252,9 +252,12 @@ def test_a_reply_takes_one_thread_and_no_pool(
     threads: set[int] = set()
     reply = ReplyState("space", None, None)
     put = reply.put
-    monkeypatch.setattr(
-        reply, "put", lambda update: threads.add(threading.active_count()) or put(update)
-    )
+
+    def count_and_put(update: Update) -> None:
+        threads.add(threading.active_count())
+        put(update)
+
+    monkeypatch.setattr(reply, "put", count_and_put)
     before = threading.active_count()
     client = reply_client(space, script(say=["a", "b"]), reply)
     client.run()

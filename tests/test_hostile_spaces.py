@@ -275,7 +275,7 @@ async def test_an_answer_that_inflates_without_end_is_an_error(
 async def test_an_event_stream_that_is_a_page_is_named(scripted: ScriptedSpace) -> None:
     page = misbehaving(EVENTS, answer("200 OK", "<html>Log in</html>", "text/html"))
     with Front(page, scripted.url) as front:
-        with pytest.raises(StreamInterruptedError, match="text/html.*no event stream"):
+        with pytest.raises(StreamInterruptedError, match=r"text/html.*no event stream"):
             await ask(front.url, script(say=["x"])).text()
 
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError, validate_call
 from typing_extensions import Unpack
 
 import qwen_gradio
@@ -32,7 +32,7 @@ from qwen_gradio._options import RULES, Options, Sampling, require
 from qwen_gradio._reply import StreamStatus
 from qwen_gradio.batch.ray import QwenBatch
 from qwen_gradio.registries.langchain import ChatQwenGradio
-from qwen_gradio.registries.litellm import NOT_FOR_CALLERS
+from qwen_gradio.registries.litellm import FOR_CALLERS
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 
@@ -95,17 +95,28 @@ def test_langchains_fields_are_the_options() -> None:
         "auth": tuple[str, SecretStr] | SecretStr | None,
     }
     fields = ChatQwenGradio.model_fields
-    for name, hint in OPTIONS.items():
+    given = {"ssl_verify": bool | ssl.SSLContext}  # our modules do not import ssl
+    for name, hint in (OPTIONS | given).items():
         assert fields[name].annotation == secret.get(name, hint), name
         default = None if name in SAMPLING else SIGNATURE[name].default
         assert fields[name].get_default(call_default_factory=True) == default, name
 
 
-def test_a_new_option_is_not_open_to_callers_of_litellms_proxy() -> None:
-    assert OPTIONS.keys() - set(NOT_FOR_CALLERS) == {
-        *("api_key", "timeout", "stream_timeout", "max_retries"),
-        *("history", "inputs", "api_name", *SAMPLING),
-    }
+def test_what_callers_of_litellms_proxy_may_give_are_options() -> None:
+    assert OPTIONS.keys() >= FOR_CALLERS
+
+
+@pytest.mark.parametrize(
+    "function", [qwen_gradio.ask, qwen_gradio.stream, Provider.create_async_generator, Chat.ask]
+)
+def test_tools_that_read_annotations_take_our_functions(function: Callable[..., Any]) -> None:
+    assert get_type_hints(function)
+
+
+def test_pydantic_validates_calls_of_ask() -> None:
+    ask: Any = validate_call(qwen_gradio.ask, config={"arbitrary_types_allowed": True})
+    with pytest.raises(ValidationError, match="timeout"):
+        ask("?", timeout="soon")
 
 
 def test_every_option_has_a_rule() -> None:
@@ -134,6 +145,7 @@ WRONG: dict[str, list[Any]] = {
     "inputs": [[("n", 1)], "n=1", 7, {"n"}, [], ""],
     "headers": [[("X-Key", "x")], "X-Key: x", 7, [], {"X-Key": b"x"}],
     "api_name": [1.0, True, b"chat", ["chat"], Path("chat")],
+    "reasoning_tags": [1, "<think>", [("<think>",)], [("", "</think>")], [(1, 2)]],
     "ssl_verify": [None, 0, 1, "no", Path("cert.pem")],
     "temperature": ["0.5", True, [0.5], b"1", math.nan, -1],
     "max_tokens": ["10", 10.5, True, 0, -1],

@@ -51,6 +51,12 @@ def read_all(reply: ReplyState) -> list[Update]:
     return found
 
 
+def time_out(reply: ReplyState, now: float) -> None:
+    """What a reader does once it has waited for as long as it was asked to."""
+    reply.time_out(now)
+    reply.read(now)
+
+
 class AnyOrder(RuleBasedStateMachine):
     """Whatever happens in whichever order, text is read once and in order, or an error is."""
 
@@ -62,7 +68,6 @@ class AnyOrder(RuleBasedStateMachine):
         self.read: list[str] = []
         self.stops = 0
         self.reply.on_close = self.stop
-        self.has_failed = False
 
     def stop(self) -> None:
         self.stops += 1
@@ -100,14 +105,17 @@ class AnyOrder(RuleBasedStateMachine):
         if self.reply.name == "new":
             return
         before = self.reply.name
+        raised: QwenGradioError | None
         try:
             update = self.reply.read(self.now)
         except QwenGradioError as error:
-            self.has_failed = True
+            raised = error
+        else:
+            raised = None
+        if raised is not None:
             assert self.reply.name == "closed"
-            assert error.space == SPACE
-            assert error.partial == "".join(self.put)
-            assert isinstance(error, StreamInterruptedError) is (before == "closed")
+            assert (raised.space, raised.partial) == (SPACE, "".join(self.put))
+            assert isinstance(raised, StreamInterruptedError) is (before == "closed")
             return
         if isinstance(update, str):
             self.read.append(update)
@@ -121,8 +129,7 @@ class AnyOrder(RuleBasedStateMachine):
             return
         self.now += self.reply.wait_with(lambda: None, self.now)
         with pytest.raises(StreamTimeoutError):
-            self.reply.time_out(self.now)
-            self.reply.read(self.now)
+            time_out(self.reply, self.now)
 
     @rule()
     def the_caller_closes(self) -> None:
@@ -171,8 +178,7 @@ def test_the_limit_that_has_passed_is_named(
     reply = opened(timeout, stream_timeout)
     assert reply.wait_with(lambda: None, 0) == seconds
     with pytest.raises(StreamTimeoutError, match=named):
-        reply.time_out(seconds)
-        reply.read(seconds)
+        time_out(reply, seconds)
 
 
 def test_without_limits_a_reader_waits_for_ever() -> None:
@@ -211,7 +217,8 @@ def test_many_updates_wake_a_waiting_reader_once() -> None:
 def test_updates_arrive_in_order_from_another_thread() -> None:
     reply = opened()
     sent = [str(number) for number in range(10_000)]
-    thread = Thread(target=lambda: deque(map(reply.put, [*sent, End()])))
+    updates: list[Update] = [*sent, End()]
+    thread = Thread(target=lambda: deque(map(reply.put, updates)))
     thread.start()
     thread.join()
     assert read_all(reply) == [*sent, End()]
@@ -249,13 +256,13 @@ def test_an_error_that_was_raised_is_freed_with_its_reader() -> None:
     try:
         freed = threading.Event()
 
-        class Failed(GenerationError):
+        class FailedError(GenerationError):
             def __del__(self) -> None:
                 freed.set()
 
         reply = opened()
-        reply.put(End(Failed("no")))
-        with pytest.raises(Failed):
+        reply.put(End(FailedError("no")))
+        with pytest.raises(FailedError):
             reply.read(0)
         assert freed.is_set()
     finally:

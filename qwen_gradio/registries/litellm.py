@@ -28,6 +28,7 @@ from .. import errors
 from .._extras import needing
 from .._models import provider_of
 from .._openai import UNSUPPORTED, cut, cut_async, cut_text, stop_sequences, unsupported
+from .._options import Options, Sampling
 from .._reply import Reasoning
 from ..sync import pieces, read
 
@@ -61,12 +62,12 @@ ERRORS: dict[type[errors.QwenGradioError], Callable[..., Exception]] = {
     errors.StreamTimeoutError: exceptions.Timeout,
 }
 
-NOT_FOR_CALLERS = (
-    *("space", "auth", "proxy", "headers", "oauth_token", "ssl_verify"),
-    *("on_status", "on_reasoning"),
-)
-"""Options that are rejected. A proxy's callers can send any parameter, and none of them may direct
-the proxy's token to another Space, or choose how it is reached."""
+FOR_CALLERS = {
+    *("api_key", "timeout", "stream_timeout", "max_retries"),
+    *("history", "inputs", "api_name", "reasoning_tags", *Sampling.__annotations__),
+}
+"""Options that callers may give. A proxy's callers can send any parameter, and none of them may
+direct the proxy's token to another Space, or choose how it is reached."""
 
 HANDLED = ("stream", "stream_options", "stop", "timeout", "stream_timeout")
 """Options that are handled here or by LiteLLM; all others are passed on, to be used or logged."""
@@ -151,7 +152,7 @@ class Call:
                 f"{PROVIDER} does not support {', '.join(rejected)}. "
                 "To leave out unsupported options, set `drop_params=True`",
             )
-        if forbidden := [name for name in NOT_FOR_CALLERS if name in options]:
+        if forbidden := sorted(options.keys() & (Options.__annotations__.keys() - FOR_CALLERS)):
             raise self._error(
                 exceptions.UnsupportedParamsError,
                 f"{', '.join(forbidden)} cannot be set here: use `api_base` for the Space, "

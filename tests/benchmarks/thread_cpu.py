@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from qwen_gradio import Qwen_Qwen_2_5_Max, generate_session_hash
+from qwen_gradio._worker import Worker
 
 from .space import question
 
@@ -37,7 +38,8 @@ def thread_cpu(url: str, times: int = TIMES) -> dict[str, float]:
     def asked() -> Callable[[], object]:
         messages = [{"role": "user", "content": question(1)}]
         stream = Qwen_Qwen_2_5_Max.create_async_generator(None, messages, space=url)
-        return stream._worker._run
+        stream._reply.start(time.monotonic())
+        return Worker(stream._question, stream._reply).run
 
     taken: dict[str, list[float]] = {"ours": [], "httpx": []}
     for number in range(times + 5):
