@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from pydantic import SecretStr, ValidationError, validate_call
+from pydantic import ConfigDict, SecretStr, ValidationError, validate_call
 from typing_extensions import Unpack
 
 import qwen_gradio
@@ -114,7 +114,8 @@ def test_tools_that_read_annotations_take_our_functions(function: Callable[..., 
 
 
 def test_pydantic_validates_calls_of_ask() -> None:
-    ask: Any = validate_call(qwen_gradio.ask, config={"arbitrary_types_allowed": True})
+    config = ConfigDict(arbitrary_types_allowed=True)
+    ask: Any = validate_call(config=config)(qwen_gradio.ask)
     with pytest.raises(ValidationError, match="timeout"):
         ask("?", timeout="soon")
 
