@@ -103,6 +103,9 @@ MAX_UNREAD = 1000
 """Updates that may wait to be read before statuses among them are dropped."""
 
 
+MAX_QUEUE_SILENCE = 60.0
+"""Seconds without a heartbeat after which a Space that has queued the question counts as lost.
+Gradio sends one every 15."""
 TIMER_PRECISION = 0.001
 """Seconds by which a timer may end too early."""
 
@@ -114,7 +117,8 @@ class ReplyState:
 
     :param space: the Space, for errors.
     :param timeout: seconds for the complete reply; None sets no limit.
-    :param stream_timeout: seconds without any update; None sets no limit.
+    :param stream_timeout: seconds without any update; None sets no limit. While the question is
+        queued, it is at least `MAX_QUEUE_SILENCE`.
     :ivar text: the reply so far, as the page shows it; it may be ahead of the fragments.
     :ivar reasoning: what the model thought so far.
     :ivar on_close: called once if the reply is closed while a thread asks; may be set.
@@ -129,6 +133,7 @@ class ReplyState:
         self._timeout = math.inf if timeout is None else timeout
         self._stream_timeout = math.inf if stream_timeout is None else stream_timeout
         self._ends_at = math.inf
+        self._is_queued = False
         self._updates: deque[Update] = deque()
         self._wakers: deque[Callable[[], object]] = deque(maxlen=1)
 
@@ -146,6 +151,7 @@ class ReplyState:
         """
         if self.name == "closed":
             return
+        self._is_queued = isinstance(update, StreamStatus) and update.state == "queued"
         if isinstance(update, StreamStatus) and len(self._updates) >= MAX_UNREAD:
             with suppress(IndexError):  # all were read meanwhile
                 if not isinstance(last := self._updates.pop(), StreamStatus):
@@ -211,7 +217,8 @@ class ReplyState:
         self._wakers.append(wake)
         if self._updates or self.name == "closed":  # since the reader looked
             self._wake()
-        return min(self._ends_at - now, self._stream_timeout)
+        least = MAX_QUEUE_SILENCE if self._is_queued else 0
+        return min(self._ends_at - now, max(self._stream_timeout, least))
 
     def time_out(self, now: float) -> None:
         """Raise if nothing has arrived in time.

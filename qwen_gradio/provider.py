@@ -30,8 +30,7 @@ JOIN = "/gradio_api/queue/join?"
 """Where Gradio accepts requests, for registries that show it. gradio_client reads it itself."""
 
 REQUEST_TIMEOUT = 120.0
-MAX_TIMEOUT = 86400.0
-"""Seconds that a socket can wait on every system; some accept no more than 24 days."""
+"""Seconds that the Space may take to answer a request, at most."""
 NOT_TEXT = ("media", "images", "image", "audio", "tools", "functions")
 """What registries pass along, and would change the reply: rejected, unless it is empty."""
 
@@ -89,7 +88,7 @@ class Provider:
         api_key: str | Secret | None = None,
         auth: Auth | None = None,
         timeout: float | None = None,
-        stream_timeout: float | None = 120.0,
+        stream_timeout: float | None = 300.0,
         max_retries: float = 2,
         history: History = "flat",
         on_status: Callable[[StreamStatus], object] | None = None,
@@ -117,9 +116,9 @@ class Provider:
         :param auth: user and password, for a Gradio app that asks for a login; a pair, or
             "user:password".
         :param timeout: seconds for the complete reply.
-        :param stream_timeout: seconds that may pass without any update, the first one included. If
-            it is None, a connection that is silent for 120 seconds still counts as lost: Gradio
-            sends a heartbeat every 15.
+        :param stream_timeout: seconds that may pass without any update, the first one included.
+            While the Space says that the question is queued, its heartbeats count as updates. If it
+            is None, a connection that is silent for 120 seconds still counts as lost.
         :param max_retries: how often to ask again if the Space could not accept the request;
             `math.inf` sets no limit.
         :param history: "flat" sends the whole chat as one query, which is what Spaces expect;
@@ -162,7 +161,7 @@ class Provider:
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
         access = Access.to(address, api_key, proxy, auth, headers, oauth_token, ssl_verify)
         request_timeout = REQUEST_TIMEOUT if stream_timeout is None else stream_timeout
-        request_timeout = min(request_timeout, MAX_TIMEOUT)
+        request_timeout = min(request_timeout, REQUEST_TIMEOUT)
         question = Question(prompt, access, timeout, stream_timeout, request_timeout, max_retries)
         return FragmentStream(question, on_status=on_status, on_reasoning=on_reasoning)
 

@@ -71,7 +71,7 @@ def test_its_signature_is_the_contracts() -> None:
         ("api_key", None),
         ("auth", None),
         ("timeout", None),
-        ("stream_timeout", 120.0),
+        ("stream_timeout", 300.0),
         ("max_retries", 2),
         ("history", "flat"),
         ("on_status", None),

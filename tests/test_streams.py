@@ -19,7 +19,7 @@ from qwen_gradio import (
 )
 
 from .asking import ask, begun
-from .servers import NOBODY, PATIENCE, ScriptedSpace, ZooSpace, script, stopped
+from .servers import NOBODY, PATIENCE, ScriptedSpace, ZooSpace, script, scripted_space, stopped
 
 pytestmark = pytest.mark.anyio
 
@@ -418,3 +418,27 @@ async def test_fragments_are_read_by_one_task_at_a_time(scripted: ScriptedSpace)
         with pytest.raises(anyio.BusyResourceError):
             await stream.__anext__()
         tasks.cancel_scope.cancel()
+
+
+async def test_waiting_in_a_queue_is_no_silence(server: None) -> None:
+    """Gradio sends a heartbeat after 15 seconds, and no new position until a job ends."""
+    with scripted_space("--at-once", "1") as space:
+        first = script(say=["x"], finish="hang")
+        second = script(say=["y"])
+        positions: list[int | None] = []
+        repeated = anyio.Event()
+
+        def note(status: StreamStatus) -> None:
+            if status.state == "queued":
+                positions.append(status.position)
+                if len(positions) > 2:
+                    repeated.set()
+
+        async with ask(space, first) as running, anyio.create_task_group() as tasks:
+            assert await running.__anext__() == "x"
+            queued = ask(space, second, stream_timeout=1, on_status=note)
+            tasks.start_soon(queued.text)
+            await repeated.wait()
+            running.close()
+        assert queued.partial == "y"
+        assert positions[-1] == 1

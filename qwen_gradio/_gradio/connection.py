@@ -20,6 +20,8 @@ from .route import Route
 from .seam import httpx
 
 CONNECT_TIMEOUT = 10.0
+MAX_SILENCE = 60.0
+"""Seconds for which an event stream may be silent at least. Gradio sends a heartbeat every 15."""
 ENCODED = ("content-encoding", "content-length")
 """Headers that a response has no longer once it was decompressed."""
 
@@ -112,7 +114,8 @@ class Connection:
 
         :raises ValueError: if the answer is no event stream, or an event is too large.
         """
-        with self._response("GET", url, **options) as response:
+        timeout = httpx.Timeout(self.timeout, read=max(self.timeout, MAX_SILENCE))
+        with self._response("GET", url, timeout=timeout, **options) as response:
             kind = response.headers.get("content-type", "")
             if not kind.startswith("text/event-stream"):
                 raise ValueError(f"an answer of the type {kind!r:.100}, which is no event stream")

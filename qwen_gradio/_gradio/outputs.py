@@ -46,6 +46,7 @@ class OutputSink:
         self._size_carried = 0
         self._reply: Reply | None = None  # from the first step on that writes it
         self._has_streamed = False  # in this step, whose completion repeats its last output
+        self._queued: StreamStatus | None = None  # the last status, if it says so
 
     def start_step(self, step: Step) -> list[Any]:
         """Expect the outputs of a step, and return what it is called with."""
@@ -67,10 +68,16 @@ class OutputSink:
             assert self._reply is not None  # some step of each plan writes it
             self._report(self._reply, self._reply.end())
 
+    def on_heartbeat(self) -> None:
+        """Report again that the question is queued: Gradio estimates anew only when a job ends."""
+        if self._queued is not None:
+            self._state.put(self._queued)
+
     def put_nowait(self, update: Any) -> None:
         """Take an update of gradio_client's."""
         if isinstance(update, utils.StatusUpdate):
             if (status := _status(update)) is not None:
+                self._queued = status if status.state == "queued" else None
                 self._state.put(status)
             return
         if update.final:  # then it is the message as it was received

@@ -170,7 +170,8 @@ class ReplyClient(Client):  # type: ignore[misc]
             self._events = events = _Events(
                 self._connection.events(
                     self.sse_url, params={"session_hash": self.session_hash}, headers=self.headers
-                )
+                ),
+                self._outputs.on_heartbeat,
             )
             return events.check(
                 utils.stream_sse_v1plus(
@@ -182,11 +183,17 @@ class ReplyClient(Client):  # type: ignore[misc]
 class _Events:
     """Stands in for the deque that gradio_client polls: taking from it waits for the next event.
 
+    :param on_heartbeat: called with each sign of life that says nothing else.
     :ivar is_running: whether the Space still works on the step.
     """
 
-    def __init__(self, events: Generator[dict[str, Any], None, None] | None = None) -> None:
+    def __init__(
+        self,
+        events: Generator[dict[str, Any], None, None] | None = None,
+        on_heartbeat: Callable[[], object] = lambda: None,
+    ) -> None:
         self._events = (_ for _ in ()) if events is None else events
+        self._on_heartbeat = on_heartbeat
         self.is_running = events is not None
 
     def __len__(self) -> int:
@@ -196,7 +203,10 @@ class _Events:
         """Return the next event that gradio_client knows, waiting for it."""
         for event in self._events:
             match event["msg"]:
-                case "heartbeat" | "close_stream":
+                case "heartbeat":
+                    self._on_heartbeat()
+                    continue
+                case "close_stream":
                     continue
                 case "process_completed":
                     self.is_running = False

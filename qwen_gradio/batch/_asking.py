@@ -49,7 +49,7 @@ class Attempt:
 
     :ivar text: the text that arrived: the reply, unless there is an error.
     :ivar first_fragment_seconds: None if there was no fragment.
-    :ivar is_waking: whether the Space was still asleep or starting at the end.
+    :ivar state: that of the last status; "waking" or "queued" if the Space has not begun.
     """
 
     text: str = ""
@@ -57,7 +57,7 @@ class Attempt:
     began: float = 0.0
     first_fragment_seconds: float | None = None
     seconds: float = 0.0
-    is_waking: bool = False
+    state: str = ""
 
 
 @dataclass
@@ -184,17 +184,16 @@ class Asker:
         self.pace.start(began)
         first = error = None
         stream = self._stream(question.item.messages)
-        is_waking = False
+        state = ""
         report = stream.on_status
 
         def see(status: StreamStatus) -> object:
-            nonlocal is_waking
+            nonlocal state
             if status.state == "waking":
-                is_waking = True
                 self.on_wait(str(status))
-            elif is_waking:
-                is_waking = False
+            elif state == "waking":
                 self.on_wait("")
+            state = status.state
             return None if report is None else report(status)
 
         stream.on_status = see
@@ -204,10 +203,10 @@ class Asker:
                     first = round(anyio.current_time() - began, 3)
         except QwenGradioError as raised:
             error = raised
-        if is_waking:
+        if state == "waking":
             self.on_wait("")
         seconds = round(anyio.current_time() - began, 3)
-        return Attempt(stream.partial, error, began, first, seconds, is_waking)
+        return Attempt(stream.partial, error, began, first, seconds, state)
 
     def _is_worth_a_retry(self, question: _Question, attempt: Attempt) -> bool:
         """Return whether to ask an item again, and count that unless the Space is at fault.
@@ -223,8 +222,8 @@ class Asker:
             return True
         if attempt.text:
             return False
-        if attempt.is_waking and isinstance(error, StreamTimeoutError):
-            return True  # it was not asked yet
+        if attempt.state in ("waking", "queued") and isinstance(error, StreamTimeoutError):
+            return True  # the Space had not begun
         is_of_space = isinstance(error, SPACE_ERRORS) and not (
             isinstance(error, SpaceInterfaceError) and error.is_malformed_reply
         )
@@ -251,7 +250,9 @@ class Asker:
         error = attempt.error
         assert error is not None
         now = anyio.current_time()
-        if running and isinstance(error, QueueFullError) and not error.retry_after:
+        has_queued_too_long = isinstance(error, StreamTimeoutError) and attempt.state == "queued"
+        is_full = isinstance(error, QueueFullError) and not error.retry_after
+        if running and (is_full or has_queued_too_long):
             self.pace.full(attempt.began, now, running)  # an item that ends makes room
             return
         is_untimed = isinstance(error, RateLimitError) and error.retry_after is None

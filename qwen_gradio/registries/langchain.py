@@ -68,7 +68,7 @@ class ChatQwenGradio(BaseChatModel):
     """False trusts every server, which is dangerous; a context may trust one more certificate."""
     timeout: float | None = None
     """Seconds for the complete reply."""
-    stream_timeout: float | None = 120.0
+    stream_timeout: float | None = 300.0
     """Seconds that may pass between two updates."""
     max_retries: float = 2
     history: History = "flat"

@@ -50,7 +50,7 @@ class _Shared:
             default=None, description="Seconds for the complete reply", gt=0
         )
         stream_timeout: float | None = Field(
-            default=None, description="Seconds that may pass between two updates; else 120", gt=0
+            default=None, description="Seconds that may pass between two updates; else 300", gt=0
         )
         temperature: float | None = Field(
             default=None, description="Sampling temperature, for Spaces that have such an input"
