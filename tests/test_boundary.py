@@ -14,8 +14,8 @@ PACKAGE = Path(qwen_gradio.__file__).parent
 GRADIO = {"gradio_client", "httpx", "httpx2", "huggingface_hub"}
 REGISTRIES = {"g4f", "inspect_ai", "langchain_core", "litellm", "llm"}
 PURE = [
-    *("_access", "_chains", "_controls", "_described", "_messages", "_plan", "_replies", "_stages"),
-    *("_openai", "api/_answers", "api/_requests"),
+    *("_access", "_chains", "_controls", "_described", "_fragments", "_messages", "_plan"),
+    *("_replies", "_stages", "_updates", "_openai", "api/_answers", "api/_requests"),
     "errors",
     "_gradio/events",
 ]

@@ -104,7 +104,7 @@ def test_langchains_fields_are_the_options() -> None:
 def test_a_new_option_is_not_open_to_callers_of_litellms_proxy() -> None:
     assert OPTIONS.keys() - set(NOT_FOR_CALLERS) == {
         *("api_key", "timeout", "stream_timeout", "max_retries"),
-        *("history", "inputs", "api_name", *SAMPLING),
+        *("history", "inputs", "api_name", "reasoning_tags", *SAMPLING),
     }
 
 
@@ -135,6 +135,7 @@ WRONG: dict[str, list[Any]] = {
     "headers": [[("X-Key", "x")], "X-Key: x", 7, [], {"X-Key": b"x"}],
     "api_name": [1.0, True, b"chat", ["chat"], Path("chat")],
     "ssl_verify": [None, 0, 1, "no", Path("cert.pem")],
+    "reasoning_tags": ["<think>", 7, [7], ["<think>"], [("<think>",)], [("<think>", "")], [(7, 8)]],
     "temperature": ["0.5", True, [0.5], b"1", math.nan, -1],
     "max_tokens": ["10", 10.5, True, 0, -1],
     "top_p": ["0.5", True],

@@ -10,7 +10,8 @@ import anyio
 import pytest
 
 import qwen_gradio
-from qwen_gradio._updates import MAX_UNREAD, Progress, StreamStatus, Update, UpdateQueue
+from qwen_gradio._queue import MAX_UNREAD, UpdateQueue
+from qwen_gradio._updates import Progress, StreamStatus, Update
 
 pytestmark = pytest.mark.anyio
 
@@ -69,7 +70,7 @@ async def test_many_updates_wake_a_waiting_task_once(monkeypatch: pytest.MonkeyP
 
         return wake
 
-    monkeypatch.setattr("qwen_gradio._updates._waker", counting)
+    monkeypatch.setattr("qwen_gradio._queue._waker", counting)
     updates = UpdateQueue()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(updates.get)
