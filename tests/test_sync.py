@@ -55,7 +55,7 @@ def test_leaving_the_loop_stops_the_space(scripted: ScriptedSpace) -> None:
 
 
 def test_an_iterator_in_a_cycle_may_be_collected_by_its_own_loop(scripted: ScriptedSpace) -> None:
-    question = script(say=["x"], finish="hang")
+    question = script(say=["x", "y"], finish="hang")
     code = """
 import gc, sys, threading
 from qwen_gradio import stream, sync
@@ -72,7 +72,7 @@ for thread in threading.enumerate():
         thread.join()
 """
     done = program(code, question["content"], scripted)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "x\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "xy\n", "")
     scripted.wait_for("stopped", tag_of(question))
 
 
@@ -100,7 +100,7 @@ def test_errors_come_with_what_had_arrived(scripted: ScriptedSpace) -> None:
 
 
 def test_an_iterator_that_is_still_held_lets_the_interpreter_exit(scripted: ScriptedSpace) -> None:
-    question = script(say=["x"], finish="hang")
+    question = script(say=["x", "y"], finish="hang")
     code = """
 import builtins, sys
 from qwen_gradio import Qwen_Qwen_2_5_Max
@@ -111,7 +111,7 @@ builtins.held = Fragments(stream)
 print(next(builtins.held))
 """
     done = program(code, question["content"], scripted)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "x\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "xy\n", "")
     scripted.wait_for("stopped", tag_of(question))
 
 
@@ -131,8 +131,8 @@ else:
     _, status = os.wait()
     print(status, *fragments)
 """
-    done = program(code, query(say=["x", "y"], every=0.5), scripted)
-    assert (done.stdout, done.stderr) == ("x\n0 y\n", "")
+    done = program(code, query(say=["x", "y", "z"], every=0.5), scripted)
+    assert (done.stdout, done.stderr) == ("xy\n0 z\n", "")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on Windows")
@@ -146,7 +146,7 @@ if os.fork() == 0:
     next(fragments)
 os.wait()
 """
-    done = program(code, query(say=["x"], finish="hang"), scripted)
+    done = program(code, query(say=["x", "y"], finish="hang"), scripted)
     assert done.stderr.splitlines()[-1].startswith("RuntimeError: This stream belongs to the pare")
 
 
@@ -253,7 +253,7 @@ def test_async_callbacks_are_awaited_in_the_loop_of_the_reply(
     "way", ["ask(question, space=space)", "list(stream(question, space=space))"]
 )
 def test_ctrl_c_ends_a_script_and_stops_the_space(scripted: ScriptedSpace, way: str) -> None:
-    question = script(say=["x"], finish="hang")
+    question = script(say=["x", "y"], finish="hang")
     code = f"import sys; from qwen_gradio import ask, stream; _, question, space = sys.argv; {way}"
     command = [sys.executable, "-c", code, question["content"], scripted.url]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
