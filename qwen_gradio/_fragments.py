@@ -128,6 +128,10 @@ class Appender:
             self._habit.only_grows = True
         return self._advance(snapshot, snapshot)
 
+    def held_back(self) -> str:
+        """Return the text held back of a reply that fails; a placeholder is none."""
+        return self._advance(self._last, self._last)
+
     def _is_placeholder(self, text: str) -> bool:
         if len(text) > MAX_PLACEHOLDER or PLACEHOLDER.fullmatch(text) is None:
             return False

@@ -101,7 +101,7 @@ def test_a_reader_that_has_enough_ends_the_command_silently(scripted: ScriptedSp
 
 
 def test_fragments_are_written_as_they_arrive(scripted: ScriptedSpace) -> None:
-    question = query(say=["first"], finish="hang")
+    question = query(say=["first", "second"], finish="hang")
     with started("ask", "--space", scripted.url, question) as process:
         assert process.stdout is not None
         assert process.stdout.read(5) == "first"

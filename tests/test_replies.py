@@ -137,6 +137,13 @@ def test_the_form_may_change_during_a_reply(
     assert new([*updates, *reply.end()]) == ("".join(pieces), "")
 
 
+def test_what_is_held_back_of_a_reply_that_fails_is_given_back() -> None:
+    reply = Reply(thought_tags=THOUGHT_TAGS)
+    assert reply.held_back() == []
+    assert reply.feed("<think>hm</think>It") == []
+    assert reply.held_back() == [Reasoning("hm"), "It"]
+
+
 def test_a_placeholder_is_a_status() -> None:
     reply = Reply()
     assert reply.feed("Thinking...") == [StreamStatus("log", log="Thinking...", level="info")]

@@ -49,7 +49,8 @@ def spaces_that_only_grow() -> None:
     ids=["gradio4.44.1", "gradio5.49.1", "gradio6"],
 )
 def apps(server: None, request: pytest.FixtureRequest) -> Iterator[Zoo]:
-    found = Zoo(*request.param, "rewriting.py")
+    gradio, form = request.param
+    found = Zoo(gradio, form, "rewriting.py")
     yield found
     found.close()
 

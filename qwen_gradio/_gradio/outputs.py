@@ -69,6 +69,11 @@ class OutputSink:
             for update in self.reply.end():
                 self._report(update)
 
+    def fail(self) -> None:
+        """Report what was held back of a reply that fails."""
+        for update in self.reply.held_back():
+            self._report(update)
+
     def put_nowait(self, update: Any) -> None:
         """Take an update of gradio_client's."""
         if isinstance(update, utils.StatusUpdate):
