@@ -127,7 +127,7 @@ def test_a_terminal_shows_the_reasoning_dimmed_before_the_reply(
         terminal.wait_for('{"message": "hi"}')
     assert "\x1b[2mLet me" in terminal.shown
     before, _, reply = terminal.shown.partition("\n\x1b[0m{")
-    assert before.endswith("\x1b[2m think.\x1b[0m\x1b[2m\r")
+    assert before.endswith("\x1b[2mLet me think.\x1b[0m\x1b[2m\r")
     assert "\x1b[2m" not in reply
 
 

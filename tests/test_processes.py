@@ -83,7 +83,7 @@ async def one(number):
     if number % 3 == 0:
         return await ask("whole").text()
     finish = "hang" if number % 3 == 1 else "fail"
-    stream = ask(json.dumps({"say": ["x"], "every": 0.01, "finish": finish}))
+    stream = ask(json.dumps({"say": ["x", "y"], "every": 0.01, "finish": finish}))
     try:
         async for _ in stream:
             break
