@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from qwen_gradio._page.fragments import Habit, Habits
+
 from .commands import Terminal
 from .fronts import Front
 from .hubs import Hub
@@ -96,6 +98,19 @@ def no_space_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits until time has passed before a retry; programs of their own do."""
     monkeypatch.setattr("qwen_gradio._worker.MIN_RETRY_PAUSE", 0.01)
+
+
+@pytest.fixture(autouse=True)
+def spaces_that_only_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spaces are read as if earlier replies had shown that they only add text: without delay.
+
+    Not in programs of their own, where a Space's first reply begins one fragment later.
+    """
+
+    def habits() -> Habits:
+        return Habits(Habit(only_grows=True), Habit(only_grows=True))
+
+    monkeypatch.setattr("qwen_gradio._gradio.space.Habits", habits)
 
 
 @pytest.fixture

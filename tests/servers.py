@@ -216,10 +216,15 @@ def scripted_space(*options: str) -> Iterator[ScriptedSpace]:
 
 
 class Zoo(SpaceProgram):
-    """`spaces/zoo.py`, or the Space that an environment is for; it serves an app of any kind."""
+    """`spaces/zoo.py`, or the Space that an environment is for; it serves an app of any kind.
 
-    def __init__(self, gradio: str = "6", form: str = "messages") -> None:
-        super().__init__(zoo_program(gradio), gradio, form)
+    :param program: another such program.
+    """
+
+    def __init__(
+        self, gradio: str = "6", form: str = "messages", program: str | None = None
+    ) -> None:
+        super().__init__(program or zoo_program(gradio), gradio, form)
         self._asked_for: set[str] = set()
 
     def url_of(self, kind: str) -> str:

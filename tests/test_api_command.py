@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("server")
 
 def test_ctrl_c_stops_the_replies_and_ends_it(scripted: ScriptedSpace) -> None:
     with endpoint_command("--space", scripted.url) as (process, url):
-        question = script(say=["secret"], finish="hang")
+        question = script(say=["a ", "secret"], finish="hang")
         body = {"model": scripted.url, "messages": [question], "stream": True}
         with httpx.stream(
             "POST", f"{url}/chat/completions", json=body, timeout=PATIENCE

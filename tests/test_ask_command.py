@@ -130,7 +130,7 @@ def test_a_reply_that_fails_keeps_what_has_arrived(scripted: ScriptedSpace) -> N
 
 
 def test_ctrl_c_ends_ask_and_stops_the_space(scripted: ScriptedSpace) -> None:
-    question = script(say=["first"], finish="hang")
+    question = script(say=["first", "second"], finish="hang")
     with started("ask", "--space", scripted.url, question["content"]) as process:
         assert process.stdout is not None
         assert process.stdout.read(5) == "first"

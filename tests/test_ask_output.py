@@ -101,7 +101,7 @@ def test_a_reader_that_has_enough_ends_the_command_silently(scripted: ScriptedSp
 
 
 def test_fragments_are_written_as_they_arrive(scripted: ScriptedSpace) -> None:
-    question = query(say=["first"], finish="hang")
+    question = query(say=["first", "second"], finish="hang")
     with started("ask", "--space", scripted.url, question) as process:
         assert process.stdout is not None
         assert process.stdout.read(5) == "first"
@@ -127,7 +127,7 @@ def test_a_terminal_shows_the_reasoning_dimmed_before_the_reply(
         terminal.wait_for('{"message": "hi"}')
     assert "\x1b[2mLet me" in terminal.shown
     before, _, reply = terminal.shown.partition("\n\x1b[0m{")
-    assert before.endswith("\x1b[2m think.\x1b[0m\x1b[2m\r")
+    assert before.endswith("\x1b[2mLet me think.\x1b[0m\x1b[2m\r")
     assert "\x1b[2m" not in reply
 
 

@@ -198,11 +198,9 @@ async def test_invoke_returns_the_final_text_and_the_models_name(model: ChatQwen
     assert reply.response_metadata["model_name"] == "qwen-2-5-max"
 
 
-async def test_an_empty_reply_is_an_empty_message(model: ChatQwenGradio) -> None:
-    question = [asking(say=[""])]
-    assert (await model.ainvoke(question)).text == ""
-    async for chunks in both(model, question):
-        assert chunks == [""]
+async def test_an_empty_reply_is_an_error(model: ChatQwenGradio) -> None:
+    with pytest.raises(GenerationError, match="The reply is empty"):
+        await model.ainvoke([asking(say=[""])])
 
 
 async def test_a_reply_ends_before_a_stop_sequence(

@@ -201,7 +201,7 @@ def test_stream_timeout_limits_the_wait_for_an_update(run: Run) -> None:
 def test_fragments_are_written_as_they_arrive_and_ctrl_c_stops_the_space(
     command: list[str], scripted: ScriptedSpace, how: list[str]
 ) -> None:
-    question = script(say=["first"], finish="hang")
+    question = script(say=["first", "second"], finish="hang")
     arguments = ["-m", MODEL, "-o", "space", scripted.url, *how, question["content"]]
     with subprocess.Popen(
         [*command, *arguments],

@@ -138,9 +138,9 @@ def test_an_async_callback_is_awaited(kernel: Kernel) -> None:
     assert kernel.data("'processing' in seen") == [{"text/plain": "True"}]
 
 
-def test_an_empty_reply_leaves_nothing_behind(kernel: Kernel) -> None:
-    empty = query(say=[""])
-    assert kernel.data(f"show(ask({empty}))")[-1] == {"text/plain": ""}
+def test_an_empty_reply_is_an_error(kernel: Kernel) -> None:
+    output = kernel.run(f"show(ask({query(say=[''])}))")
+    assert errors(output) == ["GenerationError"]
 
 
 def test_outside_of_ipython_show_says_what_to_use() -> None:

@@ -52,7 +52,7 @@ print(reply)
 
 
 def test_the_interpreter_exits_during_a_reply(scripted: ScriptedSpace) -> None:
-    question = script(say=["x"], finish="hang")
+    question = script(say=["x", "y"], finish="hang")
     done = program(
         scripted.url,
         """
@@ -64,7 +64,7 @@ asyncio.run(main())
 """,
         question["content"],
     )
-    assert (done.returncode, done.stdout.strip()) == (0, "x")
+    assert (done.returncode, done.stdout.strip()) == (0, "xy")
     scripted.wait_for("stopped", tag_of(question))
 
 
@@ -83,7 +83,7 @@ async def one(number):
     if number % 3 == 0:
         return await ask("whole").text()
     finish = "hang" if number % 3 == 1 else "fail"
-    stream = ask(json.dumps({"say": ["x"], "every": 0.01, "finish": finish}))
+    stream = ask(json.dumps({"say": ["x", "y"], "every": 0.01, "finish": finish}))
     try:
         async for _ in stream:
             break

@@ -69,8 +69,9 @@ async def test_text_that_comes_only_with_completion_arrives(any_gradio: Scripted
     assert [f async for f in ask(any_gradio, script(say=["all at once"]))] == ["all at once"]
 
 
-async def test_an_empty_reply_is_an_empty_stream(scripted: ScriptedSpace) -> None:
-    assert await ask(scripted, script(say=[""])).text() == ""
+async def test_an_empty_reply_is_an_error(scripted: ScriptedSpace) -> None:
+    with pytest.raises(GenerationError, match="The reply is empty"):
+        await ask(scripted, script(say=[""])).text()
 
 
 async def test_fragments_at_full_speed_all_arrive_in_order(any_gradio: ScriptedSpace) -> None:
@@ -89,10 +90,12 @@ async def test_fragments_arrive_while_the_space_still_works(any_gradio: Scripted
         assert await stream.__anext__() == "first"
 
 
-async def test_text_taken_back_is_not_in_the_final_text(scripted: ScriptedSpace) -> None:
+async def test_a_placeholder_is_in_neither_the_stream_nor_the_final_text(
+    scripted: ScriptedSpace,
+) -> None:
     stream = ask(scripted, script(text=["Thinking...", "The answer", "The answer is 4"], every=0.1))
     fragments = [fragment async for fragment in stream]
-    assert fragments == ["Thinking...", "e answer", " is 4"]
+    assert fragments == ["The answer", " is 4"]
     assert await stream.text() == "The answer is 4"
 
 

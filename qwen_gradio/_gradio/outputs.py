@@ -73,6 +73,11 @@ class OutputSink:
         if self._queued is not None:
             self._state.put(self._queued)
 
+    def fail(self) -> None:
+        """Report what was held back of a reply that fails."""
+        if self._reply is not None:
+            self._report(self._reply, self._reply.held_back())
+
     def put_nowait(self, update: Any) -> None:
         """Take an update of gradio_client's."""
         if isinstance(update, utils.StatusUpdate):

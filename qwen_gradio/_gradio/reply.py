@@ -89,11 +89,15 @@ class ReplyClient(Client):  # type: ignore[misc]
         :raises QwenGradioError: if the Space cannot be asked, or the reply fails.
         """
         with requests_over(self._connection.request, self.src):
-            while self._waiting:
-                if self.has_begun:
-                    self._drain()
-                self._run_step(self._waiting[0])
-                self._waiting.popleft()
+            try:
+                while self._waiting:
+                    if self.has_begun:
+                        self._drain()
+                    self._run_step(self._waiting[0])
+                    self._waiting.popleft()
+            except BaseException:
+                self._outputs.fail()  # nothing, if the question is asked again
+                raise
             self._outputs.end()
 
     def close(self) -> None:

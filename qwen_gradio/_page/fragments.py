@@ -31,6 +31,8 @@ MAX_PLACEHOLDER = 100
 """Characters that a placeholder may have."""
 PROVISIONAL_END = re.compile(r"(?:\n[ \t]*(?:`{3,}|~{3,})|</\w+>)[\s</\w>]*\Z")
 """What an app may add to a snapshot so that it can be shown: the end of a code block or element."""
+WORDLESS_END = re.compile(r"\n[ \t]*\n\W*\Z")
+"""A last paragraph without words, which may be the start of a footer."""
 FOOTER = re.compile(r"\n[ \t]*\n(?:-{3,}|\*{3,}|[*_(\[<][^\n]*)(?:\n[^\n]{0,100})?\Z")
 """What ends a first snapshot if its last paragraph is about the reply, such as its speed."""
 MIN_TAIL = 12
@@ -102,10 +104,11 @@ class Appender:
         if continues:
             self._has_grown = True
         elif last and self._habit.only_grows is not False:
-            if _squeeze(text).startswith(_squeeze(last)):
-                self._has_grown = True
-            else:
+            old, new = _squeeze(last), _squeeze(text)
+            if not new.startswith(old):
                 self._habit.only_grows = False
+            elif new != old:
+                self._has_grown = True
         placeholder = ""
         if self._is_trusted:
             settled = text
@@ -127,6 +130,10 @@ class Appender:
         if self._habit.only_grows is None and self._has_grown:
             self._habit.only_grows = True
         return self._advance(snapshot, snapshot)
+
+    def held_back(self) -> str:
+        """Return the text held back of a reply that fails; a placeholder is none."""
+        return self._advance(self._last, self._last)
 
     def _is_placeholder(self, text: str) -> bool:
         if len(text) > MAX_PLACEHOLDER or PLACEHOLDER.fullmatch(text) is None:
@@ -189,17 +196,18 @@ class Appender:
 
 
 def _without_cursor(snapshot: str) -> str:
+    """Return text without a cursor, and without the space before it, which may be the cursor's."""
     end = len(snapshot)
     while end and snapshot[end - 1] in CURSORS:
         end -= 1
-    return snapshot[:end]
+    return snapshot[:end].rstrip() if end < len(snapshot) else snapshot
 
 
 def _without_provisional_end(settled: str, text: str) -> str:
     """Return text without an end that the next snapshot may not have."""
-    if len(settled) == len(text):
-        found = PROVISIONAL_END.search(settled, len(settled) - MAX_WORD)
-        settled = settled[: found.start()] if found else settled
+    end = PROVISIONAL_END if len(settled) == len(text) else WORDLESS_END
+    if found := end.search(settled, max(0, len(settled) - MAX_WORD)):
+        settled = settled[: found.start()]
     start = settled.rfind("<details")
     # Its summary may still change: "Thinking" becomes "Thought for 3 seconds".
     if start >= 0 and not settled[start:].partition("</details>")[2].strip():

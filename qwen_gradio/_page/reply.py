@@ -128,9 +128,13 @@ class Reply:
         self.reasoning = reasoning or self.reasoning
         if not self.text:
             raise GenerationError(_why_no_text(said, self.reasoning))
-        thought = self._reasoning_appender.end(self.reasoning)
-        fragment = self._text_appender.end(self.text)
-        return [*([Reasoning(thought)] if thought else []), *([fragment] if fragment else [])]
+        return _updates(
+            self._reasoning_appender.end(self.reasoning), self._text_appender.end(self.text)
+        )
+
+    def held_back(self) -> list[Update]:
+        """Return the text and reasoning held back until now, of a reply that fails."""
+        return _updates(self._reasoning_appender.held_back(), self._text_appender.held_back())
 
     def _separate(self, text: str, reasoning: str, *, is_complete: bool = False) -> tuple[str, str]:
         """Take out the reasoning that is between tags."""
@@ -154,6 +158,10 @@ class Reply:
             # A greeting, after which the page does not show the question, is not part of the reply.
             return said[before:] if start == -1 or len(said) == before else said
         return said
+
+
+def _updates(thought: str, fragment: str) -> list[Update]:
+    return [*([Reasoning(thought)] if thought else []), *([fragment] if fragment else [])]
 
 
 def written(output: Any) -> Any:
