@@ -30,11 +30,11 @@ stream of fragments needs is different in these points, and in no others:
 | `add_zero_gpu_headers` needs the   | the same for Spaces by URL, and  | no lookup, and no slow  |
 | Space's name, and imports gradio   | only where gradio is imported    | import to find nothing  |
 
-Ours alone are the connection, the reader of the event stream (`events`), what the hub says of a
-Space (`hub`: where it is, and whether it is worth waiting for) and the errors (`faults`). The files
-build on one another in this order: `seam`, `events`, `faults`, `route`, `connection`, `hub`,
-`space`, `outputs`, `reply`. All names of gradio_client's that they rely on are listed and checked
-in `tests/test_gradio_client.py`, where a new version fails first.
+Ours alone are the connection, the choice of its proxies (`proxies`), the reader of the event stream
+(`events`), what the hub says of a Space (`hub`: where it is, and whether it is worth waiting for)
+and the errors (`errors`). The files build on one another in this order: `seam`, `events`, `errors`,
+`proxies`, `connection`, `hub`, `space`, `outputs`, `reply`. All names of gradio_client's that they
+rely on are listed and checked in `tests/test_gradio_client.py`, where a new version fails first.
 
 Upstream has the same wish, to pass an httpx client in:
 https://github.com/gradio-app/gradio/issues/7890, https://github.com/gradio-app/gradio/pull/7960

@@ -137,7 +137,7 @@ def _wait_in(text: str) -> float | None:
 
 
 def error_from_status(
-    space: str, response: httpx.Response, proxy: str | None = None
+    space: str, response: httpx.Response, proxy: object = None
 ) -> QwenGradioError:
     """Return the error that a response's status code stands for.
 
@@ -235,7 +235,11 @@ def _is_transient(error: BaseException) -> bool:
     """Whether a connection was rejected, reset or not made in time, not sent to a wrong name."""
     if isinstance(error, (httpx.ConnectTimeout, httpx.RemoteProtocolError)):
         return True
-    root = error
-    while (deeper := root.__cause__ or root.__context__) is not None:
-        root = deeper
-    return isinstance(root, ConnectionError)
+    return isinstance(root_of(error), ConnectionError)
+
+
+def root_of(error: BaseException) -> BaseException:
+    """Return what an error goes back to."""
+    while (deeper := error.__cause__ or error.__context__) is not None:
+        error = deeper
+    return error
