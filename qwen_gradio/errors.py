@@ -40,12 +40,14 @@ class SpaceUnavailableError(QwenGradioError, ConnectionError):
     :ivar is_down: whether the Space does not run in that stage.
     :ivar is_starting: whether it will run if it is waited for.
     :ivar may_be_proxy: whether a proxy or placeholder page may have answered instead of the Space.
+    :ivar may_be_lost_replica: whether the Space's cookies may lead to a replica that is gone.
     """
 
     stage: str | None = None
     is_down: bool = False
     is_starting: bool = False
     may_be_proxy: bool = False
+    may_be_lost_replica: bool = False
 
 
 class SpaceInterfaceError(QwenGradioError):

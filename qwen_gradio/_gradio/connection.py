@@ -63,6 +63,10 @@ class Connection:
         for cookie in cookies:
             self._client.cookies.jar.set_cookie(cookie)
 
+    def forget_cookies(self) -> None:
+        """Send none of the cookies received so far."""
+        self._client.cookies.clear()
+
     def request(
         self,
         method: str,
