@@ -186,6 +186,7 @@ class _Worker:
         from ._gradio.reply import ReplyClient
 
         assert self._connection is not None  # opened before the Space was described
+        self._reply.space = description.space
         self._client = client = ReplyClient(
             description,
             self._connection,

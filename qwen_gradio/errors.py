@@ -11,7 +11,7 @@ class QwenGradioError(Exception):
     """Something went wrong between a question and its answer.
 
     :ivar partial: the reply text that had arrived by then.
-    :ivar space: the Space that was asked, as it was given; None if none was.
+    :ivar space: the Space that was asked, as it was given or is called now; None if none was.
     :ivar transient: whether the same question may be accepted a little later.
     :ivar retry_after: how many seconds later, if the Space said.
     :ivar may_be_outdated: whether the reason may be that the Space is another app by now than its
