@@ -132,6 +132,11 @@ def to_messages(question: str | Messages, system: str | None = None) -> list[Map
     return [*before, *_listed(question)]
 
 
+def to_turn(message: Message) -> Turn:
+    """Return the role and the text of a message that was checked, as they are sent."""
+    return _turn("message", _as_mapping(message))
+
+
 def flat(turns: Sequence[Turn]) -> str:
     """Turns as one text: a single one verbatim, several as lines with their roles."""
     if len(turns) == 1:
