@@ -15,7 +15,7 @@ HUB_PAGE = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/spaces/([^
 OWNER_AND_NAME = re.compile(r"[\w.-]*\w[\w.-]*/[\w.-]*\w[\w.-]*")
 SPACES_DOMAIN = "hf.space"
 """Where the public hub serves its Spaces, each at a subdomain."""
-PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+PROXY_SCHEMES = ("http", "https", "socks", "socks5", "socks5h")
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?|")
 TOKEN = re.compile(r"\bhf_[0-9A-Za-z]{16}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
@@ -24,6 +25,9 @@ ROLES = {
 """OpenAI's names of roles and LangChain's, with the role that each stands for."""
 TOOL_ROLES = ("tool", "function")
 TOOL_FIELDS = ("tool_calls", "invalid_tool_calls", "function_call")
+REASONING = re.compile("reasoning|thinking|thought")
+"""Types of parts with a model's reasoning contain one of these: OpenAI's "reasoning", Anthropic's
+"redacted_thinking", Bedrock's "reasoning_content"."""
 
 
 @runtime_checkable
@@ -91,7 +95,7 @@ def prompt_from(messages: Messages, history: History = "flat") -> Prompt:
 
     :param messages: the chat so far, in OpenAI's format: `role` is one of `ROLES` and `content` a
         string or a list of text parts, which is sent verbatim. Other fields, such as `name`, are
-        not sent.
+        not sent. Of the assistant's turns, reasoning is left out, and those without text as well.
     :param history: "flat" puts all turns into the query; "native" leaves the earlier turns to the
         Space's own history input.
     :raises InvalidMessagesError: naming the first message that cannot be sent, by its index among
@@ -103,11 +107,11 @@ def prompt_from(messages: Messages, history: History = "flat") -> Prompt:
     apart = ["system"] if isinstance(listed[0], _SystemPrompt) else []
     places = apart + [f"messages[{number}]" for number in range(len(listed) - len(apart))]
     checked = [_turn(place, message) for place, message in zip(places, listed, strict=True)]
-    turns = tuple(turn for turn in checked if turn[0] != "system")
+    turns = tuple(turn for turn in checked if turn[0] != "system" and turn != ("assistant", ""))
     if not any(role == "user" for role, _ in turns):
         raise InvalidMessagesError("messages: there is no user message to answer")
     if history == "native" and turns[-1][0] != "user":
-        last = max(i for i, (role, _) in enumerate(checked) if role == "assistant")
+        last = max(i for i, turn in enumerate(checked) if turn == turns[-1])
         raise InvalidMessagesError(
             f'{places[last]}: with history="native" the last message must be the user\'s'
         )
@@ -128,6 +132,11 @@ def to_messages(question: str | Messages, system: str | None = None) -> list[Map
     if isinstance(question, str):
         return [*before, {"role": "user", "content": question}]
     return [*before, *_listed(question)]
+
+
+def to_turn(message: Message) -> Turn:
+    """Return the role and the text of a message that was checked, as they are sent."""
+    return _turn("message", _as_mapping(message))
 
 
 def flat(turns: Sequence[Turn]) -> str:
@@ -211,7 +220,8 @@ def _turn(where: str, message: Any) -> Turn:
         raise InvalidMessagesError(
             f"{where} {found}; roles are system (or developer), user and assistant"
         )
-    text = _text(where, message.get("content"))
+    content = message.get("content")
+    text = _text(where, _without_reasoning(content) if role == "assistant" else content)
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -221,6 +231,22 @@ def _turn(where: str, message: Any) -> Turn:
             "it was read as another encoding than it has"
         ) from None
     return role, text
+
+
+def _without_reasoning(content: Any) -> Any:
+    """Return the content of an assistant's turn, which another model may have written, as text."""
+    if isinstance(content, (list, tuple)):
+        return [_as_text_part(part) for part in content] or ""
+    return "" if content is None else content
+
+
+def _as_text_part(part: Any) -> Any:
+    match part:
+        case {"type": "output_text"}:
+            return {**part, "type": "text"}
+        case {"type": str(kind)} if REASONING.search(kind):
+            return {"type": "text", "text": ""}  # keeps the other parts' numbers, for errors
+    return part
 
 
 def _text(where: str, content: Any) -> str:

@@ -115,7 +115,7 @@ class ReplyState:
 
     Times are seconds of one clock of the caller's, such as `time.monotonic`.
 
-    :param space: the Space, for errors.
+    :param space: the Space as it was given. May be set to its new name, if it was renamed.
     :param timeout: seconds for the complete reply; None sets no limit.
     :param stream_timeout: seconds without any update; None sets no limit. While the question is
         queued, it is at least `MAX_QUEUE_SILENCE`.

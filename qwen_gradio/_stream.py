@@ -106,7 +106,7 @@ class FragmentStream(AsyncIterator[str]):
 
     @property
     def space(self) -> str:
-        """The Space that is asked, as it was given."""
+        """The Space that is asked, as it was given; its new name once it is found to be renamed."""
         return self._reply.space
 
     @property

@@ -166,6 +166,7 @@ class Worker:
                 raise
             if error.transient or self._has_begun or not self._reply.is_unanswered:
                 raise
+            connection.forget_cookies()  # they may lead to a replica that is gone
             try:
                 fresh, was_asleep = describe(description)
                 is_same = fresh.has_same_plan(description, question.prompt.api_name)
@@ -175,7 +176,9 @@ class Worker:
                 ):
                     raise  # it offers no chat any more, or does not run
                 raise error from error.__cause__
-            if is_same and not was_asleep and not isinstance(error, AuthenticationError):
+            is_lost = isinstance(error, SpaceUnavailableError) and error.may_be_lost_replica
+            has_new_session = is_lost or was_asleep or isinstance(error, AuthenticationError)
+            if is_same and not has_new_session:
                 raise
         self._run(fresh, cleanup)
 
@@ -183,6 +186,7 @@ class Worker:
         from ._gradio.reply import ReplyClient
 
         assert self._connection is not None  # opened before the Space was described
+        self._reply.space = description.space
         self._client = client = ReplyClient(
             description,
             self._connection,

@@ -11,7 +11,7 @@ class QwenGradioError(Exception):
     """Something went wrong between a question and its answer.
 
     :ivar partial: the reply text that had arrived by then.
-    :ivar space: the Space that was asked, as it was given; None if none was.
+    :ivar space: the Space that was asked, as it was given or is called now; None if none was.
     :ivar transient: whether the same question may be accepted a little later.
     :ivar retry_after: how many seconds later, if the Space said.
     :ivar may_be_outdated: whether the reason may be that the Space is another app by now than its
@@ -40,12 +40,14 @@ class SpaceUnavailableError(QwenGradioError, ConnectionError):
     :ivar is_down: whether the Space does not run in that stage.
     :ivar is_starting: whether it will run if it is waited for.
     :ivar may_be_proxy: whether a proxy or placeholder page may have answered instead of the Space.
+    :ivar may_be_lost_replica: whether the Space's cookies may lead to a replica that is gone.
     """
 
     stage: str | None = None
     is_down: bool = False
     is_starting: bool = False
     may_be_proxy: bool = False
+    may_be_lost_replica: bool = False
 
 
 class SpaceInterfaceError(QwenGradioError):

@@ -1,4 +1,4 @@
-"""The synchronous API; also works inside a running event loop."""
+"""The synchronous API; also works inside a running event loop, and under gevent."""
 
 from __future__ import annotations
 

@@ -64,6 +64,9 @@ def answer(status: str, body: str = "", kind: str = "application/json", **header
     return ("\r\n".join([*lines, "Connection: close", "", ""]) + body).encode()
 
 
+FULL = '{"detail": "Queue is full. Max size is 1 and size is 1."}'
+"""The body of Gradio's answer, with the status 503, to who joins a queue that is full."""
+
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 """The head of a response that is a stream of events."""
 

@@ -26,11 +26,13 @@ class Hub:
     :ivar page: answered in place of the Space while it does not run.
     :ivar token: required by the hub and by the Space, if it is not None.
     :ivar hardware: that the Space has and is to have.
+    :ivar moved: where every name but "ada/chat" is redirected to, if anywhere.
     """
 
     def __init__(self, *stages: str, token: str | None = None) -> None:
         self.hardware: dict[str, str | None] = {}
         self.stages = list(stages)
+        self.moved: str | None = None
         self.outage: bytes | Forward | Endless | None = None
         self.page = ASLEEP
         self.token = token
@@ -52,6 +54,8 @@ class Hub:
             return self.outage
         if self.token and request.headers.get("authorization") != f"Bearer {self.token}":
             return answer("401 Unauthorized")
+        if self.moved is not None and request.path != "/api/spaces/ada/chat":
+            return answer("307 Temporary Redirect", Location=self.moved)
         stage = self.stages.pop(0) if len(self.stages) > 1 else self.stages[0]
         runtime = {"stage": stage, "hardware": self.hardware}
         described = {"id": "ada/chat", "host": self.host, "runtime": runtime}

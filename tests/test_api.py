@@ -91,6 +91,14 @@ def post(url: str, **body: Any) -> httpx.Response:
     return httpx.post(f"{url}/chat/completions", json=body, timeout=PATIENCE)
 
 
+def test_reasoning_in_earlier_turns_is_left_out(client: openai.OpenAI) -> None:
+    turn = {"role": "assistant", "content": [{"type": "reasoning", "summary": []}]}
+    reply = ask(client, turn, {**turn, "content": None}, {"role": "assistant"}, script(say=["x"]))
+    assert reply.choices[0].message.content == "x"
+    alone = ask(client, script(say=["x"]))
+    assert reply.usage.prompt_tokens == alone.usage.prompt_tokens
+
+
 def test_fragments_arrive_while_the_space_is_writing(client: openai.OpenAI) -> None:
     assert_it_streams(client, model=MODEL)
 

@@ -18,7 +18,7 @@ from qwen_gradio.batch import Outcome, run, run_sync
 from qwen_gradio.batch._asking import Asker
 
 from .batches import items_of, joins, rows
-from .fronts import JOIN, Forward, Front, Request, answer
+from .fronts import FULL, JOIN, Forward, Front, Request, answer
 from .servers import NOBODY, ScriptedSpace, query
 
 
@@ -33,7 +33,7 @@ async def test_when_the_space_is_full_all_items_pause_together(scripted: Scripte
             return Forward()
         asked.append(time.monotonic())
         full = len(asked) in (10, 30)
-        return answer("503 Full", Retry_After="1") if full else Forward()
+        return answer("503 Full", FULL, Retry_After="1") if full else Forward()
 
     async def put(row: Any) -> None:
         done[row["id"], row["reply"], row["attempts"]] += 1

@@ -273,6 +273,55 @@ async def test_the_hubs_cookies_do_not_go_to_the_space(serve: Callable[[Hub], st
     assert [request.headers.get("cookie") for request in hub.asked] == [None] * 4
 
 
+@pytest.mark.parametrize("is_relative", [True, False])
+async def test_a_renamed_space_is_asked_by_its_new_name(
+    serve: Callable[[Hub], str], caplog: pytest.LogCaptureFixture, is_relative: bool
+) -> None:
+    caplog.set_level("INFO", "qwen_gradio")
+    url = serve(hub := Hub("RUNNING", token="hf_secret"))
+    hub.moved = f"{'' if is_relative else url}/api/spaces/ada/chat"
+    stream = by_name(url, api_key="hf_secret")
+    old = stream.space
+    assert await stream.text() == "x"
+    assert stream.space == "ada/chat"
+    assert f"{old} was renamed ada/chat" in caplog.text
+    again = ask(old, script(say=["y"]), api_key="hf_secret")  # whose description is cached
+    assert await again.text() == "y"
+    assert again.space == "ada/chat"
+    assert [request.path for request in hub.looked_up] == [
+        f"/api/spaces/{old}",
+        "/api/spaces/ada/chat",
+    ]
+
+
+async def test_an_error_of_a_renamed_space_has_its_new_name(serve: Callable[[Hub], str]) -> None:
+    url = serve(hub := Hub("RUNNING"))
+    hub.moved = "/api/spaces/ada/chat"
+    with pytest.raises(QwenGradioError, match="ada/chat offers no") as caught:
+        await by_name(url, api_name="/nowhere").text()
+    assert caught.value.space == "ada/chat"
+
+
+@pytest.mark.parametrize(
+    ("moved", "error"),
+    [
+        ("/api/spaces/ada/circle", "in a circle"),
+        ("http://elsewhere.test/api/spaces/ada/chat", "to http://elsewhere.test, another server"),
+        ("http://127.0.0.1:9/api/spaces/ada/chat", "to http://127.0.0.1:9, another server"),
+        ("https://[::1", "Invalid URL"),
+        ("", "in a circle"),
+    ],
+)
+async def test_a_hub_that_redirects_in_a_circle_or_elsewhere_is_an_error(
+    serve: Callable[[Hub], str], moved: str, error: str
+) -> None:
+    url = serve(hub := Hub("RUNNING"))
+    hub.moved = moved
+    with pytest.raises(SpaceUnavailableError, match=f"hub .*{error}"):
+        await by_name(url, api_key="hf_secret").text()
+    assert hub.asked == []
+
+
 async def test_a_name_that_the_hub_does_not_show_is_named(serve: Callable[[Hub], str]) -> None:
     stream = by_name(serve(Hub("RUNNING", token="hf_secret")))
     with pytest.raises(SpaceUnavailableError, match=f"no Space {stream.space} .* api_key"):

@@ -89,8 +89,9 @@ async def test_reasoning_is_apart_from_the_text_and_not_sent_again(thinking: Zoo
     assert isinstance(text, ContentText)
     assert output.usage is not None
     assert output.usage.reasoning_tokens == 4
+    thought = ChatMessageAssistant(content=[reasoning])  # alone, which is skipped
     again = await model.generate(
-        [ChatMessageUser(content="hi"), output.message, ChatMessageUser(content="and?")]
+        [ChatMessageUser(content="hi"), output.message, thought, ChatMessageUser(content="and?")]
     )
     assert "Let me think" not in again.completion
     assert "and?" in again.completion

@@ -100,6 +100,12 @@ async def test_complete_replies_come_to_sync_and_async_calls(scripted: ScriptedS
         assert response.choices[0].finish_reason == "stop"
 
 
+def test_reasoning_in_earlier_turns_is_left_out(scripted: ScriptedSpace) -> None:
+    turn = {"role": "assistant", "content": [{"type": "reasoning", "summary": []}]}
+    response = ask(scripted, turn, {**turn, "content": None}, script(say=["x"]))
+    assert whole(response) == "x"
+
+
 async def test_fragments_come_one_by_one_to_sync_and_async_calls(scripted: ScriptedSpace) -> None:
     question = script(say=["Hello", ", ", "world"], every=0.1)
     assert texts(ask(scripted, question, stream=True)) == ["Hello", ", ", "world"]

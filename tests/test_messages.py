@@ -76,6 +76,42 @@ def test_messages_can_be_any_iterable_of_mappings() -> None:
     assert prompt_from(iter([user("hi")])).turns == (("user", "hi"),)
 
 
+@pytest.mark.parametrize(
+    "reasoning",
+    [
+        {"type": "thinking", "thinking": "x", "signature": "s"},
+        {"type": "redacted_thinking", "data": "x"},
+        {"type": "reasoning", "summary": []},
+        {"type": "reasoning_content", "reasoning_content": {"text": "x"}},
+        {"type": "thought", "text": "x"},
+    ],
+    ids=lambda part: str(part["type"]),
+)
+def test_reasoning_in_earlier_turns_is_left_out(reasoning: dict[str, Any]) -> None:
+    answer = {"type": "output_text", "text": "4", "annotations": []}
+    prompt = prompt_from([user("a"), assistant([reasoning, answer]), user("b")])
+    assert prompt.turns == (("user", "a"), ("assistant", "4"), ("user", "b"))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {**assistant(None), "reasoning_content": "x"},
+        {"role": "assistant", "reasoning": "x"},
+        assistant(""),
+        assistant([]),
+        assistant([{"type": "reasoning", "summary": []}]),
+        ("ai", None),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("history", ["flat", "native"])
+def test_an_assistants_turn_without_text_is_skipped(message: Any, history: Any) -> None:
+    prompt = prompt_from([user("a"), message, user("b")], history)
+    assert prompt.turns == (("user", "a"), ("user", "b"))
+    assert prompt_from([user("a"), message], history).turns == (("user", "a"),)
+
+
 class Role(str, enum.Enum):
     USER = "user"
 
@@ -166,7 +202,13 @@ def test_messages_and_parts_keep_role_and_text() -> None:
         ([user("hi"), {"role": "wizard", "content": "hi"}], r"messages\[1\].*'wizard'"),
         ([{"role": ["user"], "content": "hi"}], r"messages\[0\].*unknown role"),
         ([{"role": "user"}], r"messages\[0\] has no content"),
-        ([user("hi"), assistant(None)], r"messages\[1\] has no content"),
+        ([user("hi"), user(None)], r"messages\[1\] has no content"),
+        ([user([{"type": "thinking", "thinking": "x"}])], r"messages\[0\], part 0: .*'thinking'"),
+        ([user([{"type": "output_text", "text": "x"}])], r"messages\[0\].*'output_text'"),
+        (
+            [user("hi"), assistant([{"type": "reasoning"}, {"type": "image"}])],
+            r"messages\[1\], part 1: only text can be sent, not 'image'",
+        ),
         ([user(7)], r"messages\[0\].*not int"),
         ([user(b"hi")], r"messages\[0\].*not bytes"),
         ([user([])], r"messages\[0\] has no content"),
@@ -194,7 +236,7 @@ def test_native_history_needs_a_question_at_the_end() -> None:
 
 def test_a_system_prompt_given_apart_is_none_of_the_messages_in_errors() -> None:
     with pytest.raises(InvalidMessagesError, match=r"messages\[1\] has no content"):
-        prompt_from(to_messages([user("hi"), assistant(None)], "s"))
+        prompt_from(to_messages([user("hi"), user(None)], "s"))
     with pytest.raises(InvalidMessagesError, match=r"messages\[1\]: .* must be the user's"):
         prompt_from(to_messages([user("hi"), assistant("hello")], "s"), "native")
     with pytest.raises(InvalidMessagesError, match=r"system has .* at 1, .* not Unicode"):

@@ -82,12 +82,26 @@ def test_messages_of_other_libraries_are_understood(message: Any, turn: tuple[st
         ),
         (AIMessage("", additional_kwargs={"function_call": {"name": "sum"}}), "not function_call"),
         (ToolMessage("2", tool_call_id="1"), "what a tool returned .*'tool'"),
-        (ChatCompletionMessage(role="assistant", content=None), "has no content"),
     ],
 )
 def test_their_tools_are_rejected(message: Any, complaint: str) -> None:
     with pytest.raises(InvalidMessagesError, match=rf"messages\[1\].*{complaint}"):
         prompt_from([{"role": "user", "content": "hi"}, message, QUESTION])
+
+
+@pytest.mark.parametrize(
+    ("message", "turns"),
+    [
+        (AIMessage([{"type": "thinking", "thinking": "x"}, "4"]), [("assistant", "4")]),
+        (AIMessage([{"type": "reasoning", "reasoning": "x"}]), []),
+        (AIMessage("", additional_kwargs={"reasoning_content": "x"}), []),
+        (ChatCompletionMessage(role="assistant", content=None), []),
+    ],
+)
+def test_reasoning_in_earlier_turns_of_theirs_is_left_out(
+    message: Any, turns: list[tuple[str, str]]
+) -> None:
+    assert prompt_from([message, QUESTION]).turns == (*turns, ("user", "?"))
 
 
 def test_a_message_of_theirs_alone_is_no_list() -> None:

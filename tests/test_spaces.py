@@ -18,7 +18,7 @@ from qwen_gradio import (
 )
 
 from .asking import ask
-from .fronts import CANCEL, EVENTS, JOIN, Forward, Front, Request, answer
+from .fronts import CANCEL, EVENTS, FULL, JOIN, Forward, Front, Request, answer
 from .servers import PATIENCE, Zoo
 
 GRADIOS = [
@@ -286,14 +286,14 @@ async def test_a_full_queue_between_steps_is_retried_in_the_same_session(newest:
 
     def behave(request: Request) -> bytes | Forward:
         is_second_join = request.path == JOIN and request.seen == 1
-        return answer("503 Full", Retry_After="0.1") if is_second_join else Forward()
+        return answer("503 Full", FULL, Retry_After="0.1") if is_second_join else Forward()
 
     reported: list[StreamStatus] = []
     with Front(behave, space) as front:
         stream = ask(front.url, QUESTION, max_retries=2, on_status=reported.append)
         assert json.loads(await stream.text()) == CHAINS["turns"]  # and so not asked twice
         assert [request.path for request in front.requests].count(JOIN) == 3
-    assert [status.eta for status in reported if status.state == "retrying"] == [0.1]
+    assert [status.retry_in for status in reported if status.state == "retrying"] == [0.1]
 
 
 @pytest.mark.anyio

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 
+import httpx
 import pytest
 
 from qwen_gradio import (
@@ -23,8 +24,11 @@ from qwen_gradio import (
 from .asking import ask
 from .fronts import (
     EVENTS,
+    FULL,
     JOIN,
+    Forward,
     Front,
+    Request,
     answer,
     misbehaving,
 )
@@ -47,7 +51,7 @@ STATUSES = [
     (JOIN, "429 Too Many Requests", RateLimitError),
     (JOIN, "500 Internal Server Error", SpaceUnavailableError),
     (JOIN, "502 Bad Gateway", SpaceUnavailableError),
-    (JOIN, "503 Service Unavailable", QueueFullError),
+    (JOIN, "503 Service Unavailable", SpaceUnavailableError),
     (EVENTS, "403 Forbidden", AuthenticationError),
     (EVENTS, "502 Bad Gateway", SpaceUnavailableError),
 ]
@@ -64,13 +68,60 @@ async def test_an_http_status_is_raised_as_its_error(
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [("/config", "429 Too Many"), (JOIN, "429 Too Many"), (JOIN, "503 Full")]
+    "said",
+    ['{"detail": "Queue is stopped."}', '{"detail": null}', "no healthy upstream", "<html>full"],
+)
+async def test_a_503_of_another_server_is_no_full_queue(scripted: ScriptedSpace, said: str) -> None:
+    with Front(misbehaving(JOIN, answer("503 Service Unavailable", said)), scripted.url) as front:
+        with pytest.raises(SpaceUnavailableError, match="answered 503"):
+            await ask(front.url, script(say=["x"])).text()
+    with Front(misbehaving(JOIN, answer("503 Full", FULL)), scripted.url) as front:
+        with pytest.raises(QueueFullError):
+            await ask(front.url, script(say=["x"])).text()
+
+
+class Replicas:
+    """What a front does that stands for a load balancer, which tells users apart by a cookie.
+
+    :ivar running: the replica that runs.
+    """
+
+    def __init__(self, space: ScriptedSpace) -> None:
+        self.running = 1
+        self._config = httpx.get(f"{space.url}/config").text
+
+    def __call__(self, request: Request) -> bytes | Forward:
+        wanted = request.headers.get("cookie", f"replica={self.running}")
+        if wanted != f"replica={self.running}":
+            return answer("503 Service Unavailable", "The replica is gone", "text/plain")
+        cookie = f"{wanted}; Path=/"
+        is_first = request.path == "/config"
+        return answer("200 OK", self._config, Set_Cookie=cookie) if is_first else Forward()
+
+
+async def test_a_replica_that_is_gone_is_replaced(scripted: ScriptedSpace) -> None:
+    with Front(replicas := Replicas(scripted), scripted.url) as front:
+        assert await ask(front.url, script(say=["x"])).text() == "x"
+        replicas.running = 2
+        assert await ask(front.url, script(say=["y"])).text() == "y"
+        asked = [request.path for request in front.requests]
+    read = ["/config", "/gradio_api/info"]
+    assert asked == [*read, JOIN, EVENTS, JOIN, *read, JOIN, EVENTS]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "body"),
+    [
+        ("/config", "429 Too Many", ""),
+        (JOIN, "429 Too Many", ""),
+        (JOIN, "503 Full", FULL),
+    ],
 )
 async def test_a_transient_status_is_retried_after_the_seconds_that_the_space_gave(
-    scripted: ScriptedSpace, path: str, status: str
+    scripted: ScriptedSpace, path: str, status: str, body: str
 ) -> None:
     reported: list[StreamStatus] = []
-    behave = misbehaving(path, answer(status, Retry_After="0.25"), times=2)
+    behave = misbehaving(path, answer(status, body, Retry_After="0.25"), times=2)
     with Front(behave, scripted.url) as front:
         stream = ask(front.url, script(say=["x"]), max_retries=2, on_status=reported.append)
         assert await stream.text() == "x"

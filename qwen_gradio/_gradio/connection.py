@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Container, Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from http.cookiejar import Cookie
 from threading import Timer
@@ -16,7 +16,7 @@ from .._access import Access
 from ..errors import SpaceUnavailableError
 from .errors import error_from_status
 from .events import MAX_BYTES, read_events
-from .route import Route
+from .proxies import Routes
 from .seam import httpx
 
 CONNECT_TIMEOUT = 10.0
@@ -40,32 +40,20 @@ class Connection:
         self._socket: socket.socket | None = None
         self._is_aborted = False
         self._process = os.getpid()
-        self._route = Route(
-            "given as proxy" if access.proxy else "in the environment (HTTP_PROXY and others)"
-        )
         try:
             verify = _ssl_context() if access.ssl_verify is True else access.ssl_verify
         except OSError as error:
             raise SpaceUnavailableError(
                 f"The certificates in SSL_CERT_FILE or SSL_CERT_DIR cannot be loaded: {error}"
             ) from error
-        try:
-            self._client = httpx.Client(
-                verify=verify,
-                proxy=access.proxy,
-                timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
-                # Some proxies compress all the same; what that inflates to is limited below.
-                headers={"Accept-Encoding": "identity"},
-            )
-        except ImportError:
-            raise SpaceUnavailableError(
-                "A SOCKS proxy needs an extra. Run: pip install 'qwen-gradio[socks]'"
-            ) from None
-        except Exception:  # its message may contain the proxy's password
-            raise SpaceUnavailableError(
-                "proxy, or one in the environment (HTTP_PROXY and others, NO_PROXY), must be a URL "
-                "such as http://host:port or socks5://host:port"
-            ) from None
+        self._routes = Routes(verify, access.proxy)
+        self._client = httpx.Client(
+            transport=self._routes,
+            trust_env=False,
+            timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
+            # Some proxies compress all the same; what that inflates to is limited below.
+            headers={"Accept-Encoding": "identity"},
+        )
 
     @property
     def cookies(self) -> list[Cookie]:
@@ -76,6 +64,10 @@ class Connection:
         """Send these cookies, too."""
         for cookie in cookies:
             self._client.cookies.jar.set_cookie(cookie)
+
+    def forget_cookies(self) -> None:
+        """Send none of the cookies received so far."""
+        self._client.cookies.clear()
 
     def request(
         self,
@@ -172,18 +164,14 @@ class Connection:
         **options: Any,
     ) -> Iterator[httpx.Response]:
         extensions = {"trace": self._trace}
-        with ExitStack() as opened:
-            with self._route.to(url):
-                response = opened.enter_context(
-                    self._client.stream(method, url, extensions=extensions, **options)
-                )
+        with self._client.stream(method, url, extensions=extensions, **options) as response:
             if not response.is_success and response.status_code not in accepted:
-                raise error_from_status(server or self.space, response, self._route.proxy)
+                proxy = self._routes.proxy_for(response.url)
+                raise error_from_status(server or self.space, response, proxy)
             yield response
 
     def _trace(self, step: str, info: dict[str, Any]) -> None:
-        """Follow httpcore, which calls this before each step and after it, and then logs it."""
-        self._route.trace(step, info)
+        """Follow httpcore, which calls this before each step and after it."""
         if step.endswith(("connect_tcp.complete", "start_tls.complete")):
             self._socket = info["return_value"].get_extra_info("socket")
         if self._is_aborted and step.endswith(("connect_tcp.started", "request_headers.started")):
@@ -195,7 +183,6 @@ class Connection:
             self._handshake.cancel()
             if step.endswith("failed") and self._socket is not None:
                 self._socket.close()  # httpcore leaves it open
-        _hide_secrets(step, info)
 
     def _shut_down_after(self, seconds: float) -> Timer:
         timer = Timer(seconds, self._shut_down)
@@ -212,23 +199,6 @@ def _chunks(response: httpx.Response) -> Iterator[bytes]:
     if encoding not in ("gzip", "deflate"):
         raise ValueError(f"an answer that is compressed with {encoding!r:.50}, not asked for")
     return response.iter_bytes()
-
-
-class _Hidden(tuple[bytes, ...]):
-    """A user name and password that are not shown."""
-
-    def __repr__(self) -> str:
-        return "(hidden)"
-
-
-def _hide_secrets(step: str, info: dict[str, Any]) -> None:
-    """Keep a SOCKS proxy's password and cookies out of the log that httpcore writes of a step."""
-    if info.get("auth") is not None:
-        info["auth"] = _Hidden(info["auth"])
-    if step.endswith("receive_response_headers.complete"):
-        *start, headers = info["return_value"]
-        shown = [(k, b"(hidden)" if k.lower() == b"set-cookie" else v) for k, v in headers]
-        info["return_value"] = (*start, shown)
 
 
 _ssl_context = cache(httpx.create_ssl_context)  # 40 ms of work, and the same for every reply

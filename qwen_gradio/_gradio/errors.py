@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
@@ -36,6 +37,9 @@ MAX_REASON = 2**16
 MAX_RETRY_AFTER = 365 * 86400.0
 """Seconds that a Space may ask for. It may say any number, and beyond some there are no dates."""
 IF_PRIVATE = "If the Space is private, pass a token that can read it as api_key"
+IF_UNTRUSTED = (
+    "If an authority of your own signed it, name a file of its certificates in SSL_CERT_FILE"
+)
 
 
 @contextmanager
@@ -87,8 +91,10 @@ def reply_errors(space: str) -> Iterator[None]:
 def _unreachable(space: str, error: Exception) -> SpaceUnavailableError:
     # A `ProxyError` names the proxy, and is from what went wrong there.
     is_proxy = isinstance(error, httpx.ProxyError)
+    is_untrusted = isinstance(root_of(error), ssl.SSLCertVerificationError)
     unavailable = SpaceUnavailableError(
-        str(error) if is_proxy else f"{space} cannot be reached: {error}"
+        (str(error) if is_proxy else f"{space} cannot be reached: {error}")
+        + (f". {IF_UNTRUSTED}" if is_untrusted else "")
     )
     unavailable.transient = _is_transient((is_proxy and error.__cause__) or error)
     return unavailable
@@ -141,7 +147,7 @@ def _wait_in(text: str) -> float | None:
 
 
 def error_from_status(
-    space: str, response: httpx.Response, proxy: str | None = None
+    space: str, response: httpx.Response, proxy: object = None
 ) -> QwenGradioError:
     """Return the error that a response's status code stands for.
 
@@ -155,6 +161,9 @@ def error_from_status(
     has_token = "x-hf-authorization" in response.request.headers
     hint = "" if has_token or not is_on_hub(response.url.host) else f". {IF_PRIVATE}"
     is_page = response.headers.get("content-type", "").startswith("text/html")
+    is_joining = path.endswith("/queue/join")
+    # Only in these answers does an app itself say why it does not take a question.
+    reason = _reason(response) if is_joining and response.status_code in (*REJECTED, 503) else ""
     error: QwenGradioError
     if response.status_code == 429:
         error = RateLimitError(f"{space} has received too many requests")
@@ -174,19 +183,20 @@ def error_from_status(
         error = AuthenticationError(
             f"{space} denied access ({status}{through}): give an api_key or auth{hint}"
         )
-    elif response.status_code in REJECTED and path.endswith("/queue/join"):
-        reason = _reason(response)
+    elif response.status_code in REJECTED and is_joining:
         error = GenerationError(
             f"{space} rejected the question ({status}{through})" + (reason and f": {reason}")
         )
-    elif response.status_code == 503 and path.endswith("/queue/join") and not is_page:
+    elif response.status_code == 503 and reason.startswith("Queue is full"):
         error = QueueFullError(f"The queue of {space} is full")
     else:
         not_found = hint if response.status_code == 404 else ""
         error = SpaceUnavailableError(f"{space} answered {status} for {path}{through}{not_found}")
         error.may_be_proxy = response.status_code in (502, 503) or is_page
+        # A load balancer's answer, which has not passed the question on.
+        is_not_sent = is_joining and response.status_code == 503
+        error.may_be_lost_replica = is_not_sent and "cookie" in response.request.headers
     # Joining fails with 500 if there is no such function, and with 422 if its number is not one.
-    is_joining = path.endswith("/queue/join")
     error.may_be_outdated = response.status_code in (401, 403, 404, 405) or (
         is_joining and response.status_code in (422, 500)
     )
@@ -239,7 +249,11 @@ def _is_transient(error: BaseException) -> bool:
     """Whether a connection was rejected, reset or not made in time, not sent to a wrong name."""
     if isinstance(error, (httpx.ConnectTimeout, httpx.RemoteProtocolError)):
         return True
-    root = error
-    while (deeper := root.__cause__ or root.__context__) is not None:
-        root = deeper
-    return isinstance(root, ConnectionError)
+    return isinstance(root_of(error), ConnectionError)
+
+
+def root_of(error: BaseException) -> BaseException:
+    """Return what an error goes back to."""
+    while (deeper := error.__cause__ or error.__context__) is not None:
+        error = deeper
+    return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,14 +18,21 @@ from .._reply import StreamStatus
 from ..errors import QwenGradioError, SpaceUnavailableError, StreamInterruptedError
 from .connection import Connection
 from .errors import IF_PRIVATE, connect_errors
+from .seam import httpx
 
 if TYPE_CHECKING:
     from .space import Description, Space
+
+logger = logging.getLogger("qwen_gradio")
 
 PUBLIC_HUB = "https://huggingface.co"
 """Its Spaces are under `SPACES_DOMAIN`. Another hub, which a user configured, may be anything."""
 HUB_TIMEOUT = 20.0
 """Seconds that the hub may take to answer."""
+MAX_REDIRECTS = 5
+"""Names that a Space may have had, one after the other."""
+REDIRECTS, NOT_SHOWN = (301, 302, 307, 308), (401, 403, 404)
+"""The hub's statuses for a Space that was renamed, and for a name that it does not show."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +70,12 @@ MIN_WAKING_PAUSE, MAX_WAKING_PAUSE = 1.0, 10.0
 class Listing:
     """What the hub says about a Space; "" where it says nothing.
 
+    :ivar name: the Space, as it was given; its new name if it was renamed.
     :ivar page: the address of the Space's page on the hub.
     :ivar hardware: what the Space runs on, and `requested` what it is to run on.
     """
 
+    name: str
     stage: str
     host: str
     page: str
@@ -80,8 +90,8 @@ class Listing:
         return f"On the hub: {self.stage or 'unknown stage'} on {hardware}{requested}"
 
 
-def host_of(access: Access, connection: Connection) -> str:
-    """Return the URL of the Space that the hub knows as `owner/name`.
+def locate(access: Access, connection: Connection) -> Listing:
+    """Look up the URL, as `host`, of the Space that the hub knows as `owner/name`.
 
     :raises SpaceUnavailableError: if there is none, or it cannot run.
     """
@@ -98,7 +108,9 @@ def host_of(access: Access, connection: Connection) -> str:
             f"The hub gives {listing.host!r:.200} as the address of {access.space}, which is not "
             f"under {SPACES_DOMAIN}. Nothing was sent there"
         )
-    return listing.host
+    if listing.name != access.space:
+        logger.info("%s was renamed %s", access.space, listing.name)
+    return listing
 
 
 def listing_of(access: Access) -> Listing | None:
@@ -134,9 +146,7 @@ def _look_up(access: Access, connection: Connection) -> Listing:
     url = f"{constants.ENDPOINT}/api/spaces/{access.hub_key}"
     with connect_errors("The hub"), connection.time_limit(HUB_TIMEOUT):
         try:
-            response = connection.request(
-                "GET", url, headers=token, server="The hub", accepted=(401, 403, 404)
-            )
+            response = _get(url, token, access.space, connection)
             found = response.json() if response.is_success else None
         except (ValueError, RecursionError) as error:
             raise SpaceUnavailableError(
@@ -148,15 +158,42 @@ def _look_up(access: Access, connection: Connection) -> Listing:
             f"The hub shows no Space {access.space} {what}. Check the name. {IF_PRIVATE}"
         )
     name = get(found, "id", str, access.space)
+    is_renamed = str(response.url) != url and not is_url(access.space)
     runtime = get(found, "runtime", dict, {})
     hardware = get(runtime, "hardware", dict, {})
     return Listing(
+        name if is_renamed else access.space,
         get(runtime, "stage", str, ""),
         get(found, "host", str, ""),
         f"{constants.ENDPOINT}/spaces/{name}",
         get(hardware, "current", str, ""),
         get(hardware, "requested", str, ""),
     )
+
+
+def _get(url: str, token: dict[str, str], space: str, connection: Connection) -> httpx.Response:
+    """Return the hub's answer, following its redirects from the former names of a Space.
+
+    :raises SpaceUnavailableError: if they lead to another server, which must not get the token.
+    """
+    hub = target = httpx.URL(url)
+    for _ in range(MAX_REDIRECTS):
+        response = connection.request(
+            "GET",
+            str(target),
+            headers=token,
+            server="The hub",
+            accepted=(*REDIRECTS, *NOT_SHOWN),
+        )
+        if response.status_code not in REDIRECTS:
+            return response
+        target = target.join(response.headers.get("location", ""))
+        if (target.scheme, target.netloc) != (hub.scheme, hub.netloc):
+            raise SpaceUnavailableError(
+                f"The hub redirects {space} to {target.scheme}://{target.netloc.decode():.200}, "
+                "another server. Nothing was sent there"
+            )
+    raise SpaceUnavailableError(f"The hub redirects {space} in a circle, from {url} to {target}")
 
 
 def _error_from_stage(space: str, listing: Listing) -> SpaceUnavailableError | None:

@@ -20,7 +20,7 @@ from .._page.plan import Plan, Step
 from ..errors import QwenGradioError, SpaceInterfaceError, SpaceUnavailableError
 from .connection import Connection
 from .errors import connect_errors
-from .hub import explain, host_of
+from .hub import explain, locate
 from .seam import requests_over
 
 DESCRIPTION_TTL = 60.0
@@ -69,12 +69,14 @@ class SpaceClient(Client):  # type: ignore[misc]  # gradio_client is not typed
 class Description:
     """What a Space said about itself, and the cookies that it set.
 
+    :param space: the Space, as it was given; its new name if it was renamed.
     :param access: how it was read.
     :param habits: what replies have shown about each plan's steps; it outlives the description.
     """
 
     def __init__(
         self,
+        space: str,
         access: Access,
         client: SpaceClient,
         cookies: list[Cookie],
@@ -85,7 +87,7 @@ class Description:
         self.cookies = cookies
         self.read_at = time.monotonic()
         self.is_on_hub = access.hub_key is not None
-        self._name = access.space
+        self.space = space
         self._plans: dict[str | int | None, Plan] = {}
 
     def plan(self, api_name: str | int | None) -> Plan:
@@ -95,7 +97,7 @@ class Description:
         """
         if api_name not in self._plans:
             config, info = self.client.config, self.client._info
-            self._plans[api_name] = plan_of(config, info, self._name, api_name)
+            self._plans[api_name] = plan_of(config, info, self.space, api_name)
         return self._plans[api_name]
 
     def habits_of(self, plan: Plan) -> Habits:
@@ -182,7 +184,10 @@ class Space:
     def _read(self, connection: Connection) -> Description:
         access = self._access
         with connect_errors(access.space):
-            url = access.space if is_url(access.space) else host_of(access, connection)
+            name = url = access.space
+            if not is_url(access.space):
+                listing = locate(access, connection)
+                name, url = listing.name, listing.host
         try:
             with (
                 connect_errors(access.space),
@@ -197,7 +202,7 @@ class Space:
             if not answer.may_be_proxy:
                 raise
             raise explain(answer, access, connection) from answer.__cause__
-        return Description(access, client, connection.cookies, self._habits)
+        return Description(name, access, client, connection.cookies, self._habits)
 
 
 def space_at(access: Access) -> Space:

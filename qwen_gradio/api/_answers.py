@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import errors
+from .._messages import to_turn
 from .._openai import estimated_tokens
 
 DONE = b"data: [DONE]\n\n"
@@ -109,7 +110,7 @@ class Answer:
 
     def usage(self, text: str, reasoning: str) -> dict[str, Any]:
         """Return the usage, which is estimated: Spaces do not report it."""
-        prompt = sum(estimated_tokens(_text(message)) for message in self._messages)
+        prompt = sum(estimated_tokens(to_turn(message)[1]) for message in self._messages)
         thought = estimated_tokens(reasoning)
         completion = thought + estimated_tokens(text)
         return {
@@ -118,9 +119,3 @@ class Answer:
             "total_tokens": prompt + completion,
             "completion_tokens_details": {"reasoning_tokens": thought},
         }
-
-
-def _text(message: Mapping[str, Any]) -> str:
-    """Return the text of a message that was checked."""
-    content = message["content"]
-    return content if isinstance(content, str) else "".join(part["text"] for part in content)

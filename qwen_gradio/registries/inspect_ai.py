@@ -149,11 +149,7 @@ def _wait(attempt: RetryCallState) -> float:
 
 
 def _parts(content: str | list[Content]) -> str | list[dict[str, Any]]:
-    """Return content in OpenAI's format, without what the model thought."""
+    """Return content in OpenAI's format."""
     if isinstance(content, str):
         return content
-    return [
-        {"type": part.type, "text": getattr(part, "text", None)}
-        for part in content
-        if not isinstance(part, ContentReasoning)
-    ]
+    return [{"type": part.type, "text": getattr(part, "text", None)} for part in content]

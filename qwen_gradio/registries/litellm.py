@@ -26,6 +26,7 @@ from uuid import uuid4
 
 from .. import errors
 from .._extras import needing
+from .._messages import as_messages, to_turn
 from .._models import provider_of
 from .._openai import UNSUPPORTED, cut, cut_async, cut_text, stop_sequences, unsupported
 from .._options import Options, Sampling
@@ -168,7 +169,8 @@ class Call:
         response.choices[0].message.content = text
         if reasoning:
             response.choices[0].message.reasoning_content = reasoning
-        prompt = litellm.token_counter(model=self.model, messages=self.call["messages"])
+        asked = as_messages([to_turn(message) for message in self.call["messages"]])
+        prompt = litellm.token_counter(model=self.model, messages=asked)
         thought, said = map(self._tokens, (reasoning, text))
         usage = Usage(
             prompt_tokens=prompt,

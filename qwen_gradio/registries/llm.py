@@ -17,7 +17,7 @@ from ..errors import QwenGradioError
 
 with needing("llm"):
     import llm
-    from llm.parts import ReasoningPart, StreamEvent, TextPart
+    from llm.parts import StreamEvent
     from pydantic import Field
 
 KEY = "qwen-gradio"
@@ -141,18 +141,13 @@ def _event(piece: str | Reasoning) -> str | StreamEvent:
 
 
 def _messages(prompt: llm.Prompt) -> list[dict[str, Any]]:
-    messages = [{"role": m.role, "content": _text(m)} for m in prompt.messages]
+    messages = [
+        {"role": message.role, "content": [part.to_dict() for part in message.parts]}
+        for message in prompt.messages
+    ]
     # llm omits the system prompt of a later turn, as in `llm -c -s "Be brief." "..."`.
-    system = {"role": "system", "content": prompt.system}
+    system = {"role": "system", "content": [{"type": "text", "text": prompt.system}]}
     return messages if not prompt.system or system in messages else [*messages, system]
-
-
-def _text(message: llm.Message) -> str:
-    parts = [part for part in message.parts if not isinstance(part, ReasoningPart)]
-    texts = [part.text for part in parts if isinstance(part, TextPart)]
-    if len(texts) < len(parts) or message.role == "tool":
-        raise llm.ModelError("A Space's chat takes only text: no attachments and no tools")
-    return "".join(texts)
 
 
 @contextmanager
