@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from qwen_gradio import SpaceInterfaceError
 from qwen_gradio._page.chain import plan_of
+from qwen_gradio._page.fragments import Habits
 
 from .plans import (
     BOT,
@@ -97,7 +98,7 @@ def test_no_description_raises_anything_but_our_error(
     values = plan.values(replace(NATIVE, options=inputs))
     for step in plan.steps:
         assert len(values.taken_by(step)) == len(step.inputs)
-        reply = plan.new_reply(values)
+        reply = plan.new_reply(values, NATIVE, Habits())
         for output in outputs:
             values.write(step, output)
             if step.reply is not None and step.reply < len(output):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from qwen_gradio import SpaceInterfaceError
+from qwen_gradio._page.fragments import Habits
 
 from .plans import (
     BOT,
@@ -42,9 +43,10 @@ def test_a_component_holds_its_value_then_what_earlier_steps_wrote() -> None:
     assert values.taken_by(plan.steps[1]) == [[["4?", None]], "", 512, None, {}]
     values.write(plan.steps[0], [{"__type__": "update", "interactive": False}, [["4?", ""]]])
     assert values.taken_by(plan.steps[1]) == [[["4?", ""]], "", 512, None, {}]
-    reply = plan.new_reply(values)
-    assert reply.feed([["4?", ""]]) == ("", "")
-    assert reply.feed([["4?", "yes"]]) == ("yes", "")
+    reply = plan.new_reply(values, QUESTION, Habits())
+    assert reply.feed([["4?", ""]]) == []
+    reply.feed([["4?", "yes"]])
+    assert reply.end() == ["yes"]
 
 
 def test_a_box_that_is_only_disabled_keeps_the_question() -> None:

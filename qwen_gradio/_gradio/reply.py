@@ -72,6 +72,8 @@ class ReplyClient(Client):  # type: ignore[misc]
         )
         if unused := plan.unused(prompt.options):
             logger.debug("%s has no inputs for %s", plan.space, ", ".join(unused))
+        for note in (*plan.notes, *self._outputs.notes):
+            logger.info("%s: %s", plan.space, note)
         connection.use_cookies(description.cookies)
         # Their numbers may differ from their places.
         self.endpoints = {step.fn_index: self._copy_endpoint(step) for step in plan.steps}
