@@ -38,7 +38,7 @@ class OutputSink:
         self._plan = plan
         self._prompt = prompt
         self._habits = habits
-        self._values = plan.values(prompt)
+        self._values = plan.values(prompt, habits)
         self._state = state
         self._received = received
         self._step = plan.steps[0]

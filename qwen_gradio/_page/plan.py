@@ -134,11 +134,12 @@ class Plan:
             if not any(i.is_called(name) or i.field_called(name) for i in self.inputs)
         ]
 
-    def values(self, prompt: Prompt) -> Values:
+    def values(self, prompt: Prompt, habits: Habits | None = None) -> Values:
         """What the components hold once a user has entered the prompt.
 
         Options that a component does not accept become the nearest value that it does.
 
+        :param habits: what earlier replies from this app have shown.
         :raises SpaceInterfaceError: if `prompt.inputs` has one that no step takes, or a value that
             its component does not accept.
         """
@@ -159,7 +160,7 @@ class Plan:
             elif held.use == "chat":
                 given[held.id] = HISTORY[self.form](prompt.all_turns(system="system" in uses))
             elif held.use == "history" and turns:
-                given[held.id] = [*held.value, *HISTORY[self.form](turns)]
+                given[held.id] = [*held.value, *HISTORY[self._form_for(held, habits)](turns)]
             elif held.use == "system":
                 # What the page shows is better for a Space than the provider's default.
                 default = held.value or prompt.default_system or held.value
@@ -180,6 +181,18 @@ class Plan:
         values = {held.id: held.value for held in self.held} | given
         props = {held.id: held.props for held in self.held}
         return Values(values, frozenset(given), props, notes)
+
+    def _form_for(self, held: Held, habits: Habits | None) -> Form:
+        """Return the form in which the app itself writes turns, as far as that is known."""
+        contents = [
+            item.get("content")
+            for item in held.value
+            if isinstance(item, dict) and item.get("role") == "assistant"
+        ]
+        writes_text = habits is not None and habits.answers_in_parts is False
+        if contents:
+            writes_text = isinstance(contents[-1], str)
+        return "messages" if self.form == "segments" and writes_text else self.form
 
     def _accept(self, held: Held, name: str, value: Any, is_option: bool) -> Any:
         try:

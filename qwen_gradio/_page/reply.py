@@ -137,6 +137,8 @@ class Reply:
             raise ValueError(f"nothing from the assistant in {reprlib.repr(self._last)}")
         self.text, reasoning = self._separate(*_read(said), is_complete=True)
         self.reasoning = reasoning or self.reasoning
+        if isinstance(said[-1], dict):
+            self._habits.answers_in_parts = isinstance(_content(said[-1]), list)
         if not self.text:
             raise GenerationError(_why_no_text(said, self.reasoning))
         thought = self._reasoning_appender.end(self.reasoning)
