@@ -91,6 +91,25 @@ async def test_a_recent_app_gives_the_answer_of_its_page(
     assert await given(await serve(recent, kind)) == reply
 
 
+async def test_a_chat_is_drawn_when_the_page_opens(zoo: Zoo) -> None:
+    space = await serve(zoo, "drawn")
+    asked = {"message": QUERY, "history": [], "at": 0.5}
+    assert await given(space) == asked
+    assert await given(space, temperature=7) == {**asked, "at": 2}
+    assert await given(space, api_name="/respond", inputs={"Temperature": 1}) == {**asked, "at": 1}
+    found = await given(space, *EARLIER, QUESTION, **NATIVE)
+    assert found["history"] == [["user", "1+1?"], ["assistant", "2"]]
+    with pytest.raises(SpaceInterfaceError, match="does not accept 3 as Temperature"):
+        await ask(space, QUESTION, inputs={"Temperature": 3}).text()
+    assert "Note: its page draws the chat when it opens" in await show_plan(space)
+
+
+async def test_a_page_that_draws_no_chat_says_what_it_has(zoo: Zoo) -> None:
+    space = await serve(zoo, "drawn-image")
+    with pytest.raises(SpaceInterfaceError, match=r"no chat that can be used. Found: /keep"):
+        await ask(space, QUESTION).text()
+
+
 async def test_other_chats_are_named_by_their_tabs_and_can_be_chosen(recent: Zoo) -> None:
     space = await serve(recent, "chat-tabs")
     assert "/chat_1 (tab 'Code')" in await show_plan(space)

@@ -6,7 +6,7 @@ Whatever has another form than Gradio's counts as absent, so that reading never 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -138,6 +138,7 @@ class Function:
     :ivar events: what triggers it: a component, None for the page, and the name of its event.
     :ivar after: the function at whose end it runs.
     :ivar prop_inputs: the positions of the inputs of which it takes all properties (Gradio 6).
+    :ivar draws: whether it returns components and functions instead of values (`gr.render`).
     :ivar is_called: whether the Space runs it; the others are JavaScript in the page.
     """
 
@@ -148,6 +149,7 @@ class Function:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     prop_inputs: tuple[int, ...]
+    draws: bool
     is_called: bool
     is_generator: bool
 
@@ -227,6 +229,37 @@ def get(mapping: Any, key: str, kind: type[T], default: Any) -> Any:
     return value if isinstance(value, kind) else default
 
 
+def add_missing(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a `/config` with an entry for each component that one of its functions names.
+
+    gradio_client needs them. An app may leave some out, and its page works as long as it does not
+    have to give one of them.
+    """
+    missing = [{"id": i, "type": MISSING, "props": {}} for i in App(config, {}).missing]
+    return {**config, "components": [*get(config, "components", list, []), *missing]}
+
+
+def add_drawn(config: Mapping[str, Any], drawn: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a `/config` together with what functions of the page have drawn in one session."""
+    components = [*get(config, "components", list, [])]
+    dependencies = [*get(config, "dependencies", list, [])]
+    layouts = [get(config, "layout", dict, {})]
+    for part in drawn:
+        components += get(part, "components", list, [])
+        dependencies += [
+            {"rendered_in": 0, **entry}  # which Gradio 4 leaves out
+            for entry in get(part, "dependencies", list, [])
+            if isinstance(entry, dict)
+        ]
+        layouts.append(get(part, "layout", dict, {}))
+    return {
+        **config,
+        "components": components,
+        "dependencies": dependencies,
+        "layout": {"children": layouts},
+    }
+
+
 def plain(name: str) -> str:
     """Return a name without what authors write differently: Max new tokens, max_tokens."""
     return re.sub(r"[\W_]|new", "", name.lower()) or name
@@ -268,9 +301,10 @@ def _function(entry: Any, position: int, endpoints: Mapping[str, Any]) -> Functi
         if isinstance(target, list) and len(target) == 2 and isinstance(target[1], str)
     )
     types = get(entry, "types", dict, {})
+    is_drawn = get(entry, "rendered_in", int, None) is not None  # then `/info` does not list it
     return Function(
         index=get(entry, "id", int, position),
-        api_name=api_name if api_name in endpoints else None,
+        api_name=api_name if api_name in endpoints or (is_drawn and api_name != "/") else None,
         events=events,
         after=get(entry, "trigger_after", int, None),
         inputs=tuple(i for i in get(entry, "inputs", list, []) if isinstance(i, int)),
@@ -278,6 +312,7 @@ def _function(entry: Any, position: int, endpoints: Mapping[str, Any]) -> Functi
         prop_inputs=tuple(
             i for i in get(entry, "component_prop_inputs", list, []) if isinstance(i, int)
         ),
+        draws=get(entry, "render_id", int, None) is not None,
         is_called=get(entry, "backend_fn", bool, True),
         is_generator=get(types, "generator", bool, False),
     )

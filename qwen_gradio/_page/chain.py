@@ -27,6 +27,8 @@ TEXT_NAMES = ("text", "inputtext", "input", "textinput")
 """What else they call it, though less surely."""
 REPLY_NAMES = ("answer", "reply", "response", "output", "result")
 """What they call the output that is the reply, where there are other texts."""
+NOBODY = -1
+"""The number of no component."""
 SUBMITTED, CLICKED, CALLED, OTHERWISE = range(4)
 """How a chain starts, the surest first. Those that start otherwise need to be asked for by name."""
 
@@ -75,13 +77,22 @@ class Chain:
         return self.functions[self.first]
 
 
-def plan_of(config: Any, info: Any, space: str, api_name: str | int | None = None) -> Plan:
+def plan_of(
+    config: Any,
+    info: Any,
+    space: str,
+    api_name: str | int | None = None,
+    *,
+    is_drawn: bool = False,
+) -> Plan:
     """Find out how a Space's page asks a question.
 
     :param config: the app's `/config`.
     :param info: the app's `/info`.
     :param space: the Space, for errors.
     :param api_name: the name or the number of the endpoint to ask, where several could be meant.
+    :param is_drawn: whether what the page draws when it opens (`gr.render`) is in the config.
+    :returns: how; if it may draw a chat when it opens, how to have it drawn.
     :raises SpaceInterfaceError: if there is no chat that can be used, or more than one; shows
         what there is.
     """
@@ -93,6 +104,8 @@ def plan_of(config: Any, info: Any, space: str, api_name: str | int | None = Non
         usable = [chain for chain in chains if chain.start != OTHERWISE]
     else:
         usable = _called(candidates, api_name)
+    if not usable and not is_drawn and (drawing := _plan_drawing(app, space)):
+        return drawing
     if not usable:
         what = "no chat that can be used" if api_name is None else f"no chat {api_name!r:.100}"
         raise SpaceInterfaceError(f"{space} offers {what}. Found: {_found(app, chains)}")
@@ -390,6 +403,31 @@ def _planned(app: App, chain: Chain, space: str, others: tuple[str, ...]) -> Pla
     )
 
 
+def _plan_drawing(app: App, space: str) -> Plan | None:
+    """Return how the page has its components drawn when it opens, if it does."""
+    renders = [
+        function
+        for function in app.functions.values()
+        # Gradio 4 does not say which they are, and a function that only changes a column draws
+        # nothing, but does no harm.
+        if (function.draws or [app[i].kind for i in function.outputs] == ["column"])
+        and _runs_on_load(function)
+    ]
+    if not renders:
+        return None
+    loads = _loads(app, renders, _entered(renders), NOBODY)
+    functions = [*loads, *renders]
+    taken = dict.fromkeys(i for f in functions for i in f.inputs)
+    steps = _steps(app, functions, [], Chain((), NOBODY, NOBODY, first=0))
+    values = tuple(
+        Held(i, app[i].kind, "value", app[i].names, app[i].value)
+        for i in taken
+        if not app[i].is_state
+    )
+    note = "its page draws the chat when it opens, and only then is known how it is asked"
+    return Plan(space, steps, values, NOBODY, "page", "messages", (), (), (note,), draws=True)
+
+
 def _why_not_given(app: App, component: int, chain: Chain) -> str | None:
     """Return why a component cannot be given to the function that takes it, if so."""
     if component not in app:
@@ -447,7 +485,7 @@ def _needed(chain: Chain) -> list[Function]:
 
 def _loads(app: App, functions: list[Function], entered: list[int], query: int) -> list[Function]:
     """What runs when the page opens, as far as it writes State or values that the chain reads."""
-    heads = [f for f in app.functions.values() if any(event == "load" for _, event in f.events)]
+    heads = [f for f in app.functions.values() if _runs_on_load(f)]
     wanted = {i for i in entered if i != query and not app[i].has_value}
     needed: list[Function] = []
     for function in reversed(_followed(app, [head for head in heads if head not in functions])):
@@ -457,11 +495,15 @@ def _loads(app: App, functions: list[Function], entered: list[int], query: int) 
     return needed[::-1]
 
 
+def _runs_on_load(function: Function) -> bool:
+    return any(event == "load" for _, event in function.events)
+
+
 def _steps(
     app: App, loads: list[Function], functions: list[Function], chain: Chain
 ) -> tuple[Step, ...]:
     steps: list[Step] = []
-    first = chain.answering
+    first = chain.answering if chain.functions else None
     is_read = True  # whether this function and those before it come after the first of the reply
     read: set[int] = set()
     for function in reversed([*loads, *functions]):

@@ -109,6 +109,7 @@ class Plan:
     :ivar reasoning_tags: pairs of tags that enclose reasoning in the reply's text.
     :ivar others: the names of the other endpoints that may be a chat, and their tabs.
     :ivar notes: what a user should know of it.
+    :ivar draws: whether these steps only draw the page, whose chat is known when they have run.
     """
 
     space: str
@@ -120,6 +121,7 @@ class Plan:
     reasoning_tags: tuple[tuple[str, str], ...]
     others: tuple[str, ...] = field(compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
+    draws: bool = False
 
     @property
     def inputs(self) -> list[Held]:

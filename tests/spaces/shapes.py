@@ -162,6 +162,33 @@ def an_empty_system_box():
     return gr.ChatInterface(reply, additional_inputs=[system], **FORM)
 
 
+@blocks("drawn", calls=[0, 1, 2])
+def the_page_draws_the_chat_when_it_opens(app):
+    """The model is given `settings` from a slider that is drawn, too."""
+
+    def respond(message, history, temperature):
+        for text in model(message=message, history=plain(history), at=temperature):
+            yield "", turn(history, message, text)
+
+    count = gr.State(0)
+    app.load(lambda: 1, None, count)
+
+    @gr.render(inputs=count)
+    def draw(count):
+        for number in range(count):
+            chatbot, box = chat(), gr.Textbox(label=f"Chat {number}")
+            slider = gr.Slider(0, 2, 0.5, label="Temperature")
+            box.submit(respond, [box, chatbot, slider], [box, chatbot], api_name="respond")
+
+
+@blocks("drawn-image", calls=[])
+def the_page_draws_no_chat(app):
+    @gr.render()
+    def draw():
+        image = gr.Image()
+        image.change(lambda image: image, image, image, api_name="keep")
+
+
 if MAJOR >= 6:
 
     @blocks("props", calls=[0])
