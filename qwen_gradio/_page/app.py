@@ -229,7 +229,7 @@ def get(mapping: Any, key: str, kind: type[T], default: Any) -> Any:
     return value if isinstance(value, kind) else default
 
 
-def add_missing(config: Mapping[str, Any]) -> Mapping[str, Any]:
+def add_missing(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a `/config` with an entry for each component that one of its functions names.
 
     gradio_client needs them. An app may leave some out, and its page works as long as it does not

@@ -83,7 +83,7 @@ if MAJOR >= 5:
         """No chat: Gradio returns nothing."""
         return "Hello there"
 
-    @function("api-numbers", calls=())
+    @function("api-numbers")
     def other_keys(message: str) -> dict:
         """No reply: an object without text."""
         return {"score": 0.5, "label": "good"}

@@ -162,7 +162,7 @@ def an_empty_system_box():
     return gr.ChatInterface(reply, additional_inputs=[system], **FORM)
 
 
-@blocks("drawn", calls=[0, 1, 2])
+@blocks("drawn", calls=[0, 1])
 def the_page_draws_the_chat_when_it_opens(app):
     """The model is given `settings` from a slider that is drawn, too."""
 
@@ -181,7 +181,7 @@ def the_page_draws_the_chat_when_it_opens(app):
             box.submit(respond, [box, chatbot, slider], [box, chatbot], api_name="respond")
 
 
-@blocks("drawn-image", calls=[])
+@blocks("drawn-image", calls=[0])
 def the_page_draws_no_chat(app):
     @gr.render()
     def draw():
