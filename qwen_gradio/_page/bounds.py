@@ -1,7 +1,7 @@
 """The values that a component of a page accepts. Nothing here does I/O.
 
-Since Gradio 5.39, an app rejects numbers that its page cannot give, and since 4.44 other choices
-than it offers. Bounds that make no sense, such as a minimum above the maximum, count as absent.
+An app rejects choices that it does not offer and, since Gradio 5.39, numbers out of bounds.
+Bounds that make no sense, such as a minimum above the maximum, count as absent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class Bounds:
     """What a component accepts.
 
     :ivar is_number: whether that is a number.
-    :ivar minimum: the least number, if there is one. The same for `maximum`.
+    :ivar minimum: the least number, if there is one.
+    :ivar maximum: the greatest number, if there is one.
     :ivar step: the distance between the numbers that a user can choose.
     :ivar choices: the names that are shown and the values that they stand for; () is anything.
     :ivar takes_several: whether a value is a list of choices.
@@ -77,10 +78,13 @@ class Bounds:
         for _, value in self.choices:
             if type(value) is type(given) and value == given:
                 return value
-        number = _number(given)
         for name, value in self.choices:
-            if name == given or (number is not None and number == _number(value)):
+            if name == given:
                 return value
+        if (number := _number(given)) is not None:
+            for _, value in self.choices:
+                if _number(value) == number:
+                    return value
         raise ValueError(str(self))
 
     def _limit(self, number: float) -> float:
@@ -106,7 +110,7 @@ class Bounds:
         """What is accepted, for people."""
         if self.choices:
             shown = [
-                repr(value) if name == str(value) else f"{name!r} ({value!r})"
+                f"{value!r:.100}" if name == str(value) else f"{name!r:.100} ({value!r:.100})"
                 for name, value in self.choices[:MAX_SHOWN]
             ]
             more = len(self.choices) - len(shown)

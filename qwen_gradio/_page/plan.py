@@ -91,6 +91,13 @@ class Held:
         return self.names[0] if self.names else f"component {self.id}"
 
     @property
+    def accepted(self) -> str:
+        """Which values it accepts, for people; "" if that is not limited."""
+        bounds = self.bounds
+        is_limited = bounds.choices or (bounds.minimum, bounds.maximum) != (None, None)
+        return f", {bounds}" if is_limited else ""
+
+    @property
     def given(self) -> str:
         """What it is given, for people."""
         return reprlib.repr(self.value) if self.use == "value" else f"<{self.use}>"
@@ -234,7 +241,8 @@ class Plan:
         lines.append("with inputs=... for any of:")
         for user_input in self.inputs:
             if user_input.names:
-                lines.append(f"  {' or '.join(map(repr, user_input.names))}: {user_input.kind}")
+                names = " or ".join(map(repr, user_input.names))
+                lines.append(f"  {names}: {user_input.kind}{user_input.accepted}")
             lines += [
                 f"    {key!r}: {reprlib.repr(user_input.value[key])}" for key in user_input.fields
             ]
