@@ -244,6 +244,9 @@ def test_one_box_may_hold_the_question_and_the_reply() -> None:
     echo = function("echo", SUBMIT, [BOX], [BOX])
     assert (planned(echo).reply, first_inputs(planned(echo))) == (BOX, ["4?"])
     assert calls(planned(echo, function("ask", CLICK, [SYSTEM, BOX], [OUT]))) == [1]
+    paint = function("paint", CLICK, [BOX], [20])
+    with pytest.raises(SpaceInterfaceError, match="no chat that can be used"):
+        planned(echo, paint, components={20: ("image", {})})
 
 
 def test_of_two_chatbots_the_first_is_read() -> None:

@@ -49,9 +49,13 @@ class Component:
         return self.kind.endswith(CHATBOTS)
 
     @property
+    def is_visible(self) -> bool:
+        return self.props.get("visible") not in (False, "hidden")
+
+    @property
     def is_memory(self) -> bool:
         """Whether an app may keep the conversation in it, unseen by the user."""
-        return self.kind in ("state", "browserstate", "json") or self.props.get("visible") is False
+        return self.kind in ("state", "browserstate", "json") or not self.is_visible
 
     @property
     def is_multimodal(self) -> bool:

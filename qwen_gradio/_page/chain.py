@@ -208,9 +208,10 @@ def _bound(app: App, functions: tuple[Function, ...], trigger: int | None) -> Ch
     if query is None or (found := _reply(app, functions, query)) is None:
         return None
     reply, first = found
-    chatbots = {i: None for f in functions for i in f.outputs if app[i].is_chatbot and i != reply}
-    unread = tuple(i for i in chatbots if not app[i].is_memory)
-    return Chain(functions, query, reply, first, unread)
+    alike = [f for f in functions if f.is_generator == functions[first].is_generator]
+    shown = dict.fromkeys(i for f in alike for i in f.outputs if app[i].is_chatbot)
+    unread = tuple(i for i in shown if i != reply and app[i].is_visible)
+    return Chain(functions, query, reply, first, unread if app[reply].is_chatbot else ())
 
 
 def _query(app: App, functions: tuple[Function, ...], trigger: int | None) -> int | None:
@@ -268,8 +269,8 @@ def _reply(app: App, functions: tuple[Function, ...], query: int) -> tuple[int, 
 def _texts(app: App, functions: tuple[Function, ...], query: int) -> list[list[int]]:
     """The texts that each function makes of the question, without those that a user enters."""
     entered = _entered(functions)
-    if len(functions) == 1 and functions[0].outputs == (query,):
-        entered.remove(query)  # one box for the question and the reply
+    if _is_answered_in_place(app, functions, query):
+        entered.remove(query)
     asked = {query}
     texts: list[list[int]] = []
     for function in functions:
@@ -286,6 +287,16 @@ def _texts(app: App, functions: tuple[Function, ...], query: int) -> list[list[i
             ]
         )
     return texts
+
+
+def _is_answered_in_place(app: App, functions: tuple[Function, ...], query: int) -> bool:
+    """Whether there is one box for the question and the reply, and nothing else is made of it."""
+    makes_more = any(
+        query in function.inputs
+        and any(i != query and not app[i].kind.endswith("button") for i in function.outputs)
+        for function in app.functions.values()
+    )
+    return [function.outputs for function in functions] == [(query,)] and not makes_more
 
 
 def _entered(functions: Iterable[Function]) -> list[int]:
@@ -424,8 +435,7 @@ def _plan_drawing(app: App, space: str) -> Plan | None:
         for i in taken
         if not app[i].is_state
     )
-    note = "its page draws the chat when it opens, and only then is known how it is asked"
-    return Plan(space, steps, values, NOBODY, "page", "messages", (), (), (note,), draws=True)
+    return Plan(space, steps, values, NOBODY, "page", "messages", (), (), draws=True)
 
 
 def _why_not_given(app: App, component: int, chain: Chain) -> str | None:

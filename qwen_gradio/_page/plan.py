@@ -237,6 +237,8 @@ class Plan:
             for _, component in step.carried:
                 if given.get(component) != "<query>":  # most often, that is only disabled meanwhile
                     given[component] = f"<step {number}>"
+        if self.draws:
+            lines.append("  and then as its page is, which these steps draw")
         lines += [f"Note: {note}" for note in self.notes]
         lines.append("with inputs=... for any of:")
         for user_input in self.inputs:
