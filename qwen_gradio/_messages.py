@@ -89,6 +89,12 @@ class Prompt:
             return flat(said + self.turns[-1:]), self.turns[:-1]
         return flat(said + self.turns), ()
 
+    def all_turns(self, *, system: bool) -> tuple[Turn, ...]:
+        """The turns, for a Space that takes all of them, after the system prompt unless it has an
+        input for that."""
+        said = (("system", self.system),) if self.system is not None and not system else ()
+        return said + self.turns
+
 
 def prompt_from(messages: Messages, history: History = "flat") -> Prompt:
     """Check messages.
@@ -166,6 +172,17 @@ def as_messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
 def as_parts(turns: Sequence[Turn]) -> list[dict[str, Any]]:
     """Turns in the only form of history that Gradio 6 takes: messages, their text in parts."""
     return [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in turns]
+
+
+def as_segments(turns: Sequence[Turn]) -> list[dict[str, Any]]:
+    """Turns as modelscope_studio's `pro.Chatbot` has them: its assistant answers in parts."""
+    return [
+        {
+            "role": role,
+            "content": [{"type": "text", "content": text}] if role == "assistant" else text,
+        }
+        for role, text in turns
+    ]
 
 
 def _listed(messages: Any) -> list[Any]:

@@ -53,6 +53,9 @@ class SpaceUnavailableError(QwenGradioError, ConnectionError):
 class SpaceInterfaceError(QwenGradioError):
     """The Space runs, but offers no chat that can be used, or its reply is not in the form of one.
 
+    Also raised, before anything is sent, for `inputs` that it has not or whose values it does not
+    accept; the message says which it does.
+
     :ivar is_malformed_reply: whether the form of this reply is the only problem.
     """
 

@@ -111,6 +111,8 @@ class Provider:
             participant's `name` is not sent, as Spaces have no place for it.
         :param proxy: URL of the proxy for every request; else those in the environment are used.
         :param space: the Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`; else `url`.
+            Without a system message, an app other than the one at `url` is asked with what its page
+            shows in its system box, and that one with `default_system` if its box is empty.
         :param api_key: Hugging Face token, as text or as pydantic's `SecretStr`, sent to the Space
             and, if the Space is there, to the hub. None is sent unless given here.
         :param auth: user and password, for a Gradio app that asks for a login; a pair, or
@@ -122,11 +124,13 @@ class Provider:
         :param max_retries: how often to ask again if the Space could not accept the request;
             `math.inf` sets no limit.
         :param history: "flat" sends the whole chat as one query, which is what Spaces expect;
-            "native" hands earlier turns to the Space's own history input.
+            "native" hands earlier turns to the Space's own history input. A function of `gr.api`
+            whose only input for a question is a list, such as `messages`, always takes all turns.
         :param on_status: called in the event loop with each `StreamStatus`, as it is read, and
             awaited if it is an async function.
         :param inputs: values for other inputs of the Space, by their names or labels, or for the
-            fields of a form.
+            fields of a form. A choice may be given by the name that the page shows. A value that
+            the input does not accept raises `SpaceInterfaceError` before anything is sent.
         :param api_name: the name or number of the Space's endpoint, where several could be meant.
         :param on_reasoning: called likewise with each piece of what the model thinks before it
             answers, which is not part of the reply.
@@ -141,8 +145,9 @@ class Provider:
             for others, and False for none. By default, it is what the provider has. Tags that the
             Space's page declares always count.
         :param kwargs: what registries pass along. `temperature`, `max_tokens`, `top_p` and what
-            else is in `optional_inputs` are given to a Space that has such inputs; everything else
-            is only logged.
+            else is in `optional_inputs` are given to a Space that has such inputs, as the nearest
+            value within their bounds, with a log line if that is another; everything else is only
+            logged.
         :raises InvalidMessagesError: at once, if the messages or `inputs` cannot be sent.
         :raises ModelNotFoundError: at once, if there is no such model.
         :raises SpaceUnavailableError: at once, if `space` is not the address of a Space.
@@ -160,6 +165,9 @@ class Provider:
         )
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
         access = Access.to(address, api_key, proxy, auth, headers, oauth_token, ssl_verify)
+        if access.space != cls.url:
+            # What another app's system box shows is what its page sends, even if that is nothing.
+            prompt = replace(prompt, default_system="")
         request_timeout = REQUEST_TIMEOUT if stream_timeout is None else stream_timeout
         request_timeout = min(request_timeout, REQUEST_TIMEOUT)
         question = Question(prompt, access, timeout, stream_timeout, request_timeout, max_retries)

@@ -43,14 +43,27 @@ def function(
     }
 
 
+def in_tabs(*tabs: Sequence[int]) -> dict[str, Any]:
+    """The layout of a page with these components in tabs, whose own numbers are 101, 102, ..."""
+    items = [
+        {"id": 101 + n, "children": [{"id": 90, "children": [{"id": i} for i in tab]}]}
+        for n, tab in enumerate(tabs)
+    ]
+    return {"id": 0, "children": [{"id": 100, "children": items}]}
+
+
 def described(
-    *functions: dict[str, Any], components: dict[int, Any] | None = None, version: str = "5.49.1"
+    *functions: dict[str, Any],
+    components: dict[int, Any] | None = None,
+    version: str = "5.49.1",
+    layout: dict[str, Any] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The `/config` and `/info` of an app with these functions."""
     components = COMPONENTS | (components or {})
     config = {
         "version": version,
         "protocol": "sse_v3",
+        "layout": layout or {},
         "components": [
             {"id": id_, "type": kind, "props": props} for id_, (kind, props) in components.items()
         ],

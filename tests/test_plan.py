@@ -16,6 +16,7 @@ from .plans import (
     CHATBOT,
     CLICK,
     FLAT,
+    LOAD,
     NATIVE,
     OUT,
     RESPOND,
@@ -29,6 +30,7 @@ from .plans import (
     described,
     first_inputs,
     function,
+    in_tabs,
     planned,
     replies,
 )
@@ -198,6 +200,87 @@ def test_different_texts_for_a_question_are_ambiguous_until_one_is_chosen() -> N
     assert calls(planned(*functions, components=components, api_name="down")) == [1]
     well_known = function("chat", (21, "click"), [BOX], [20])
     assert calls(planned(functions[0], well_known, components=components)) == [1]
+
+
+TABS: dict[int, Any] = {
+    20: ("markdown", {}),
+    21: ("textbox", {"label": "Search query"}),
+    101: ("tabitem", {"label": "Main"}),
+    102: ("tabitem", {"label": "Tools"}),
+}
+
+
+def test_the_first_tab_comes_before_names_and_events() -> None:
+    search = function("predict", (21, "submit"), [21], [20], names={21: "query"})
+    main = function("f", CLICK, [BOX], [OUT])
+    assert calls(planned(search, main, components=TABS)) == [0]
+    plan = planned(search, main, components=TABS, layout=in_tabs([BOX, OUT], [21, 20]))
+    assert (calls(plan), plan.others) == ([1], ("/predict (tab 'Tools')",))
+
+
+def test_a_function_without_a_page_comes_after_the_page() -> None:
+    api: dict[int, Any] = {n: ("api", {"_api_info": {"type": "string"}}) for n in (30, 31)}
+    chat = function("chat", None, [30], [31], names={30: "message"})
+    main = function("f", CLICK, [BOX], [OUT])
+    components = TABS | api
+    plan = planned(chat, main, components=components, layout=in_tabs([BOX, OUT], []))
+    assert calls(plan) == [1]
+
+
+def test_texts_alike_are_ambiguous_in_whichever_tab_they_are() -> None:
+    functions = [function("up", CLICK, [BOX], [OUT]), function("down", (21, "click"), [22], [20])]
+    components = TABS | {21: ("button", {}), 22: ("textbox", {})}
+    with pytest.raises(SpaceInterfaceError, match=r"api_name: /up, /down"):
+        planned(*functions, components=components, layout=in_tabs([BOX, OUT], [22, 20]))
+
+
+def test_text_comes_before_data() -> None:
+    data: dict[int, Any] = {20: ("json", {"label": "Answer"})}
+    assert planned(function("f", SUBMIT, [BOX], [20, OUT]), components=data).reply == OUT
+    assert planned(function("f", SUBMIT, [BOX], [20]), components=data).reply == 20
+
+
+def test_one_box_may_hold_the_question_and_the_reply() -> None:
+    echo = function("echo", SUBMIT, [BOX], [BOX])
+    assert (planned(echo).reply, first_inputs(planned(echo))) == (BOX, ["4?"])
+    assert calls(planned(echo, function("ask", CLICK, [SYSTEM, BOX], [OUT]))) == [1]
+    paint = function("paint", CLICK, [BOX], [20])
+    with pytest.raises(SpaceInterfaceError, match="no chat that can be used"):
+        planned(echo, paint, components={20: ("image", {})})
+
+
+def test_of_two_chatbots_the_first_is_read() -> None:
+    labels = {CHATBOT: ("chatbot", {"label": "A"}), 20: ("chatbot", {"label": "B"})}
+    ask = function("ask", SUBMIT, [BOX, CHATBOT, 20], [CHATBOT, 20])
+    a = function("a", THEN, [CHATBOT], [CHATBOT], trigger_after=0, streams=True)
+    b = function("b", THEN, [20], [20], trigger_after=1, streams=True)
+    plan = planned(ask, a, b, components=labels)
+    assert (calls(plan), replies(plan)) == ([0, 1], [None, 0])
+    assert plan.notes == ("2 chatbots answer side by side: 'A' is read, and not 'B'",)
+
+
+@pytest.mark.parametrize("kind", ["json", "browserstate"])
+def test_earlier_turns_go_into_the_query_where_an_unseen_component_keeps_them(kind: str) -> None:
+    memory: dict[int, Any] = {20: (kind, {"value": [], "default_value": ["x"]})}
+    chat = function("chat", SUBMIT, [BOX, CHATBOT, 20], [CHATBOT, 20])
+    query, chatbot, kept = first_inputs(planned(chat, components=memory), NATIVE)
+    assert (query, chatbot) == (f"System: Be brief.\n{FLAT}", [])
+    assert kept == (["x"] if kind == "browserstate" else [])
+    settings = function("chat", SUBMIT, [BOX, CHATBOT, 20], [CHATBOT])
+    assert first_inputs(planned(settings, components=memory), NATIVE)[1] != []
+
+
+def test_earlier_turns_go_into_the_query_where_no_function_reads_the_chatbot() -> None:
+    chat = function("chat", SUBMIT, [BOX], [CHATBOT])
+    assert first_inputs(planned(chat), NATIVE) == [f"System: Be brief.\n{FLAT}"]
+
+
+def test_a_page_that_draws_its_chat_is_planned_when_it_has() -> None:
+    draw = function("apply", LOAD, [STATE], [20], render_id=0)
+    load = function("load", LOAD, [], [STATE])
+    plan = planned(draw, load, components={20: ("column", {})})
+    assert (calls(plan), plan.draws) == ([1, 0], True)
+    assert planned(draw, load, RESPOND, components={20: ("column", {})}).draws is False
 
 
 @pytest.mark.parametrize("api_name", ["/upload", "upload", 2, "2"])

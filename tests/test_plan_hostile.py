@@ -92,7 +92,7 @@ def test_no_description_raises_anything_but_our_error(
     except SpaceInterfaceError:
         return
     assert str(plan)
-    assert any(step.reply is not None for step in plan.steps)
+    assert plan.draws or any(step.reply is not None for step in plan.steps)
     with suppress(SpaceInterfaceError):
         plan.values(replace(NATIVE, inputs=inputs))
     values = plan.values(replace(NATIVE, options=inputs))

@@ -215,6 +215,20 @@ def test_the_space_is_the_given_one_else_the_environments_else_the_real_one(
     assert "someone/given" in asked(space="someone/given")
 
 
+def test_the_default_system_prompt_is_only_for_the_providers_own_space(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def default_system(space: str | None = None) -> str:
+        asked = Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES, space=space)
+        return asked._question.prompt.default_system
+
+    own = Qwen_Qwen_2_5_Max.default_system
+    assert default_system() == default_system(f"{Qwen_Qwen_2_5_Max.url}/") == own
+    assert default_system("someone/else") == ""
+    monkeypatch.setenv("QWEN_GRADIO_SPACE", "someone/from-the-environment")
+    assert default_system() == ""
+
+
 def test_what_registries_pass_along_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG", "qwen_gradio")
     Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES, stream=True, seed=1)

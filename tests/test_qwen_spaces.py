@@ -29,10 +29,15 @@ def qwen_2_5(server: None) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def qwen_3(server: None) -> Iterator[str]:
+def qwen_3_zoo(server: None) -> Iterator[Zoo]:
     zoo = Zoo("qwen-3")
-    yield zoo.url_of("qwen-3-space")
+    yield zoo
     zoo.close()
+
+
+@pytest.fixture(scope="module")
+def qwen_3(qwen_3_zoo: Zoo) -> str:
+    return qwen_3_zoo.url_of("qwen-3-space")
 
 
 async def given(
@@ -74,6 +79,23 @@ async def test_qwen_3_is_given_system_prompt_and_history_in_the_query(qwen_3: st
     for history in ("flat", "native"):
         told = await given(Qwen_Qwen_3, qwen_3, SYSTEM, *CHAT, history=history)
         assert (told["query"], told["history"]) == (f"System: Be brief.\n{FLAT}", [])
+
+
+async def test_a_list_of_bubbles_shows_the_reply(qwen_3_zoo: Zoo) -> None:
+    space = qwen_3_zoo.url_of("bubbles")
+    asked = Qwen_Qwen_3.create_async_generator("", CHAT, space=space, history="native")
+    fragments = [fragment async for fragment in asked]
+    assert len(fragments) > 1
+    assert json.loads("".join(fragments)) == {"query": FLAT, "earlier": []}
+
+
+async def test_a_pro_chatbot_is_given_turns_in_the_form_of_its_answers(qwen_3_zoo: Zoo) -> None:
+    for kind in ("pro-parts", "pro-text"):
+        space = qwen_3_zoo.url_of(kind)
+        if kind == "pro-text":  # seen in its first answer
+            await given(Qwen_Qwen_3, space, QUESTION, history="native")
+        told = await given(Qwen_Qwen_3, space, *CHAT, history="native")
+        assert told == {"query": "3+4?", "history": [["user", "1+1?"], ["assistant", "2"]]}
 
 
 async def test_qwen_3s_thinking_budget_is_an_option(qwen_3: str) -> None:

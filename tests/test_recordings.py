@@ -11,11 +11,13 @@ from qwen_gradio._page.chain import plan_of
 
 from .spaces.recordings import RECORDINGS, recording
 
-NO_CHAT = {"image", "classifier"}
+NO_CHAT = {"image", "classifier", "api-undeclared"}
+NO_INPUT = {"missing-input", "api-text-history"}
+"""Apps whose chat needs what cannot be given."""
 AMBIGUOUS = {"two-texts"}
 CHAT_INTERFACES = {
     *("at-once", "changing", "history", "interface", "list", "message", "more"),
-    *("multimodal", "thoughts"),
+    *("multimodal", "thoughts", "bounds", "chat-tabs", "system"),
 }
 """Apps that have an endpoint of their own, which does what their page calls."""
 
@@ -29,7 +31,7 @@ def writes(recorded: dict[str, Any], fn_index: int) -> set[int]:
     return set(dependency["outputs"])
 
 
-BOUND = [name for name in RECORDINGS if kind_of(name) not in NO_CHAT | AMBIGUOUS]
+BOUND = [name for name in RECORDINGS if kind_of(name) not in NO_CHAT | NO_INPUT | AMBIGUOUS]
 BLOCKS = [name for name in BOUND if kind_of(name) not in CHAT_INTERFACES]
 INTERFACES = [name for name in BOUND if kind_of(name) in CHAT_INTERFACES]
 
@@ -59,6 +61,13 @@ def test_a_chat_interface_is_asked_by_its_own_endpoint(name: str) -> None:
 def test_an_app_without_a_chat_is_rejected(name: str) -> None:
     recorded = recording(name)
     with pytest.raises(SpaceInterfaceError, match="no chat that can be used"):
+        plan_of(recorded["config"], recorded["info"], name)
+
+
+@pytest.mark.parametrize("name", [name for name in RECORDINGS if kind_of(name) in NO_INPUT])
+def test_an_app_that_needs_what_cannot_be_given_is_rejected(name: str) -> None:
+    recorded = recording(name)
+    with pytest.raises(SpaceInterfaceError, match="cannot be called, because"):
         plan_of(recorded["config"], recorded["info"], name)
 
 

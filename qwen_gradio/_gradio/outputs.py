@@ -38,7 +38,7 @@ class OutputSink:
         self._plan = plan
         self._prompt = prompt
         self._habits = habits
-        self._values = plan.values(prompt)
+        self._values = plan.values(prompt, habits)
         self._state = state
         self._received = received
         self._step = plan.steps[0]
@@ -47,6 +47,11 @@ class OutputSink:
         self._reply: Reply | None = None  # from the first step on that writes it
         self._has_streamed = False  # in this step, whose completion repeats its last output
         self._queued: StreamStatus | None = None  # the last status, if it says so
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Which options were changed, so that the Space accepts them."""
+        return self._values.notes
 
     def start_step(self, step: Step) -> list[Any]:
         """Expect the outputs of a step, and return what it is called with."""

@@ -9,13 +9,17 @@ from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Executor, Future
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from gradio_client import Client, utils
+from gradio_client.client import Endpoint
 from gradio_client.exceptions import AppError
 
 from .._messages import Prompt
-from .._page.plan import Step
+from .._page.app import add_drawn, add_missing
+from .._page.chain import plan_of
+from .._page.plan import Plan, Step
 from .._reply import ReplyState
 from .connection import Connection
 from .errors import connect_errors, error_from_app, reply_errors
@@ -40,6 +44,7 @@ class ReplyClient(Client):  # type: ignore[misc]
     :raises SpaceInterfaceError: if the Space offers no chat, or has no such inputs.
     """
 
+    config: dict[str, Any]
     endpoints: dict[int, Any]
     space_id: str | None
 
@@ -65,16 +70,13 @@ class ReplyClient(Client):  # type: ignore[misc]
         self._is_on_hub = description.is_on_hub
         self._job: Any = None
         self._events = _Events()
-        self._plan = plan = description.plan(prompt.api_name)
-        self._waiting = deque(plan.steps)
-        self._outputs = OutputSink(
-            plan, prompt, description.habits_of(plan), reply, lambda: connection.received
-        )
-        if unused := plan.unused(prompt.options):
-            logger.debug("%s has no inputs for %s", plan.space, ", ".join(unused))
+        self._prompt = prompt
+        self._reply = reply
+        self._drawn: list[dict[str, Any]] = []
         connection.use_cookies(description.cookies)
-        with connect_errors(plan.space):  # their numbers may differ from their places
-            self.endpoints = {step.fn_index: self._copy_endpoint(step) for step in plan.steps}
+        plan = description.plan(prompt.api_name)
+        self._habits = description.habits_of(plan)
+        self._follow(plan, replace(prompt, inputs={}, options={}) if plan.draws else prompt)
 
     @property
     def has_begun(self) -> bool:
@@ -90,6 +92,8 @@ class ReplyClient(Client):  # type: ignore[misc]
         """
         with requests_over(self._connection.request, self.src):
             try:
+                if self._plan.draws:
+                    self._draw()
                 while self._waiting:
                     if self.has_begun:
                         self._drain()
@@ -116,6 +120,39 @@ class ReplyClient(Client):  # type: ignore[misc]
 
     def __del__(self) -> None:
         """Leave the Space's executors, which other replies copy, as they are."""
+
+    def _follow(self, plan: Plan, prompt: Prompt) -> None:
+        """Ask by this plan from now on."""
+        self._plan = plan
+        self._waiting = deque(plan.steps)
+        self._outputs = OutputSink(
+            plan, prompt, self._habits, self._reply, lambda: self._connection.received
+        )
+        if unused := plan.unused(prompt.options):
+            logger.debug("%s has no inputs for %s", plan.space, ", ".join(unused))
+        for note in (*plan.notes, *self._outputs.notes):
+            logger.info("%s: %s", plan.space, note)
+        with connect_errors(plan.space):  # their numbers may differ from their places
+            self.endpoints |= {step.fn_index: self._copy_endpoint(step) for step in plan.steps}
+
+    def _draw(self) -> None:
+        """Have the page drawn in this session, and plan how to ask what was drawn.
+
+        :raises SpaceInterfaceError: if that is no chat that can be used.
+        """
+        while self._waiting:
+            self._run_step(self._waiting[0])
+            self._drain()
+            self._waiting.popleft()
+        space = self._plan.space
+        with connect_errors(space):
+            self.config = add_missing(add_drawn(self.config, self._drawn))
+            for function in self.config["dependencies"]:
+                if (fn_index := function.get("id")) not in self.endpoints:
+                    endpoint = Endpoint(self, fn_index, function, self.protocol)
+                    self.endpoints[fn_index] = endpoint
+        plan = plan_of(self.config, self._info, space, self._prompt.api_name, is_drawn=True)
+        self._follow(plan, self._prompt)
 
     def _copy_endpoint(self, step: Step) -> Any:
         endpoint = copy.copy(self.endpoints[step.fn_index])
@@ -177,11 +214,14 @@ class ReplyClient(Client):  # type: ignore[misc]
                 ),
                 self._outputs.on_heartbeat,
             )
-            return events.check(
+            output = events.check(
                 utils.stream_sse_v1plus(
                     helper, {event_id: events}, nullcontext(), event_id, protocol
                 )
             )
+            if isinstance(drawn := output.get("render_config"), dict):
+                self._drawn.append(drawn)
+            return output
 
 
 class _Events:

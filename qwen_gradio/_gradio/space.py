@@ -14,6 +14,7 @@ from typing import Any
 from gradio_client import Client
 
 from .._access import Access, is_url
+from .._page.app import add_missing
 from .._page.chain import plan_of, require_protocol
 from .._page.fragments import Habits
 from .._page.plan import Plan, Step
@@ -55,6 +56,7 @@ class SpaceClient(Client):  # type: ignore[misc]  # gradio_client is not typed
     def _get_config(self) -> dict[str, Any]:
         config = super()._get_config()
         require_protocol(config, self.src)  # gradio_client would ask a third host about old apps
+        config = add_missing(config)
         # A heartbeat keeps a session's state on the Space between requests, and here a session
         # lasts for one question.
         return {**config, "connect_heartbeat": False}

@@ -6,7 +6,7 @@ Whatever has another form than Gradio's counts as absent, so that reading never 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,17 +14,31 @@ TEXT_INPUTS = ("textbox", "textarea", "multimodalinput", "sender")
 """How the types of components end in which a user writes text, in Gradio and its families."""
 TEXT_OUTPUTS = ("textbox", "markdown", "json", "html", "code")
 """Where a reply without a chatbot is found; chat interfaces of Gradio 5 and 6 return JSON."""
+CHATBOTS = ("chatbot", "bubblelist")
+"""How the types of components end that show a chat; a list of bubbles has it in `items`."""
+MISSING = "missing"
+"""The type of an entry that stands in for a component which is not in `/config`."""
+TABS = ("tabitem", "tabsitem")
+TURNS_NAMES = ("history", "messages", "chathistory")
+"""What authors call a parameter of a function without a page that takes the turns of a chat."""
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Component:
-    """A component of the page, and all that it is called."""
+    """A component of the page, and all that it is called.
+
+    :ivar tabs: the tabs that it is in, from the outermost in: their places on the page and their
+        labels. None if it is not on the page.
+    :ivar is_required: whether a caller must give it, as `/info` says.
+    """
 
     id: int
     kind: str
     props: Mapping[str, Any]
     names: tuple[str, ...]
+    tabs: tuple[tuple[int, str], ...] | None = None
+    is_required: bool = False
 
     @property
     def is_state(self) -> bool:
@@ -32,7 +46,16 @@ class Component:
 
     @property
     def is_chatbot(self) -> bool:
-        return self.kind.endswith("chatbot")
+        return self.kind.endswith(CHATBOTS)
+
+    @property
+    def is_visible(self) -> bool:
+        return self.props.get("visible") not in (False, "hidden")
+
+    @property
+    def is_memory(self) -> bool:
+        """Whether an app may keep the conversation in it, unseen by the user."""
+        return self.kind in ("state", "browserstate", "json") or not self.is_visible
 
     @property
     def is_multimodal(self) -> bool:
@@ -41,20 +64,47 @@ class Component:
     @property
     def is_text_input(self) -> bool:
         if self.kind == "api":
-            return self._api_type == "string"
+            return "string" in self.api_types
         return self.kind.endswith(TEXT_INPUTS) and self.props.get("type") != "password"
 
     @property
     def is_text_output(self) -> bool:
-        if self.kind == "api":  # an iterator of strings has no type
-            return self._api_type in ("string", "")
+        if self.kind == "api":  # what is not declared, or an iterator, has no type
+            return not self.api_types or not self.api_types.isdisjoint(
+                ("string", "object", "array")
+            )
         return self.kind.endswith(TEXT_OUTPUTS) and not self.is_multimodal
 
     @property
-    def _api_type(self) -> str:
-        """The type of a parameter or result of a `gr.api` function, which no page shows."""
+    def is_data(self) -> bool:
+        """Whether this output has fields rather than text."""
+        if self.kind == "api":
+            return bool(self.api_types) and "string" not in self.api_types
+        return self.kind == "json"
+
+    @property
+    def api_types(self) -> frozenset[str]:
+        """The JSON types of a parameter or result of a `gr.api` function, which no page shows."""
         info: dict[str, Any] = get(self.props, "_api_info", dict, {})
-        return str(get(info, "type", str, ""))
+        types = [get(each, "type", str, "") for each in (info, *_alternatives(info))]
+        return frozenset(filter(None, types))
+
+    @property
+    def is_turns(self) -> bool:
+        """Whether it is the parameter of a `gr.api` function for the turns of a chat."""
+        return self.kind == "api" and any(plain(name) in TURNS_NAMES for name in self.names)
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether that is a list, as far as its type is declared."""
+        return self.is_turns and (not self.api_types or "array" in self.api_types)
+
+    @property
+    def takes_pairs(self) -> bool:
+        """Whether the items of that list are lists themselves, `[user, assistant]`."""
+        info: dict[str, Any] = get(self.props, "_api_info", dict, {})
+        items = [get(each, "items", dict, {}) for each in (info, *_alternatives(info))]
+        return any(get(item, "type", str, "") == "array" for item in items)
 
     @property
     def is_system_prompt(self) -> bool:
@@ -69,16 +119,19 @@ class Component:
     @property
     def value(self) -> Any:
         """What it holds when the page opens. State is None: the Space keeps it, by session hash."""
-        value = None if self.is_state else self.props.get("value")
+        name = {"browserstate": "default_value"}.get(self.kind, "value")
+        value = None if self.is_state else self.props.get(name)
+        if value is None and self.kind.endswith("bubblelist"):
+            value = self.props.get("items")
         if value is not None:
             return value
-        if self.is_chatbot:
+        if self.is_chatbot or self.takes_turns:
             return []
         if self.is_multimodal:
             return {"text": "", "files": []}
         if self.kind == "json":
             return {}
-        return "" if self.is_text_input else None
+        return "" if self.is_text_input and "null" not in self.api_types else None
 
 
 @dataclass(frozen=True)
@@ -88,6 +141,8 @@ class Function:
     :ivar api_name: its name with a slash; None if it cannot be called by name.
     :ivar events: what triggers it: a component, None for the page, and the name of its event.
     :ivar after: the function at whose end it runs.
+    :ivar prop_inputs: the positions of the inputs of which it takes all properties (Gradio 6).
+    :ivar draws: whether it returns components and functions instead of values (`gr.render`).
     :ivar is_called: whether the Space runs it; the others are JavaScript in the page.
     """
 
@@ -97,6 +152,8 @@ class Function:
     after: int | None
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    prop_inputs: tuple[int, ...]
+    draws: bool
     is_called: bool
     is_generator: bool
 
@@ -119,10 +176,11 @@ class App:
         self.functions: dict[int, Function] = {}
         self.followers: dict[int | None, list[Function]] = {}
         names: dict[int, list[str]] = {}
+        required: set[int] = set()
         components = [
             (id_, get(entry, "type", str, ""), get(entry, "props", dict, {}))
             for entry in get(config, "components", list, [])
-            if (id_ := get(entry, "id", int, None)) is not None
+            if (id_ := get(entry, "id", int, None)) is not None and entry.get("type") != MISSING
         ]
         kinds = {id_: kind for id_, kind, _ in components}
         for position, entry in enumerate(get(config, "dependencies", list, [])):
@@ -133,12 +191,20 @@ class App:
             parameters = get(endpoints.get(function.api_name), "parameters", list, [])
             for id_, parameter in _paired(function.inputs, kinds, parameters):
                 names.setdefault(id_, []).extend(_names(parameter, "parameter_name", "label"))
+                if get(parameter, "parameter_has_default", bool, True) is False:
+                    required.add(id_)
+        labels = {
+            id_: get(props, "label", str, "") for id_, kind, props in components if _is_tab(kind)
+        }
+        tabs = _find_tabs(get(config, "layout", dict, {}), labels)
         self._components = {
             id_: Component(
                 id_,
                 kind,
                 props,
                 tuple(dict.fromkeys(names.get(id_, []) + _names(props, "label", "elem_id"))),
+                tabs.get(id_),
+                id_ in required,
             )
             for id_, kind, props in components
         }
@@ -148,6 +214,13 @@ class App:
 
     def __contains__(self, component: int) -> bool:
         return component in self._components
+
+    @property
+    def missing(self) -> list[int]:
+        """The components that functions take or return and `/config` does not have."""
+        functions = self.functions.values()
+        named = dict.fromkeys(i for f in functions for i in (*f.inputs, *f.outputs))
+        return [i for i in named if i not in self]
 
     @property
     def chatbots(self) -> list[Component]:
@@ -160,6 +233,70 @@ def get(mapping: Any, key: str, kind: type[T], default: Any) -> Any:
     return value if isinstance(value, kind) else default
 
 
+def add_missing(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a `/config` with an entry for each component that one of its functions names.
+
+    gradio_client needs them. An app may leave some out, and its page works as long as it does not
+    have to give one of them.
+    """
+    missing = [{"id": i, "type": MISSING, "props": {}} for i in App(config, {}).missing]
+    return {**config, "components": [*get(config, "components", list, []), *missing]}
+
+
+def add_drawn(config: Mapping[str, Any], drawn: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a `/config` together with what functions of the page have drawn in one session."""
+    components = [*get(config, "components", list, [])]
+    dependencies = [*get(config, "dependencies", list, [])]
+    layouts = [get(config, "layout", dict, {})]
+    for part in drawn:
+        components += get(part, "components", list, [])
+        dependencies += [
+            {"rendered_in": 0, **entry}  # which Gradio 4 leaves out
+            for entry in get(part, "dependencies", list, [])
+            if isinstance(entry, dict)
+        ]
+        layouts.append(get(part, "layout", dict, {}))
+    return {
+        **config,
+        "components": components,
+        "dependencies": dependencies,
+        "layout": {"children": layouts},
+    }
+
+
+def plain(name: str) -> str:
+    """Return a name without what authors write differently: Max new tokens, max_tokens."""
+    return re.sub(r"[\W_]|new", "", name.lower()) or name
+
+
+def _alternatives(info: Mapping[str, Any]) -> list[Any]:
+    """Return the types of a union, as JSON schema has them."""
+    return [*get(info, "oneOf", list, []), *get(info, "anyOf", list, [])]
+
+
+def _is_tab(kind: str) -> bool:
+    return kind.endswith(TABS)
+
+
+def _find_tabs(
+    layout: Mapping[str, Any], labels: Mapping[int, str]
+) -> dict[int, tuple[tuple[int, str], ...]]:
+    """Return the tabs around each component of the layout.
+
+    :param labels: the labels of all tabs, by id.
+    """
+    found: dict[int, tuple[tuple[int, str], ...]] = {}
+    waiting: list[tuple[Any, tuple[tuple[int, str], ...]]] = [(layout, ())]
+    while waiting:
+        node, tabs = waiting.pop()
+        id_ = get(node, "id", int, -1)
+        found[id_] = tabs
+        if id_ in labels:
+            tabs = (*tabs, (len(found), labels[id_]))
+        waiting += [(child, tabs) for child in reversed(get(node, "children", list, []))]
+    return found
+
+
 def _function(entry: Any, position: int, endpoints: Mapping[str, Any]) -> Function:
     api_name = f"/{get(entry, 'api_name', str, '')}"
     events = tuple(
@@ -168,13 +305,18 @@ def _function(entry: Any, position: int, endpoints: Mapping[str, Any]) -> Functi
         if isinstance(target, list) and len(target) == 2 and isinstance(target[1], str)
     )
     types = get(entry, "types", dict, {})
+    is_drawn = get(entry, "rendered_in", int, None) is not None  # then `/info` does not list it
     return Function(
         index=get(entry, "id", int, position),
-        api_name=api_name if api_name in endpoints else None,
+        api_name=api_name if api_name in endpoints or (is_drawn and api_name != "/") else None,
         events=events,
         after=get(entry, "trigger_after", int, None),
         inputs=tuple(i for i in get(entry, "inputs", list, []) if isinstance(i, int)),
         outputs=tuple(i for i in get(entry, "outputs", list, []) if isinstance(i, int)),
+        prop_inputs=tuple(
+            i for i in get(entry, "component_prop_inputs", list, []) if isinstance(i, int)
+        ),
+        draws=get(entry, "render_id", int, None) is not None,
         is_called=get(entry, "backend_fn", bool, True),
         is_generator=get(types, "generator", bool, False),
     )
@@ -192,4 +334,8 @@ def _paired(
 def _names(mapping: Any, *keys: str) -> list[str]:
     names = [get(mapping, key, str, "") for key in keys]
     # Gradio makes up a name where there is none, and leaves some to be translated by the page.
-    return [name for name in names if name and not re.match(r"parameter_\d+$|__i18n__", name)]
+    return [
+        name
+        for name in names
+        if name and not re.match(r"parameter_\d+$|\d+(st|nd|rd|th)$|__i18n__", name)
+    ]

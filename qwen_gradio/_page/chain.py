@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import SpaceInterfaceError
-from .app import App, Component, Function, get
-from .plan import Form, Held, Plan, Step, Use, plain
+from .app import App, Component, Function, get, plain
+from .bounds import Bounds, read_bounds
+from .plan import Form, Held, Plan, Step, Use
 from .reply import Source
 
 PROTOCOLS = ("sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
@@ -26,6 +27,8 @@ TEXT_NAMES = ("text", "inputtext", "input", "textinput")
 """What else they call it, though less surely."""
 REPLY_NAMES = ("answer", "reply", "response", "output", "result")
 """What they call the output that is the reply, where there are other texts."""
+NOBODY = -1
+"""The number of no component."""
 SUBMITTED, CLICKED, CALLED, OTHERWISE = range(4)
 """How a chain starts, the surest first. Those that start otherwise need to be asked for by name."""
 
@@ -37,33 +40,59 @@ class Chain:
     :ivar query: the component in which a user writes the question.
     :ivar reply: the component in which the reply is read.
     :ivar first: the position of the function from which on the reply is read.
+    :ivar unread: other chatbots in which a reply is written as well.
     :ivar start: how a user starts it.
-    :ivar rank: how likely this is the chat; the least is.
+    :ivar kind: what shows the reply; the least is most likely the chat.
+    :ivar tabs: where on the page it is. The first tab is open when the page opens.
+    :ivar signs: what else says that this is the chat; the least says so most clearly.
     """
 
     functions: tuple[Function, ...]
     query: int
     reply: int
     first: int
+    unread: tuple[int, ...] = ()
     start: int = OTHERWISE
-    rank: tuple[int, ...] = ()
+    kind: tuple[bool, ...] = ()
+    tabs: tuple[Any, ...] = ()
+    signs: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
         return self.functions[0].name
 
     @property
+    def label(self) -> str:
+        """Its name, and the tabs that it is in."""
+        *_, tabs = self.tabs
+        labels = " / ".join(label for _, label in tabs)
+        return f"{self.name} (tab {labels!r:.100})" if labels else self.name
+
+    @property
+    def rank(self) -> tuple[Any, ...]:
+        return self.kind, self.tabs, self.signs
+
+    @property
     def answering(self) -> Function:
         return self.functions[self.first]
 
 
-def plan_of(config: Any, info: Any, space: str, api_name: str | int | None = None) -> Plan:
+def plan_of(
+    config: Any,
+    info: Any,
+    space: str,
+    api_name: str | int | None = None,
+    *,
+    is_drawn: bool = False,
+) -> Plan:
     """Find out how a Space's page asks a question.
 
     :param config: the app's `/config`.
     :param info: the app's `/info`.
     :param space: the Space, for errors.
     :param api_name: the name or the number of the endpoint to ask, where several could be meant.
+    :param is_drawn: whether what the page draws when it opens (`gr.render`) is in the config.
+    :returns: how; if it may draw a chat when it opens, how to have it drawn.
     :raises SpaceInterfaceError: if there is no chat that can be used, or more than one; shows
         what there is.
     """
@@ -75,18 +104,23 @@ def plan_of(config: Any, info: Any, space: str, api_name: str | int | None = Non
         usable = [chain for chain in chains if chain.start != OTHERWISE]
     else:
         usable = _called(candidates, api_name)
+    if not usable and not is_drawn and (drawing := _plan_drawing(app, space)):
+        return drawing
     if not usable:
         what = "no chat that can be used" if api_name is None else f"no chat {api_name!r:.100}"
         raise SpaceInterfaceError(f"{space} offers {what}. Found: {_found(app, chains)}")
     chosen = usable[0]
-    rivals = [c for c in usable if c.rank == chosen.rank and not app[chosen.reply].is_chatbot]
+    # Of several chats, the page shows the first. Which of several functions of text is one is only
+    # known if something says so.
+    is_chat = app[chosen.reply].is_chatbot or _is_chat_interface(app, chosen.functions[0])
+    rivals = [c for c in usable if (c.kind, c.signs) == (chosen.kind, chosen.signs) and not is_chat]
     if any((rival.query, rival.reply) != (chosen.query, chosen.reply) for rival in rivals):
         names = ", ".join(rival.name for rival in rivals)
         raise SpaceInterfaceError(
             f"{space} offers more than one endpoint that may be a chat. "
             f"Choose one with api_name: {names}"
         )
-    others = dict.fromkeys(chain.name for chain in chains if chain is not chosen)
+    others = dict.fromkeys(chain.label for chain in chains if chain is not chosen)
     return _planned(app, chosen, space, tuple(others))
 
 
@@ -135,13 +169,13 @@ def _candidates(app: App) -> Iterator[Chain]:
     for (component, event), heads in triggered.items():
         if event != "load":  # the page does that on its own
             chain = _bound(app, _followed(app, heads), component)
-            if chain is None:
+            if chain is None or _is_chat_interface(app, chain.functions[0]):
                 continue
             for head in heads if len(heads) > 1 else ():
                 # If the chain of one head has both the question and the reply, that is the chat.
                 alone = _bound(app, _followed(app, [head]), component)
                 if alone and alone.answering is chain.answering:
-                    chain = alone
+                    chain = replace(alone, unread=chain.unread)
                     break
             yield _ranked(app, chain, _start(app[component], event))
 
@@ -171,15 +205,20 @@ def _followed(app: App, heads: list[Function]) -> tuple[Function, ...]:
 def _bound(app: App, functions: tuple[Function, ...], trigger: int | None) -> Chain | None:
     """The functions as a chain, if these have both a question and a reply."""
     query = _query(app, functions, trigger)
-    if query is None or (reply := _reply(app, functions, query)) is None:
+    if query is None or (found := _reply(app, functions, query)) is None:
         return None
-    return Chain(functions, query, *reply)
+    reply, first = found
+    alike = [f for f in functions if f.is_generator == functions[first].is_generator]
+    shown = dict.fromkeys(i for f in alike for i in f.outputs if app[i].is_chatbot)
+    unread = tuple(i for i in shown if i != reply and app[i].is_visible)
+    return Chain(functions, query, reply, first, unread if app[reply].is_chatbot else ())
 
 
 def _query(app: App, functions: tuple[Function, ...], trigger: int | None) -> int | None:
     """The component in which a user writes: the one that triggers, else the likeliest to be read.
 
-    It is named so, or emptied when its text was sent; otherwise, it is the first.
+    It is named so, or emptied when its text was sent; otherwise, it is the first. A function
+    without a page may take all turns instead, the question among them.
     """
 
     def unlikeness(box: int) -> tuple[bool, ...]:
@@ -201,26 +240,37 @@ def _query(app: App, functions: tuple[Function, ...], trigger: int | None) -> in
         if boxes and found is None:
             found = min(boxes, key=unlikeness)
         written.update(function.outputs)
+    if found is None:
+        return next((i for f in functions for i in f.inputs if app[i].takes_turns), None)
     return found
 
 
 def _reply(app: App, functions: tuple[Function, ...], query: int) -> tuple[int, int] | None:
     """The component in which the reply is read, and the function that begins to write it."""
     replies = [[i for i in f.outputs if app[i].is_chatbot] for f in functions]
+    # Of several chatbots, the first; of several texts, what the last function makes of them.
+    nth = 0 if any(replies) else -1
     if not any(replies):
         replies = _texts(app, functions, query)
     writers = [n for n, written in enumerate(replies) if written]
-    streaming = [n for n in writers if functions[n].is_generator]
-    for first in (streaming or writers)[-1:]:
-        if any(query in function.inputs for function in functions[: first + 1]):
-            named = [i for i in replies[first] if _is_named(app[i], REPLY_NAMES)]
-            return (named or replies[first])[0], first
+    answering = [n for n in writers if functions[n].is_generator] or writers
+    if not answering:
+        return None
+    written = replies[answering[nth]]
+    texts = [i for i in written if not app[i].is_data] or written
+    named = [i for i in texts if _is_named(app[i], REPLY_NAMES)]
+    reply = (named or texts)[0]
+    first = max(n for n in answering if reply in replies[n])
+    if any(query in function.inputs for function in functions[: first + 1]):
+        return reply, first
     return None
 
 
 def _texts(app: App, functions: tuple[Function, ...], query: int) -> list[list[int]]:
     """The texts that each function makes of the question, without those that a user enters."""
     entered = _entered(functions)
+    if _is_answered_in_place(app, functions, query):
+        entered.remove(query)
     asked = {query}
     texts: list[list[int]] = []
     for function in functions:
@@ -237,6 +287,16 @@ def _texts(app: App, functions: tuple[Function, ...], query: int) -> list[list[i
             ]
         )
     return texts
+
+
+def _is_answered_in_place(app: App, functions: tuple[Function, ...], query: int) -> bool:
+    """Whether there is one box for the question and the reply, and nothing else is made of it."""
+    makes_more = any(
+        query in function.inputs
+        and any(i != query and not app[i].kind.endswith("button") for i in function.outputs)
+        for function in app.functions.values()
+    )
+    return [function.outputs for function in functions] == [(query,)] and not makes_more
 
 
 def _entered(functions: Iterable[Function]) -> list[int]:
@@ -277,14 +337,24 @@ def _start(component: Component, event: str) -> int:
 
 def _ranked(app: App, chain: Chain, start: int) -> Chain:
     names = [_base(function.api_name) for function in chain.functions]
-    rank = (
-        not _is_chat_interface(app, chain.functions[0]),
-        not app[chain.reply].is_chatbot,
-        start,
-        not _is_named_query(app[chain.query]),
-        min(CHAT_NAMES.index(name) if name in CHAT_NAMES else len(CHAT_NAMES) for name in names),
+    tabs = app[chain.query].tabs
+    return replace(
+        chain,
+        start=start,
+        kind=(
+            not _is_chat_interface(app, chain.functions[0]),
+            not app[chain.reply].is_chatbot,
+            chain.reply == chain.query,
+        ),
+        tabs=(tabs is None, tabs or ()),
+        signs=(
+            start,
+            not _is_named_query(app[chain.query]),
+            min(
+                CHAT_NAMES.index(name) if name in CHAT_NAMES else len(CHAT_NAMES) for name in names
+            ),
+        ),
     )
-    return replace(chain, start=start, rank=rank)
 
 
 def _is_named_query(component: Component) -> bool:
@@ -303,29 +373,33 @@ def _planned(app: App, chain: Chain, space: str, others: tuple[str, ...]) -> Pla
     functions = _needed(chain)
     for function in functions:
         for component in function.inputs:
-            if component not in app:
+            if (why := _why_not_given(app, component, chain)) is not None:
                 raise SpaceInterfaceError(
-                    f"{space}: {function.name} cannot be called, because one of its inputs, "
-                    f"component {component}, is not in /config"
+                    f"{space}: {function.name} cannot be called, because {why}"
                 )
     entered = _entered(functions)
     loads = _loads(app, functions, entered, chain.query)
     taken = [*entered, *(i for f in (*loads, *functions) for i in f.inputs), chain.reply]
     written = {i for f in functions for i in f.outputs}
-    has_state = any(app[i].is_state for i in entered)
+    loaded = {i for f in loads for i in f.outputs}
+    history = _history(app, chain, entered, written)
 
     def held(id_: int) -> Held:
         component = app[id_]
         use: Use = "value"
         if id_ == chain.query:
-            use = "query"
+            use = "chat" if component.takes_turns else "query"
         elif id_ in written and id_ not in entered:
             use = "earlier step"
-        elif id_ == chain.reply and isinstance(component.value, list) and not has_state:
+        elif id_ == history:
             use = "history"
         elif component.is_system_prompt:
             use = "system"
-        return Held(id_, component.kind, use, component.names, component.value)
+        # What loads with the page may change what can be chosen.
+        bounds = Bounds() if id_ in loaded else read_bounds(component.kind, component.props)
+        return Held(
+            id_, component.kind, use, component.names, component.value, bounds, component.props
+        )
 
     return Plan(
         space,
@@ -333,9 +407,74 @@ def _planned(app: App, chain: Chain, space: str, others: tuple[str, ...]) -> Pla
         tuple(held(id_) for id_ in dict.fromkeys(taken) if not app[id_].is_state),
         chain.reply,
         _source(app, chain),
-        _form(app, chain.reply),
+        _form(app, history if history is not None else chain.query),
         _reasoning_tags(app, chain.reply),
         others,
+        _notes(app, chain),
+    )
+
+
+def _plan_drawing(app: App, space: str) -> Plan | None:
+    """Return how the page has its components drawn when it opens, if it does."""
+    renders = [
+        function
+        for function in app.functions.values()
+        # Gradio 4 does not say which they are, and a function that only changes a column draws
+        # nothing, but does no harm.
+        if (function.draws or [app[i].kind for i in function.outputs] == ["column"])
+        and _runs_on_load(function)
+    ]
+    if not renders:
+        return None
+    loads = _loads(app, renders, _entered(renders), NOBODY)
+    functions = [*loads, *renders]
+    taken = dict.fromkeys(i for f in functions for i in f.inputs)
+    steps = _steps(app, functions, [], Chain((), NOBODY, NOBODY, first=0))
+    values = tuple(
+        Held(i, app[i].kind, "value", app[i].names, app[i].value)
+        for i in taken
+        if not app[i].is_state
+    )
+    return Plan(space, steps, values, NOBODY, "page", "messages", (), (), draws=True)
+
+
+def _why_not_given(app: App, component: int, chain: Chain) -> str | None:
+    """Return why a component cannot be given to the function that takes it, if so."""
+    if component not in app:
+        return f"one of its inputs, component {component}, is not in /config"
+    given = app[component]
+    if given.is_turns and given.is_required and component != chain.query and not given.takes_turns:
+        types = " or ".join(sorted(given.api_types))
+        return f"its input {given.names[0]!r} is required and takes no list, but {types}"
+    return None
+
+
+def _history(app: App, chain: Chain, entered: Iterable[int], written: set[int]) -> int | None:
+    """Return the component that takes the earlier turns, unless the Space keeps these itself."""
+    if any(
+        app[i].is_state
+        or (i in written and i not in (chain.query, chain.reply) and app[i].is_memory)
+        for i in entered
+        if not app[i].is_system_prompt
+    ):
+        return None
+    for i in entered:
+        is_shown = i == chain.reply and app[i].is_chatbot and isinstance(app[i].value, list)
+        if i != chain.query and (is_shown or app[i].takes_turns):
+            return i
+    return None
+
+
+def _notes(app: App, chain: Chain) -> tuple[str, ...]:
+    if not chain.unread:
+        return ()
+    names = [
+        get(app[i].props, "label", str, "") or f"component {i}"
+        for i in (chain.reply, *chain.unread)
+    ]
+    return (
+        f"{len(names)} chatbots answer side by side: {names[0]!r} is read, and not "
+        + ", ".join(map(repr, names[1:])),
     )
 
 
@@ -356,7 +495,7 @@ def _needed(chain: Chain) -> list[Function]:
 
 def _loads(app: App, functions: list[Function], entered: list[int], query: int) -> list[Function]:
     """What runs when the page opens, as far as it writes State or values that the chain reads."""
-    heads = [f for f in app.functions.values() if any(event == "load" for _, event in f.events)]
+    heads = [f for f in app.functions.values() if _runs_on_load(f)]
     wanted = {i for i in entered if i != query and not app[i].has_value}
     needed: list[Function] = []
     for function in reversed(_followed(app, [head for head in heads if head not in functions])):
@@ -366,11 +505,15 @@ def _loads(app: App, functions: list[Function], entered: list[int], query: int) 
     return needed[::-1]
 
 
+def _runs_on_load(function: Function) -> bool:
+    return any(event == "load" for _, event in function.events)
+
+
 def _steps(
     app: App, loads: list[Function], functions: list[Function], chain: Chain
 ) -> tuple[Step, ...]:
     steps: list[Step] = []
-    first = chain.answering
+    first = chain.answering if chain.functions else None
     is_read = True  # whether this function and those before it come after the first of the reply
     read: set[int] = set()
     for function in reversed([*loads, *functions]):
@@ -384,6 +527,7 @@ def _steps(
                 tuple((n, i) for n, i in carried if not app[i].is_state),
                 function.outputs.index(chain.reply) if writes_reply else None,
                 is_load=function in loads,
+                prop_inputs=function.prop_inputs,
             )
         )
         read.update(function.inputs)
@@ -399,13 +543,17 @@ def _source(app: App, chain: Chain) -> Source:
     return "function" if app[chain.reply].kind == "api" else "page"
 
 
-def _form(app: App, chatbot: int) -> Form:
-    kind, props = app[chatbot].kind, app[chatbot].props
+def _form(app: App, id_: int) -> Form:
+    """Return the form in which this component takes turns."""
+    kind, props = app[id_].kind, app[id_].props
+    if kind == "api":
+        return "pairs" if app[id_].takes_pairs else "messages"
     if kind == "chatbot" and app.gradio >= 6:
         return "parts"
+    if kind.endswith("prochatbot"):
+        return "segments"
     # From 4.44 on they declare which it is ("tuples" are pairs); before, there were only pairs.
-    takes_messages = props.get("type") == "messages" or kind.endswith("prochatbot")
-    return "messages" if takes_messages else "pairs"
+    return "messages" if props.get("type") == "messages" else "pairs"
 
 
 def _reasoning_tags(app: App, reply: int) -> tuple[tuple[str, str], ...]:
@@ -431,6 +579,8 @@ def _found(app: App, chains: Sequence[Chain]) -> str:
         names = ", ".join(i.names[0] if i.names else i.kind for i in inputs)
         if function.name in usable:
             why = "can be chosen with api_name"
+        elif not outputs and any(i.kind == "api" for i in inputs):
+            why = "declares no return type, without which Gradio returns nothing"
         elif not any(i.is_text_input for i in inputs):
             why = "takes no text"
         elif not any(o.is_text_output or o.is_chatbot for o in outputs):

@@ -58,11 +58,13 @@ class Habits:
     """The habits of an app. Its replies share them, and nothing is kept on disk.
 
     :ivar omits_first_tag: whether reasoning begins without a tag and ends with one.
+    :ivar answers_in_parts: whether the chatbot's answers are lists of parts; None until one came.
     """
 
     text: Habit = field(default_factory=Habit)
     reasoning: Habit = field(default_factory=Habit)
     omits_first_tag: bool = False
+    answers_in_parts: bool | None = None
 
 
 class Appender:

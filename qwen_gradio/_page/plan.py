@@ -11,18 +11,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from .._messages import Prompt, Turn, as_messages, as_pairs, as_parts
+from .._messages import Prompt, Turn, as_messages, as_pairs, as_parts, as_segments
 from ..errors import SpaceInterfaceError
+from .app import plain
+from .bounds import Bounds
 from .fragments import Habits
 from .reply import UNCHANGED, Reply, Source, written
 
-Form: TypeAlias = Literal["pairs", "messages", "parts"]
+Form: TypeAlias = Literal["pairs", "messages", "parts", "segments"]
 HISTORY: Mapping[Form, Callable[[Sequence[Turn]], list[Any]]] = {
     "pairs": as_pairs,
     "messages": as_messages,
     "parts": as_parts,
+    "segments": as_segments,
 }
-Use: TypeAlias = Literal["query", "history", "system", "value", "earlier step"]
+Use: TypeAlias = Literal["query", "chat", "history", "system", "value", "earlier step"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Step:
     :ivar carried: its outputs that a later step needs: their positions and their components.
     :ivar reply: the position of the reply in its outputs, if it writes the reply.
     :ivar is_load: whether the page runs it when it opens; there its failure goes unnoticed.
+    :ivar prop_inputs: the positions of the inputs of which it takes all properties.
     """
 
     fn_index: int
@@ -43,15 +47,18 @@ class Step:
     carried: tuple[tuple[int, int], ...]
     reply: int | None = None
     is_load: bool = False
+    prop_inputs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Held:
     """A component that a step takes, and what it holds when the page opens.
 
-    :ivar use: what it is given: the query, earlier turns, the system prompt, its own value, or what
-        an earlier step writes, in which case it is no input of the Space.
+    :ivar use: what it is given: the query, all turns, earlier turns, the system prompt, its own
+        value, or what an earlier step writes, in which case it is no input of the Space.
     :ivar names: what authors and `/info` call it.
+    :ivar bounds: the values that it accepts.
+    :ivar props: its properties, as `/config` has them.
     """
 
     id: int
@@ -59,10 +66,16 @@ class Held:
     use: Use
     names: tuple[str, ...]
     value: Any = field(default=None, compare=False)
+    bounds: Bounds = field(default=Bounds(), compare=False)
+    props: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def is_called(self, name: str) -> bool:
-        """Whether a caller may mean this one by `name`: `max_tokens` is also "Max new tokens"."""
-        return plain(name) in map(plain, self.names)
+        """Whether a caller may mean this one by `name`.
+
+        `max_tokens` is also "Max new tokens", and `top_p` is also "Top-p (nucleus sampling)".
+        """
+        short = (re.sub(r"\([^()]*\)", "", own).strip() or own for own in self.names)
+        return plain(name) in map(plain, (*self.names, *short))
 
     @property
     def fields(self) -> list[str]:
@@ -76,6 +89,13 @@ class Held:
     @property
     def name(self) -> str:
         return self.names[0] if self.names else f"component {self.id}"
+
+    @property
+    def accepted(self) -> str:
+        """Which values it accepts, for people; "" if that is not limited."""
+        bounds = self.bounds
+        is_limited = bounds.choices or (bounds.minimum, bounds.maximum) != (None, None)
+        return f", {bounds}" if is_limited else ""
 
     @property
     def given(self) -> str:
@@ -94,7 +114,9 @@ class Plan:
     :ivar source: what kind of output that is.
     :ivar form: the form in which the chatbot takes earlier turns.
     :ivar reasoning_tags: pairs of tags that enclose reasoning in the reply's text.
-    :ivar others: the names of the other endpoints that may be a chat.
+    :ivar others: the names of the other endpoints that may be a chat, and their tabs.
+    :ivar notes: what a user should know of it.
+    :ivar draws: whether these steps only draw the page, whose chat is known when they have run.
     """
 
     space: str
@@ -105,6 +127,8 @@ class Plan:
     form: Form
     reasoning_tags: tuple[tuple[str, str], ...]
     others: tuple[str, ...] = field(compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    draws: bool = False
 
     @property
     def inputs(self) -> list[Held]:
@@ -119,10 +143,14 @@ class Plan:
             if not any(i.is_called(name) or i.field_called(name) for i in self.inputs)
         ]
 
-    def values(self, prompt: Prompt) -> Values:
+    def values(self, prompt: Prompt, habits: Habits | None = None) -> Values:
         """What the components hold once a user has entered the prompt.
 
-        :raises SpaceInterfaceError: if `prompt.inputs` has one that no step takes.
+        Options that a component does not accept become the nearest value that it does.
+
+        :param habits: what earlier replies from this app have shown.
+        :raises SpaceInterfaceError: if `prompt.inputs` has one that no step takes, or a value that
+            its component does not accept.
         """
         if unknown := self.unused(prompt.inputs):
             names = [i.names[0] for i in self.inputs if i.names]
@@ -138,21 +166,50 @@ class Plan:
                 given[held.id] = (
                     {"text": query, "files": []} if "multimodal" in held.kind else query
                 )
+            elif held.use == "chat":
+                given[held.id] = HISTORY[self.form](prompt.all_turns(system="system" in uses))
             elif held.use == "history" and turns:
-                given[held.id] = [*held.value, *HISTORY[self.form](turns)]
+                given[held.id] = [*held.value, *HISTORY[self._form_for(held, habits)](turns)]
             elif held.use == "system":
                 # What the page shows is better for a Space than the provider's default.
-                default = held.value or prompt.default_system
+                default = held.value or prompt.default_system or held.value
                 given[held.id] = default if prompt.system is None else prompt.system
-        for name, value in (*prompt.options.items(), *prompt.inputs.items()):
-            called = [held for held in self.inputs if held.is_called(name)]
-            given.update((held.id, value) for held in called)
-            for held in () if called else self.inputs:
-                if key := held.field_called(name):
-                    form = given.get(held.id)
-                    filled_in = form if isinstance(form, dict) else held.value
-                    given[held.id] = {**filled_in, key: value}
-        return Values({held.id: held.value for held in self.held} | given, frozenset(given))
+        notes: list[str] = []
+        for is_option, named in ((True, prompt.options), (False, prompt.inputs)):
+            for name, value in named.items():
+                called = [held for held in self.inputs if held.is_called(name)]
+                for held in called:
+                    given[held.id] = accepted = self._accept(held, name, value, is_option)
+                    if is_option and accepted != value:
+                        notes.append(f"{name}={value!r} was changed to {accepted!r}")
+                for held in () if called else self.inputs:
+                    if key := held.field_called(name):
+                        form = given.get(held.id)
+                        filled_in = form if isinstance(form, dict) else held.value
+                        given[held.id] = {**filled_in, key: value}
+        values = {held.id: held.value for held in self.held} | given
+        props = {held.id: held.props for held in self.held}
+        return Values(values, frozenset(given), props, notes)
+
+    def _form_for(self, held: Held, habits: Habits | None) -> Form:
+        """Return the form in which the app itself writes turns, as far as that is known."""
+        contents = [
+            item.get("content")
+            for item in held.value
+            if isinstance(item, dict) and item.get("role") == "assistant"
+        ]
+        writes_text = habits is not None and habits.answers_in_parts is False
+        if contents:
+            writes_text = isinstance(contents[-1], str)
+        return "messages" if self.form == "segments" and writes_text else self.form
+
+    def _accept(self, held: Held, name: str, value: Any, is_option: bool) -> Any:
+        try:
+            return held.bounds.clamp(value) if is_option else held.bounds.check(value)
+        except ValueError as accepted:
+            raise SpaceInterfaceError(
+                f"{self.space} does not accept {value!r:.100} as {name}: it takes {accepted}"
+            ) from None
 
     def new_reply(self, values: Values, prompt: Prompt, habits: Habits) -> Reply:
         """An empty reply, to be fed with that output of each step that has one."""
@@ -180,10 +237,14 @@ class Plan:
             for _, component in step.carried:
                 if given.get(component) != "<query>":  # most often, that is only disabled meanwhile
                     given[component] = f"<step {number}>"
+        if self.draws:
+            lines.append("  and then as its page is, which these steps draw")
+        lines += [f"Note: {note}" for note in self.notes]
         lines.append("with inputs=... for any of:")
         for user_input in self.inputs:
             if user_input.names:
-                lines.append(f"  {' or '.join(map(repr, user_input.names))}: {user_input.kind}")
+                names = " or ".join(map(repr, user_input.names))
+                lines.append(f"  {names}: {user_input.kind}{user_input.accepted}")
             lines += [
                 f"    {key!r}: {reprlib.repr(user_input.value[key])}" for key in user_input.fields
             ]
@@ -196,15 +257,28 @@ class Values:
     """What a Space's components hold during one reply.
 
     :ivar held: by component id. State is not among it: the Space keeps that, by session hash.
+    :ivar notes: which options were changed, so that the Space accepts them.
     """
 
-    def __init__(self, held: dict[int, Any], given: frozenset[int]) -> None:
+    def __init__(
+        self,
+        held: dict[int, Any],
+        given: frozenset[int],
+        props: Mapping[int, Mapping[str, Any]],
+        notes: Sequence[str],
+    ) -> None:
         self.held = held
+        self.notes = notes
         self._given = given
+        self._props = props
 
     def taken_by(self, step: Step) -> list[Any]:
         """What a step is called with."""
-        return [self.held.get(component) for component in step.inputs]
+        taken = [self.held.get(component) for component in step.inputs]
+        for position in step.prop_inputs:
+            if position < len(taken) and (component := step.inputs[position]) in self._props:
+                taken[position] = {**self._props[component], "value": taken[position]}
+        return taken
 
     def write(self, step: Step, outputs: Any) -> None:
         """Take over what a step has written, at each of its outputs."""
@@ -214,8 +288,3 @@ class Values:
                 value = written(outputs[position])
                 if value is not UNCHANGED:
                     self.held[component] = value
-
-
-def plain(name: str) -> str:
-    """A name without what authors write differently: Max new tokens, max_new_tokens, max_tokens."""
-    return re.sub(r"[\W_]|new", "", name.lower()) or name

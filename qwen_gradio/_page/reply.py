@@ -6,11 +6,15 @@ built on it write such lists in several ways, and a Space may change between the
 - pairs, `[[user, assistant], ...]`, in chatbots up to Gradio 5;
 - messages, `{"role": ..., "content": ...}`, the only form in Gradio 6;
 - messages whose content is a list of parts, which is what Gradio 6 sends;
-- strings and messages without a role, from chat interfaces that return several.
+- strings and messages without a role, from chat interfaces that return several;
+- items of a list of bubbles, whose roles have the names that their author gave them.
+
+A function without a page may also return an object, with the reply in one of `TEXT_KEYS`.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import reprlib
 import sys
@@ -25,6 +29,11 @@ UNCHANGED = object()
 """What an update writes that has no value."""
 REASONING_PARTS = ("tool", "thinking", "thought", "reasoning")
 """The types of the parts of a message that are not its answer."""
+TEXT_KEYS = ("content", "response", "answer", "text")
+"""Where a message, a part of one, or an object that a function returns has its text."""
+USER_ROLES = ("user", "human", "local")
+OTHER_ROLES = ("system", "developer", "tool", "function", "divider")
+"""The roles of items that neither the user nor the assistant has said."""
 Source: TypeAlias = Literal["page", "interface", "function"]
 """Where a reply is read: a component of the page, the endpoint that a `gr.ChatInterface` has for
 its API, or a function of `gr.api`, whose yields may be pieces instead of snapshots."""
@@ -77,7 +86,7 @@ class Reply:
         self._text_appender = Appender(self._habits.text)
         self._reasoning_appender = Appender(self._habits.reasoning)
         self._source = source
-        self._pieces = _Pieces()
+        self._pieces = _Pieces(), _Pieces()
         self._last: Any = None
         self._start, self._said_before = -1, 0
         try:
@@ -96,12 +105,14 @@ class Reply:
         """
         if self._source == "interface":
             output = _mark_components(output)
+        elif self._source == "function":
+            output = self._join(_parse(output))
         if isinstance(output, str):
-            self._last = text = self._pieces.add(output) if self._source == "function" else output
+            self._last = text = output
             reasoning = ""
         else:
             value = output
-            if isinstance(output, dict) and (value := written(output)) is UNCHANGED:
+            if isinstance(output, dict) and (value := _shown(output)) is UNCHANGED:
                 return []
             self._last = value
             text, reasoning = _read(self._new_turn(value))
@@ -126,6 +137,8 @@ class Reply:
             raise ValueError(f"nothing from the assistant in {reprlib.repr(self._last)}")
         self.text, reasoning = self._separate(*_read(said), is_complete=True)
         self.reasoning = reasoning or self.reasoning
+        if isinstance(said[-1], dict):
+            self._habits.answers_in_parts = isinstance(_content(said[-1]), list)
         if not self.text:
             raise GenerationError(_why_no_text(said, self.reasoning))
         return _updates(
@@ -135,6 +148,19 @@ class Reply:
     def held_back(self) -> list[Update]:
         """Return the text and reasoning held back until now, of a reply that fails."""
         return _updates(self._reasoning_appender.held_back(), self._text_appender.held_back())
+
+    def _join(self, output: Any) -> Any:
+        """Return the reply so far, where a yield may be a piece of it."""
+        texts, thoughts = self._pieces
+        if isinstance(output, str):
+            return texts.add(output)
+        if isinstance(output, dict):
+            joined = dict(output)
+            for key, pieces in ((_text_key(output), texts), ("reasoning", thoughts)):
+                if key is not None and isinstance(output.get(key), str):
+                    joined[key] = pieces.add(output[key])
+            return joined
+        return output
 
     def _separate(self, text: str, reasoning: str, *, is_complete: bool = False) -> tuple[str, str]:
         """Take out the reasoning that is between tags."""
@@ -171,6 +197,29 @@ def written(output: Any) -> Any:
     return output
 
 
+def _shown(output: Any) -> Any:
+    """Return the same for the component of a reply, which may be a list of bubbles."""
+    if isinstance(output, dict) and "value" not in output and isinstance(output.get("items"), list):
+        return output["items"]
+    return written(output)
+
+
+def _parse(output: Any) -> Any:
+    """Return the object that a function has returned as JSON text; all else as it is."""
+    if isinstance(output, str) and output.lstrip().startswith("{"):
+        try:
+            parsed = json.loads(output)
+        except (ValueError, RecursionError):
+            return output
+        if isinstance(parsed, dict) and (_text_key(parsed) or "reasoning" in parsed):
+            return parsed
+    return output
+
+
+def _text_key(message: Mapping[str, Any]) -> str | None:
+    return next((key for key in TEXT_KEYS if message.get(key) is not None), None)
+
+
 def size_of(value: Any) -> int:
     """The bytes that an output takes in memory."""
     size = sys.getsizeof(value)
@@ -183,11 +232,13 @@ def _alone(value: Any) -> list[Any]:
     """Return what the assistant said in an output that is no list."""
     if value is None:
         return []
-    if isinstance(value, str) or (
-        isinstance(value, dict)
-        and not value.keys().isdisjoint(("content", "text", "component", "path"))
-    ):
+    if isinstance(value, str):
         return [value]
+    if isinstance(value, dict):
+        if not value.keys().isdisjoint((*TEXT_KEYS, "reasoning", "component", "path")):
+            return [value]
+        keys = ", ".join(map(str, value)) or "no keys"
+        raise ValueError(f"an object has none of {', '.join(TEXT_KEYS)}, but {keys:.300}")
     raise ValueError(f"a reply cannot be {type(value).__name__} {reprlib.repr(value)}")
 
 
@@ -202,9 +253,9 @@ def _last_turn(value: list[Any]) -> tuple[int, list[Any]]:
         item = value[index]
         if isinstance(item, dict):
             role = item.get("role", "assistant")
-            if role == "user":
+            if role in USER_ROLES:
                 break
-            if role == "assistant":
+            if role not in OTHER_ROLES:
                 said.append(item)
         elif isinstance(item, str):
             said.append(item)
@@ -233,23 +284,25 @@ def _read(said: list[Any]) -> tuple[str, str]:
 
 def _text_and_reasoning(content: Any) -> tuple[str, str]:
     """Return the text and the reasoning in one message. Files and components have neither."""
-    metadata = None
+    metadata, before = None, ""
     if isinstance(content, dict):
         metadata = content.get("metadata")
+        thought = content.get("reasoning")
+        before = thought if isinstance(thought, str) else ""
         content = _content(content)
     if isinstance(content, str):
         text, reasoning = content, ""
     elif isinstance(content, (list, dict)):
         text, reasoning = _join(content if isinstance(content, list) else [content])
     elif content is None:
-        return "", ""
+        return "", before
     else:
         raise ValueError(
             f"the content of a reply cannot be {type(content).__name__} {reprlib.repr(content)}"
         )
     if isinstance(metadata, dict) and metadata.get("title"):
-        return "", reasoning + text
-    return text, reasoning
+        return "", before + reasoning + text
+    return text, before + reasoning
 
 
 def _join(parts: list[Any]) -> tuple[str, str]:
@@ -265,8 +318,8 @@ def _join(parts: list[Any]) -> tuple[str, str]:
 
 
 def _content(message: dict[str, Any]) -> Any:
-    content = message.get("content")
-    return message.get("text") if content is None else content
+    key = _text_key(message)
+    return None if key is None else message[key]
 
 
 def _mark_components(output: Any) -> Any:
@@ -289,7 +342,8 @@ def _mark_components(output: Any) -> Any:
 def _is_empty(content: Any) -> bool:
     """Whether a message has no content yet, not even empty text."""
     if isinstance(content, dict):
-        return _content(content) in (None, []) and not _is_attachment(content)
+        is_thought = bool(content.get("reasoning"))
+        return _content(content) in (None, []) and not (is_thought or _is_attachment(content))
     return content in (None, [])
 
 

@@ -128,4 +128,55 @@ def space(app):
     sender.cancel(cancel, state, outputs, cancels=[asking, again], queue=False)
 
 
+@blocks("bubbles", calls=[0])
+def a_list_of_bubbles(app):
+    """The turns are in a State; the list of bubbles only shows them."""
+
+    def answer(message, turns):
+        turns = [*turns, {"role": "user", "content": message, "key": str(len(turns))}]
+        yield "", gr.update(items=[*turns, {"role": "ai", "content": "", "loading": True}]), turns
+        for text in model(query=message, earlier=[turn["content"] for turn in turns[:-1]]):
+            answered = [*turns, {"role": "ai", "content": text, "key": str(len(turns))}]
+            yield "", gr.update(items=answered), answered
+
+    turns = gr.State([])
+    with base.Application(), antdx.XProvider():
+        bubbles = antdx.Bubble.List(items=[{"role": "ai", "content": "Welcome!"}])
+        sender = antdx.Sender()
+    sender.submit(answer, [sender, turns], [sender, bubbles, turns])
+
+
+def pro_chat(write, read):
+    """A chat whose function writes answers in one form, and reads earlier ones in that form."""
+
+    def answer(message, history):
+        earlier = [
+            [
+                turn["role"],
+                read(turn["content"]) if turn["role"] == "assistant" else turn["content"],
+            ]
+            for turn in history or []
+        ]
+        history = [*(history or []), {"role": "user", "content": message}]
+        for text in model(query=message, history=earlier):
+            yield "", [*history, {"role": "assistant", "content": write(text)}]
+
+    with base.Application(), antdx.XProvider():
+        chatbot, sender = pro.Chatbot(), antdx.Sender()
+    sender.submit(answer, [sender, chatbot], [sender, chatbot])
+
+
+@blocks("pro-parts", calls=[0])
+def a_pro_chatbot_with_parts(app):
+    pro_chat(
+        write=lambda text: [part("text", text)],
+        read=lambda content: "".join(part["content"] for part in content),
+    )
+
+
+@blocks("pro-text", calls=[0])
+def a_pro_chatbot_with_text(app):
+    pro_chat(write=str, read=lambda content: content + "")
+
+
 run(KINDS)

@@ -30,11 +30,17 @@ FORMS = {
 """The form of history that a recording has, as most apps of that time have it."""
 
 PROPS = {
+    "_api_info",
     "choices",
+    "default_value",
     "elem_id",
     "interactive",
+    "items",
     "label",
+    "maximum",
+    "minimum",
     "reasoning_tags",
+    "step",
     "type",
     "value",
     "visible",
@@ -44,11 +50,13 @@ DEPENDENCY = {
     "api_visibility",
     "backend_fn",
     "cancels",
+    "component_prop_inputs",
     "id",
     "inputs",
     "js",
     "outputs",
     "queue",
+    "render_id",
     "show_api",
     "targets",
     "trigger_after",
@@ -97,7 +105,7 @@ def described(gradio: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def trimmed_config(config: dict[str, Any]) -> dict[str, Any]:
-    """What matters of a /config: the dependencies, and the components that they name."""
+    """What matters of a /config: the dependencies, the components that they name, and tabs."""
     dependencies = [only(DEPENDENCY, dependency) for dependency in config["dependencies"]]
     for dependency in dependencies:
         if dependency.pop("js", None) is not None:
@@ -122,8 +130,9 @@ def trimmed_config(config: dict[str, Any]) -> dict[str, Any]:
                 "props": only(PROPS, component["props"]),
             }
             for component in config["components"]
-            if component["id"] in used
+            if component["id"] in used or component["type"] == "tabitem"
         ],
+        "layout": config["layout"],
         "dependencies": dependencies,
     }
 

@@ -8,7 +8,7 @@ import urllib.request
 
 import gradio as gr
 from gradio.context import Context
-from launching import launch, tell
+from launching import close, launch, tell
 from parts import options
 
 
@@ -34,7 +34,7 @@ def describe(kinds):
             json.load(urllib.request.urlopen(url + path)) for path in ("/config", f"{prefix}/info")
         )
         tell(event="described", tag=name, config=config, info=info, page_calls=kind.calls)
-        app.close()
+        close(app)
 
 
 def run(kinds):
@@ -48,4 +48,4 @@ def run(kinds):
         running.append(kinds[name].build())
         tell(event="listening", tag=name, url=launch_anywhere(running[-1]))
     for app in running:
-        app.close()
+        close(app)

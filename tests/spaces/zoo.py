@@ -5,8 +5,10 @@ input is closed. `--describe` prints what each kind serves at /config and /info,
 """
 
 import chains  # noqa: F401
+import functions  # noqa: F401
 import interfaces  # noqa: F401
 import pages  # noqa: F401
+import shapes  # noqa: F401
 from parts import KINDS
 from serving import run
 
