@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from .errors import InvalidMessagesError
@@ -79,6 +79,10 @@ class Prompt:
     api_name: str | int | None = None
     reasoning_tags: tuple[tuple[str, str], ...] = ()
 
+    def last_turn(self) -> Prompt:
+        """The prompt without the earlier turns."""
+        return replace(self, turns=self.turns[-1:])
+
     def query_and_history(self, *, history: bool, system: bool) -> tuple[str, tuple[Turn, ...]]:
         """The query, and the turns before it, for a Space that has inputs for these or has not.
 
@@ -116,13 +120,8 @@ def prompt_from(messages: Messages, history: History = "flat") -> Prompt:
     turns = tuple(turn for turn in checked if turn[0] != "system" and turn != ("assistant", ""))
     if not any(role == "user" for role, _ in turns):
         raise InvalidMessagesError("messages: there is no user message to answer")
-    if history == "native" and turns[-1][0] != "user":
-        last = max(i for i, turn in enumerate(checked) if turn == turns[-1])
-        raise InvalidMessagesError(
-            f'{places[last]}: with history="native" the last message must be the user\'s'
-        )
     system = "\n".join(text for role, text in checked if role == "system") or None
-    return Prompt(turns, system, history == "native")
+    return Prompt(turns, system, history == "native" and turns[-1][0] == "user")
 
 
 class _SystemPrompt(dict[str, str]):

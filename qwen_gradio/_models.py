@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import ClassVar
 
+from ._options import require
 from .errors import ModelNotFoundError
 from .provider import Provider
 
@@ -98,11 +99,19 @@ def to_provider(given: type[Provider] | str | None, model: str | None) -> type[P
     return providers()[given]
 
 
+DEFAULT = Qwen_Qwen_3
+"""The provider where no model is named: the one official Space that was seen running in autumn
+2026."""
+
+
 def provider_of(model: str | None) -> type[Provider]:
-    """Return the provider of a model; the first one where none is named.
+    """Return the provider of a model; `DEFAULT` where none is named.
 
     :raises ModelNotFoundError: if there is none; lists the models there are.
     """
+    require(model=model)
+    if not model or model == "auto":
+        return DEFAULT
     for provider in providers().values():
         with suppress(ModelNotFoundError):
             provider.get_model(model)

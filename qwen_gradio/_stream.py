@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from contextlib import suppress
+from dataclasses import replace
 from html import escape
 from types import TracebackType
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import anyio
 from anyio.lowlevel import checkpoint, current_token
 
+from ._page.plan import Session
 from ._reply import End, Reasoning, ReplyState, StreamStatus, Update
 from ._tasks import stoppable
 from ._worker import Question, ask
@@ -118,6 +120,11 @@ class FragmentStream(AsyncIterator[str]):
     def reasoning(self) -> str:
         """What the model thought before it answered, so far; "" where the Space shows none."""
         return self._reply.reasoning
+
+    def continue_session(self, session: Session, remember: Callable[[str], object]) -> None:
+        """Ask as a turn of a conversation; call `remember` with the complete reply."""
+        self._question = replace(self._question, session=session)
+        self._remember = remember
 
     async def text(self) -> str:
         """Wait for the complete reply, and return it.

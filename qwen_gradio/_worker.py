@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ._access import Access
 from ._messages import Prompt
+from ._page.plan import Session
 from ._reply import End, ReplyState, StreamStatus
 from .errors import (
     AuthenticationError,
@@ -46,6 +47,8 @@ class Question:
     :ivar stream_timeout: seconds without any update.
     :ivar request_timeout: seconds that the Space may take to answer an HTTP request.
     :ivar max_retries: how often to ask again if the Space did not accept the question.
+    :ivar session: the conversation that it belongs to, if the Space may keep that.
+    :ivar if_unavailable: what to add to the error if the Space cannot be asked.
     """
 
     prompt: Prompt
@@ -54,6 +57,8 @@ class Question:
     stream_timeout: float | None
     request_timeout: float
     max_retries: float
+    session: Session | None = None
+    if_unavailable: str = ""
 
 
 def ask(question: Question, reply: ReplyState) -> None:
@@ -89,6 +94,9 @@ class Worker:
             try:
                 self._ask(cleanup)
             except Exception as error:
+                hint = self._question.if_unavailable
+                if hint and isinstance(error, SpaceUnavailableError):
+                    error.args = (f"{error}. {hint}",)
                 self._end(End(error))
             else:
                 self._end(End())
@@ -193,6 +201,7 @@ class Worker:
             generate_session_hash(),
             self._question.prompt,
             self._reply,
+            self._question.session,
         )
         cleanup.callback(client.close)
         client.run()

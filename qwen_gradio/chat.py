@@ -6,6 +6,7 @@ from typing_extensions import Unpack
 
 from ._models import to_provider
 from ._options import ChatOptions, Options, require
+from ._page.plan import Session
 from ._stream import FragmentStream
 from .errors import InvalidMessagesError
 from .provider import Provider, require_known
@@ -14,11 +15,13 @@ from .provider import Provider, require_known
 class Chat:
     """A conversation with a model, which remembers completed turns.
 
-    A turn that fails, or is closed early, does not change the conversation.
+    A turn that fails, or is closed early, does not change the conversation. Where the Space itself
+    keeps the conversation, each turn is asked in the session of the one before, as on its page;
+    elsewhere, and after a turn that was not completed, earlier turns are sent along.
 
     :param system: the system prompt; may be changed between turns.
     :param space: the Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`; else the provider's.
-    :param model: a model of any provider's; by default, that of `provider`, else Qwen2.5-Max.
+    :param model: a model of any provider's; by default, that of `provider`, else Qwen3.
     :param provider: a provider, or its name; by default, the model's own.
     :param options: other arguments of `Provider.create_async_generator`, for every turn. Here, the
         default of `history` is "native": earlier turns go into the Space's history input, if any.
@@ -38,6 +41,7 @@ class Chat:
         require_known(provider, options)
         self.system = system
         self._turns: list[dict[str, str]] = []
+        self._session = Session()
         self._provider = provider
         self._model = model
         self._options: Options = {"history": "native", "space": space, **options}
@@ -69,18 +73,22 @@ class Chat:
         asked = {"role": "user", "content": question}
         turns = self._turns  # reset() replaces the list, so that a late turn is not remembered
 
+        session = self._session
+
         def remember(reply: str) -> None:
             turns.extend((asked, {"role": "assistant", "content": reply}))
+            session.is_remembered = True
 
         stream = self._provider.create_async_generator(
             self._model, self._after_system([*turns, asked]), **self._options
         )
-        stream._remember = remember
+        stream.continue_session(session, remember)
         return stream
 
     def reset(self) -> None:
         """Forget the turns, and keep the system prompt."""
         self._turns = []
+        self._session = Session()
 
     def __repr__(self) -> str:
         return f"<Chat with {self._provider.label}: {len(self._turns) // 2} turns>"

@@ -16,7 +16,7 @@ import anyio
 from . import __version__
 from ._access import Access
 from ._extras import needing
-from ._messages import to_messages
+from ._messages import History, to_messages
 from ._models import providers
 from .errors import InvalidItemsError
 
@@ -50,7 +50,7 @@ def about(
         ),
     ] = False,
 ) -> None:
-    """Ask Qwen2.5-Max, or any chat behind a Gradio Space, and read the reply as it is written."""
+    """Ask Qwen3, or any chat behind a Gradio Space, and read the reply as it is written."""
 
 
 @app.command(context_settings={"allow_extra_args": True})
@@ -86,10 +86,10 @@ def ask(
         raise typer.BadParameter("the question is empty", param_hint="PROMPT")
     with arguments_to_ask(options) as arguments, reported_errors():
         provider, system = arguments.pop("provider"), arguments.pop("system", None)
-        model = provider.get_model(arguments.pop("model", None))
+        model = arguments.pop("model", None)
         stream = provider.create_async_generator(model, to_messages(text, system), **arguments)
         if as_json:
-            anyio.run(write_as_json, stream, model)
+            anyio.run(write_as_json, stream, provider.get_model(model))
         else:
             anyio.run(write_reply, stream)
 
@@ -282,6 +282,10 @@ def api(
             metavar="N", min=1, help="How many requests are asked at once; the others wait."
         ),
     ] = None,
+    history: Annotated[
+        History,
+        typer.Option(help="How earlier turns are sent: as the Space's own, or in the question."),
+    ] = "native",
 ) -> None:
     """Serve the models to tools that ask OpenAI's API, at http://127.0.0.1:8000/v1."""
     try:
@@ -298,6 +302,7 @@ def api(
                 token=token,
                 server_key=api_key,
                 max_concurrency=max_concurrency,
+                history=history,
                 on_start=_announce_endpoint,
             )
         except ValueError as error:

@@ -158,19 +158,29 @@ class Provider:
         :raises TypeError: at once, if a parameter has a wrong type.
         """
         require(**{name: value for name, value in locals().items() if name in RULES})
-        tags = cls.reasoning_tags if reasoning_tags is None else reasoning_tags
-        prompt = replace(
-            cls._prompt(model, messages, history, inputs or {}, api_name, kwargs),
-            reasoning_tags=to_pairs(tags),
-        )
+        prompt = cls._prompt(model, messages, history, inputs or {}, api_name, kwargs)
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
         access = Access.to(address, api_key, proxy, auth, headers, oauth_token, ssl_verify)
-        if access.space != cls.url:
-            # What another app's system box shows is what its page sends, even if that is nothing.
-            prompt = replace(prompt, default_system="")
+        is_own = access.space == cls.url
+        if is_own or model:
+            tags = cls.reasoning_tags if reasoning_tags is None else reasoning_tags
+            options = {**prompt.options, **cls.model_inputs.get(cls.get_model(model), {})}
+            prompt = replace(prompt, options=options, reasoning_tags=to_pairs(tags))
+        else:  # another app, which may have an input of that name for other models
+            prompt = replace(prompt, reasoning_tags=to_pairs(reasoning_tags or False))
+        if is_own:  # another app's page sends what its system box shows, even if that is nothing
+            prompt = replace(prompt, default_system=cls.default_system)
         request_timeout = REQUEST_TIMEOUT if stream_timeout is None else stream_timeout
         request_timeout = min(request_timeout, REQUEST_TIMEOUT)
-        question = Question(prompt, access, timeout, stream_timeout, request_timeout, max_retries)
+        question = Question(
+            prompt,
+            access,
+            timeout,
+            stream_timeout,
+            request_timeout,
+            max_retries,
+            if_unavailable=cls._name_others() if is_own else "",
+        )
         return FragmentStream(question, on_status=on_status, on_reasoning=on_reasoning)
 
     @classmethod
@@ -184,7 +194,7 @@ class Provider:
         kwargs: Mapping[str, Any],
     ) -> Prompt:
         """Check what is asked, with what registries pass along."""
-        name = cls.get_model(model)
+        cls.get_model(model)
         if not_text := [key for key in NOT_TEXT if kwargs.get(key)]:
             raise InvalidMessagesError(f"Only text can be sent, not {', '.join(not_text)}")
         given = {key: value for key, value in kwargs.items() if value is not None}
@@ -196,12 +206,18 @@ class Provider:
         if unused := sorted(given.keys() - options.keys()):
             logger.debug("%s has no use for %s", cls.__name__, ", ".join(unused))
         return replace(
-            prompt_from(messages, history),
-            default_system=cls.default_system,
-            inputs=inputs,
-            options={**options, **cls.model_inputs.get(name, {})},
-            api_name=api_name,
+            prompt_from(messages, history), inputs=inputs, options=options, api_name=api_name
         )
+
+    @classmethod
+    def _name_others(cls) -> str:
+        """Return a sentence that names models on other Spaces."""
+        others = [
+            each.models[0]
+            for each in Provider.__subclasses__()
+            if each.models and each.url != cls.url
+        ]
+        return f"Models on other Spaces are {', '.join(others)}" if others else ""
 
     @classmethod
     def get_model(cls, model: str | None = None, **kwargs: Any) -> str:

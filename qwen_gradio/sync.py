@@ -34,7 +34,7 @@ def ask(
 
     :param question: a text, or the chat so far as messages.
     :param model: a model of any provider's, such as "qwen3-32b"; by default, that of `provider`,
-        else Qwen2.5-Max.
+        else Qwen3.
     :param system: the system prompt.
     :param provider: a provider, or its name; by default, the model's own.
     :param options: those of `Provider.create_async_generator`: space, api_key, timeout and so on.

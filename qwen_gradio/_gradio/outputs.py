@@ -38,7 +38,7 @@ class OutputSink:
         self._plan = plan
         self._prompt = prompt
         self._habits = habits
-        self._values = plan.values(prompt, habits)
+        self.values = plan.values(prompt, habits)
         self._state = state
         self._received = received
         self._step = plan.steps[0]
@@ -51,7 +51,7 @@ class OutputSink:
     @property
     def notes(self) -> Sequence[str]:
         """Which options were changed, so that the Space accepts them."""
-        return self._values.notes
+        return self.values.notes
 
     def start_step(self, step: Step) -> list[Any]:
         """Expect the outputs of a step, and return what it is called with."""
@@ -59,10 +59,10 @@ class OutputSink:
         self._sizes = []
         self._has_streamed = False
         if len(self._plan.steps) > 1:
-            self._size_carried = size_of(self._values.held)
+            self._size_carried = size_of(self.values.held)
         if step.reply is not None and self._reply is None:
-            self._reply = self._plan.new_reply(self._values, self._prompt, self._habits)
-        return self._values.taken_by(step)
+            self._reply = self._plan.new_reply(self.values, self._prompt, self._habits)
+        return self.values.taken_by(step)
 
     def end(self) -> None:
         """Report what was held back of the reply.
@@ -99,7 +99,7 @@ class OutputSink:
             return
         with self._as_interface_error():
             if self._step.carried:
-                self._values.write(self._step, outputs)
+                self.values.write(self._step, outputs)
             is_repeated = update.final and self._has_streamed and self._plan.source == "function"
             if self._step.reply is not None and self._reply is not None and not is_repeated:
                 self._report(self._reply, self._reply.feed(outputs[self._step.reply]))

@@ -19,7 +19,7 @@ from gradio_client.exceptions import AppError
 from .._messages import Prompt
 from .._page.app import add_drawn, add_missing
 from .._page.chain import plan_of
-from .._page.plan import Plan, Step
+from .._page.plan import Plan, Session, Step
 from .._reply import ReplyState
 from .connection import Connection
 from .errors import connect_errors, error_from_app, reply_errors
@@ -41,6 +41,7 @@ class ReplyClient(Client):  # type: ignore[misc]
     It is a copy of the Space's, which runs everything in the thread that calls `run`.
 
     :param reply: the state to report to.
+    :param session: the conversation that the question belongs to.
     :raises SpaceInterfaceError: if the Space offers no chat, or has no such inputs.
     """
 
@@ -55,6 +56,7 @@ class ReplyClient(Client):  # type: ignore[misc]
         session_hash: str,
         prompt: Prompt,
         reply: ReplyState,
+        session: Session | None = None,
     ) -> None:
         for name, value in vars(description.client).items():
             # What a reply may change is copied: a hostile Space may give all of them one event id.
@@ -76,12 +78,17 @@ class ReplyClient(Client):  # type: ignore[misc]
         connection.use_cookies(description.cookies)
         plan = description.plan(prompt.api_name)
         self._habits = description.habits_of(plan)
+        self._session = session if plan.keeps_turns and prompt.native else None
+        if self._session is not None:
+            self._session.start_turn((self.config.get("app_id"), plan.steps), session_hash)
+            self.session_hash = self._session.hash
+            prompt = prompt.last_turn() if self._session.goes_on else prompt
         self._follow(plan, replace(prompt, inputs={}, options={}) if plan.draws else prompt)
 
     @property
     def has_begun(self) -> bool:
         """Whether a step is completed: asking anew could then ask twice."""
-        return len(self._waiting) < len(self._plan.steps)
+        return len(self._waiting) < self._length
 
     def run(self) -> None:
         """Ask the Space, and report its reply until that is complete.
@@ -103,6 +110,8 @@ class ReplyClient(Client):  # type: ignore[misc]
                 self._outputs.fail()  # nothing, if the question is asked again
                 raise
             self._outputs.end()
+            if self._session is not None and self._drain():
+                self._session.complete_turn(self.session_hash, self._outputs.values.written)
 
     def close(self) -> None:
         """Stop the Space if it is still working on the reply, and release what the reply used."""
@@ -124,10 +133,13 @@ class ReplyClient(Client):  # type: ignore[misc]
     def _follow(self, plan: Plan, prompt: Prompt) -> None:
         """Ask by this plan from now on."""
         self._plan = plan
-        self._waiting = deque(plan.steps)
         self._outputs = OutputSink(
             plan, prompt, self._habits, self._reply, lambda: self._connection.received
         )
+        if self._session is not None:
+            self._outputs.values.take_over(self._session.written)
+        self._waiting = deque(self._outputs.values.steps_of(plan, self._session))
+        self._length = len(self._waiting)
         if unused := plan.unused(prompt.options):
             logger.debug("%s has no inputs for %s", plan.space, ", ".join(unused))
         for note in (*plan.notes, *self._outputs.notes):
@@ -182,13 +194,15 @@ class ReplyClient(Client):  # type: ignore[misc]
             name = step.name if len(self._plan.steps) > 1 else ""
             raise error_from_app(error, name) from error
 
-    def _drain(self) -> None:
-        """Read the last step's event stream to its end, and not only to its completion.
+    def _drain(self) -> bool:
+        """Read the last step's event stream to its end, and return whether it came in time.
 
         Gradio forgets a session whose event stream is closed early, and with it the next step.
         """
         with suppress(Exception), self._connection.time_limit(DRAIN_TIMEOUT):
             self._events.drain()
+            return True
+        return False
 
     # What gradio_client calls, in order:
 

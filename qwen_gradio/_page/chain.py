@@ -382,7 +382,10 @@ def _planned(app: App, chain: Chain, space: str, others: tuple[str, ...]) -> Pla
     taken = [*entered, *(i for f in (*loads, *functions) for i in f.inputs), chain.reply]
     written = {i for f in functions for i in f.outputs}
     loaded = {i for f in loads for i in f.outputs}
-    history = _history(app, chain, entered, written)
+    turns = _find_turns_function(app, chain)
+    history = turns.inputs[0] if turns else _history(app, chain, entered, written)
+    taken += turns.inputs if turns else ()
+    keeps_turns = any(_keeps_turns(app, chain, i) for i in entered if i in written)
 
     def held(id_: int) -> Held:
         component = app[id_]
@@ -403,7 +406,7 @@ def _planned(app: App, chain: Chain, space: str, others: tuple[str, ...]) -> Pla
 
     return Plan(
         space,
-        _steps(app, loads, functions, chain),
+        _steps(app, loads, functions, chain, turns, keeps_turns=keeps_turns),
         tuple(held(id_) for id_ in dict.fromkeys(taken) if not app[id_].is_state),
         chain.reply,
         _source(app, chain),
@@ -411,6 +414,7 @@ def _planned(app: App, chain: Chain, space: str, others: tuple[str, ...]) -> Pla
         _reasoning_tags(app, chain.reply),
         others,
         _notes(app, chain),
+        keeps_turns=keeps_turns,
     )
 
 
@@ -451,17 +455,37 @@ def _why_not_given(app: App, component: int, chain: Chain) -> str | None:
 
 def _history(app: App, chain: Chain, entered: Iterable[int], written: set[int]) -> int | None:
     """Return the component that takes the earlier turns, unless the Space keeps these itself."""
-    if any(
-        app[i].is_state
-        or (i in written and i not in (chain.query, chain.reply) and app[i].is_memory)
-        for i in entered
-        if not app[i].is_system_prompt
-    ):
+    if any(app[i].is_state or (i in written and _keeps_turns(app, chain, i)) for i in entered):
         return None
     for i in entered:
         is_shown = i == chain.reply and app[i].is_chatbot and isinstance(app[i].value, list)
         if i != chain.query and (is_shown or app[i].takes_turns):
             return i
+    return None
+
+
+def _keeps_turns(app: App, chain: Chain, component: int) -> bool:
+    """Whether a component that the chain reads and writes may hold the conversation."""
+    memory = app[component]
+    if memory.is_state:
+        return True
+    is_own = component in (chain.query, chain.reply) or memory.is_system_prompt
+    return memory.is_memory and not is_own
+
+
+def _find_turns_function(app: App, chain: Chain) -> Function | None:
+    """Find the function by which the page of a chat interface hands its chatbot to the State.
+
+    Gradio 5 and 6 have it, for a chatbot that is cleared; the interface's endpoint reads the State.
+    """
+    if not _is_chat_interface(app, chain.functions[0]):
+        return None
+    state = chain.functions[0].inputs[1]
+    for function in app.functions.values():
+        match function.inputs, function.outputs:
+            case (chatbot,), (written, *_) if written == state and function.is_called:
+                if app[chatbot].is_chatbot and all(app[i].is_state for i in function.outputs):
+                    return function
     return None
 
 
@@ -510,13 +534,25 @@ def _runs_on_load(function: Function) -> bool:
 
 
 def _steps(
-    app: App, loads: list[Function], functions: list[Function], chain: Chain
+    app: App,
+    loads: list[Function],
+    functions: list[Function],
+    chain: Chain,
+    turns: Function | None = None,
+    *,
+    keeps_turns: bool = False,
 ) -> tuple[Step, ...]:
+    """Return the functions as steps.
+
+    :param turns: the function that hands earlier turns to the Space.
+    :param keeps_turns: whether what they write is read by the next turn, too.
+    """
     steps: list[Step] = []
     first = chain.answering if chain.functions else None
     is_read = True  # whether this function and those before it come after the first of the reply
-    read: set[int] = set()
-    for function in reversed([*loads, *functions]):
+    read = {i for f in functions for i in f.inputs} if keeps_turns else set()
+    before = [*loads, turns] if turns else loads
+    for function in reversed([*before, *functions]):
         carried = [(n, i) for n, i in enumerate(function.outputs) if i in read]
         writes_reply = is_read and chain.reply in function.outputs and function in functions
         steps.append(
@@ -528,6 +564,7 @@ def _steps(
                 function.outputs.index(chain.reply) if writes_reply else None,
                 is_load=function in loads,
                 prop_inputs=function.prop_inputs,
+                is_for_turns=function is turns,
             )
         )
         read.update(function.inputs)

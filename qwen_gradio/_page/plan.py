@@ -39,6 +39,8 @@ class Step:
     :ivar reply: the position of the reply in its outputs, if it writes the reply.
     :ivar is_load: whether the page runs it when it opens; there its failure goes unnoticed.
     :ivar prop_inputs: the positions of the inputs of which it takes all properties.
+    :ivar is_for_turns: whether it only hands earlier turns to the Space: left out where there are
+        none.
     """
 
     fn_index: int
@@ -48,6 +50,7 @@ class Step:
     reply: int | None = None
     is_load: bool = False
     prop_inputs: tuple[int, ...] = ()
+    is_for_turns: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ class Plan:
     :ivar others: the names of the other endpoints that may be a chat, and their tabs.
     :ivar notes: what a user should know of it.
     :ivar draws: whether these steps only draw the page, whose chat is known when they have run.
+    :ivar keeps_turns: whether the Space keeps the conversation, for as long as a session lasts.
     """
 
     space: str
@@ -129,6 +133,7 @@ class Plan:
     others: tuple[str, ...] = field(compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
     draws: bool = False
+    keeps_turns: bool = False
 
     @property
     def inputs(self) -> list[Held]:
@@ -189,7 +194,7 @@ class Plan:
                         given[held.id] = {**filled_in, key: value}
         values = {held.id: held.value for held in self.held} | given
         props = {held.id: held.props for held in self.held}
-        return Values(values, frozenset(given), props, notes)
+        return Values(values, frozenset(given), props, notes, has_turns=bool(turns))
 
     def _form_for(self, held: Held, habits: Habits | None) -> Form:
         """Return the form in which the app itself writes turns, as far as that is known."""
@@ -253,10 +258,45 @@ class Plan:
         return "\n".join(lines)
 
 
+class Session:
+    """A conversation on a Space that keeps it: the hash of its session, and what its page holds.
+
+    It goes on only from one complete reply to the next. After a turn that failed or was closed
+    early, nobody knows what the Space has kept: a new session begins, with all turns in the
+    question.
+
+    :ivar hash: the session's hash; "" if there is none.
+    :ivar goes_on: whether the turn that is being asked goes on with it.
+    :ivar is_remembered: whether the caller has read the last turn to its end; to be set.
+    :ivar written: what the functions of the page have written, by component id.
+    """
+
+    def __init__(self) -> None:
+        self.hash = ""
+        self.goes_on = self.is_remembered = False
+        self.written: Mapping[int, Any] = {}
+        self._app: object = None
+        self._is_complete = False
+
+    def start_turn(self, app: object, new_hash: str) -> None:
+        """Go on with the session if its last turn is complete, and on the same app; else anew."""
+        self.goes_on = self._is_complete and self.is_remembered and self._app == app
+        self._is_complete = self.is_remembered = False
+        if not self.goes_on:
+            self.hash, self.written, self._app = new_hash, {}, app
+
+    def complete_turn(self, hash_: str, written: Mapping[int, Any]) -> None:
+        """Note that the reply is complete, and what the page holds now."""
+        if hash_ == self.hash:  # else another turn was asked meanwhile
+            self.written = written
+            self._is_complete = True
+
+
 class Values:
     """What a Space's components hold during one reply.
 
     :ivar held: by component id. State is not among it: the Space keeps that, by session hash.
+    :ivar written: what steps have written, by component id.
     :ivar notes: which options were changed, so that the Space accepts them.
     """
 
@@ -266,11 +306,29 @@ class Values:
         given: frozenset[int],
         props: Mapping[int, Mapping[str, Any]],
         notes: Sequence[str],
+        *,
+        has_turns: bool,
     ) -> None:
         self.held = held
+        self.written: dict[int, Any] = {}
+        self._has_turns = has_turns
         self.notes = notes
         self._given = given
         self._props = props
+
+    def steps_of(self, plan: Plan, session: Session | None) -> list[Step]:
+        """Return the steps to run: a session that goes on has its page open, and its turns."""
+        goes_on = session is not None and session.goes_on
+        return [
+            step
+            for step in plan.steps
+            if not (goes_on and step.is_load) and (self._has_turns or not step.is_for_turns)
+        ]
+
+    def take_over(self, written: Mapping[int, Any]) -> None:
+        """Hold what an earlier turn has written, where a user enters nothing else."""
+        self.held |= {i: value for i, value in written.items() if i not in self._given}
+        self.written |= written
 
     def taken_by(self, step: Step) -> list[Any]:
         """What a step is called with."""
@@ -287,4 +345,4 @@ class Values:
             if not (step.is_load and component in self._given) and position < len(outputs):
                 value = written(outputs[position])
                 if value is not UNCHANGED:
-                    self.held[component] = value
+                    self.held[component] = self.written[component] = value

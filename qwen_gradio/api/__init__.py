@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 
 from .._extras import needing
 from .._listening import require_free
+from .._messages import History
 from ..errors import QwenGradioError
 from ._requests import RequestError
 
@@ -43,6 +44,7 @@ def app(
     token: str | None = None,
     server_key: str | None = None,
     max_concurrency: int | None = None,
+    history: History = "native",
 ) -> Starlette:
     """Return the endpoint as an ASGI application, for a server of your own.
 
@@ -54,10 +56,12 @@ def app(
     :param server_key: the key that clients have to send. Without one, only requests to localhost
         are accepted, and none that another site's page could send.
     :param max_concurrency: how many requests are asked at once; the others wait.
+    :param history: "native" hands earlier turns to a Space's own chat, where it takes them; "flat"
+        sends all turns as one question.
     :raises ValueError: if `max_concurrency` is less than 1.
     :raises SpaceUnavailableError: if `space` or one of `spaces` is not the address of a Space.
     """
-    endpoint = _app.Endpoint(spaces, space, token, server_key, max_concurrency)
+    endpoint = _app.Endpoint(spaces, space, token, server_key, max_concurrency, history)
     application = Starlette(
         routes=[
             Route("/v1/chat/completions", endpoint.complete, methods=["POST"]),
@@ -85,6 +89,7 @@ def serve(
     token: str | None = None,
     server_key: str | None = None,
     max_concurrency: int | None = None,
+    history: History = "native",
     on_start: Callable[[str], object] | None = None,
 ) -> None:
     """Serve the endpoint until Ctrl-C, which also stops the replies that are being written.
@@ -107,6 +112,7 @@ def serve(
         token=token,
         server_key=server_key,
         max_concurrency=max_concurrency,
+        history=history,
     )
     config = uvicorn.Config(
         application,

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from .._access import address_of
+from .._messages import History
 from .._models import provider_of, providers
 from .._options import require
 from .._stream import FragmentStream
@@ -45,12 +46,16 @@ class Endpoint:
         token: str | None,
         server_key: str | None,
         max_concurrency: int | None,
+        history: History,
     ) -> None:
         require(max_concurrency=max_concurrency)
         # Raises if there is no such Space; a stream that is not read asks nothing.
-        provider_of(None).create_async_generator(None, [("user", "?")], space=space)
+        provider_of(None).create_async_generator(
+            None, [("user", "?")], space=space, history=history
+        )
         self._spaces = {name: address_of(name) for name in spaces}
         self._space = space
+        self._history = history
         self._token = token
         self._server_key = server_key or None
         self._places = Places(max_concurrency)
@@ -88,7 +93,12 @@ class Endpoint:
         space = self._spaces.get(asked.model)
         model = None if space else asked.model
         stream = provider_of(model).create_async_generator(
-            model, asked.messages, space=space or self._space, api_key=self._token, **asked.options
+            model,
+            asked.messages,
+            space=space or self._space,
+            api_key=self._token,
+            history=self._history,
+            **asked.options,
         )
         self.streams.add(stream)
         answer = Answer(f"chatcmpl-{uuid4().hex}", int(time.time()), asked.model, asked.messages)

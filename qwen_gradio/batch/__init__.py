@@ -93,7 +93,7 @@ async def run(
     :param out: the output file: a `Row` per line, as JSON.
     :param concurrency: how many items are asked at once, at most.
     :param system: the system prompt of items without one.
-    :param model: a model of any provider's; by default, that of `provider`, else Qwen2.5-Max.
+    :param model: a model of any provider's; by default, that of `provider`, else Qwen3.
     :param provider: a provider, or its name; by default, the model's own.
     :param retry_errors: whether to ask failed items again. A row stays until there is a new one.
     :param keep: what to do with replies in `out` to other messages, or from another Space, model,

@@ -101,6 +101,7 @@ class Asker:
         require_known(provider, options)
         self._provider = provider
         self.model = provider.get_model(model)
+        self._model = model
         # Retries happen here, where all items share one pace, and not within a stream.
         self._options: Options = {**options, "max_retries": 0}
         self._max_retries = max_retries
@@ -306,7 +307,7 @@ class Asker:
             ) from error
 
     def _stream(self, messages: Messages) -> FragmentStream:
-        return self._provider.create_async_generator(self.model, messages, **self._options)
+        return self._provider.create_async_generator(self._model, messages, **self._options)
 
 
 def _clock_in(seconds: float) -> datetime:

@@ -84,7 +84,7 @@ class QwenBatch:
 
     :param concurrency: how many items an actor asks at once, at most.
     :param system: the system prompt of items without one.
-    :param model: a model of any provider's; by default, that of `provider`, else Qwen2.5-Max.
+    :param model: a model of any provider's; by default, that of `provider`, else Qwen3.
     :param provider: a provider, or its name; by default, the model's own.
     :param max_retries: how often an item is asked again if its request was lost, or rejected while
         others are answered.

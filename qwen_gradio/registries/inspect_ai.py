@@ -1,6 +1,6 @@
 """Inspect: `inspect eval task.py --model qwen-gradio/qwen-2.5-max`, with `-M space=owner/name`.
 
-Other options of the provider are given with `-M`, too, such as `-M stream_timeout=300`. Usage is an
+Other options of the provider are given with `-M`, too, such as `-M history=flat`. Usage is an
 estimate, of four bytes to a token: a Space does not report tokens.
 """
 
@@ -67,7 +67,7 @@ class QwenGradio(ModelAPI):
         super().__init__(model_name, base_url, api_key, ["QWEN_GRADIO_API_KEY"], config)
         self._provider = provider_of(model_name)
         require_known(self._provider, model_args)
-        self._options = {"space": base_url, "max_retries": 0, **model_args}
+        self._options = {"space": base_url, "max_retries": 0, "history": "native", **model_args}
 
     async def generate(
         self,

@@ -71,8 +71,9 @@ class ChatQwenGradio(BaseChatModel):
     stream_timeout: float | None = 300.0
     """Seconds that may pass between two updates."""
     max_retries: float = 2
-    history: History = "flat"
-    """Whether earlier turns go in the query ("flat") or in the Space's history input ("native")."""
+    history: History = "native"
+    """Whether earlier turns go in the Space's history input, where it has one ("native"), or in the
+    query ("flat")."""
     stop: list[str] | str | None = None
     """Sequences before which the reply ends. A stream also stops the Space there."""
     streaming: bool = False

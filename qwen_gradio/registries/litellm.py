@@ -139,7 +139,7 @@ class Call:
                     timeout=None if is_streamed else self.seconds,
                     stream_timeout=self.seconds,
                     on_status=self._check_deadline,
-                    **self._passed_on(options),
+                    **{"history": "native", **self._passed_on(options)},
                 )
         except (TypeError, ValueError) as error:  # a parameter is wrong
             raise self._error(exceptions.BadRequestError, str(error)) from error

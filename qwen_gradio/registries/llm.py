@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from .._extras import needing
 from .._models import provider_of, providers
+from .._page.plan import Session
 from .._reply import Reasoning
 from .._stream import FragmentStream
 from ..errors import QwenGradioError
@@ -66,6 +67,11 @@ class _Shared:
             default=None,
             description="Limit for the reasoning of Qwen3, in thousands of tokens",
         )
+        history: Literal["flat", "native"] | None = Field(
+            default=None,
+            description="How earlier turns are sent: in the Space's own chat (native, the default) "
+            "or in the question (flat)",
+        )
         reasoning_tags: bool | None = Field(
             default=None,
             description="Whether text between tags such as <think> is reasoning",
@@ -93,7 +99,7 @@ class Qwen(_Shared, llm.KeyModel):
         from ..sync import pieces, read
 
         with _errors():
-            reply = _ask(self.model_id, prompt, key)
+            reply = _ask(self.model_id, prompt, key, conversation)
             if stream:
                 yield from map(_event, pieces(reply))
             else:
@@ -113,7 +119,7 @@ class AsyncQwen(_Shared, llm.AsyncKeyModel):
         key: str | None,
     ) -> AsyncGenerator[str | StreamEvent, None]:
         with _errors():
-            async with _ask(self.model_id, prompt, key) as reply:
+            async with _ask(self.model_id, prompt, key, conversation) as reply:
                 if stream:
                     while (piece := await reply.next_piece()) is not None:
                         yield _event(piece)
@@ -123,11 +129,31 @@ class AsyncQwen(_Shared, llm.AsyncKeyModel):
                         yield event
 
 
-def _ask(model: str, prompt: llm.Prompt, key: str | None) -> FragmentStream:
-    options = prompt.options.model_dump(exclude_none=True)
-    return provider_of(model).create_async_generator(
+def _ask(
+    model: str,
+    prompt: llm.Prompt,
+    key: str | None,
+    conversation: llm.Conversation | llm.AsyncConversation | None,
+) -> FragmentStream:
+    options = {"history": "native", **prompt.options.model_dump(exclude_none=True)}
+    stream = provider_of(model).create_async_generator(
         model, _messages(prompt), api_key=key, **options
     )
+    if conversation is not None:
+        _continue(conversation, stream)
+    return stream
+
+
+def _continue(
+    conversation: llm.Conversation | llm.AsyncConversation, stream: FragmentStream
+) -> None:
+    """Ask in the session of the conversation's last turn, if that was asked by this process."""
+    turns = len(conversation.responses)
+    session, asked = vars(conversation).get("_qwen_gradio", (None, 0))
+    if session is None or asked != turns:  # another model may have answered in between
+        session = Session()
+    vars(conversation)["_qwen_gradio"] = session, turns + 1
+    stream.continue_session(session, lambda reply: setattr(session, "is_remembered", True))
 
 
 def _complete(reasoning: str, text: str) -> Iterator[str | StreamEvent]:
