@@ -202,7 +202,8 @@ async def test_an_endless_answer_is_a_typed_error(scripted: ScriptedSpace, path:
 
 async def test_files_are_neither_fetched_nor_sent(scripted: ScriptedSpace) -> None:
     file = {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}, "url": "/file=x"}
-    reply = [{"role": "user", "content": "?"}, {"role": "assistant", "content": [file, "seen"]}]
+    content = [file, {"type": "text", "text": "seen"}]
+    reply = [{"role": "user", "content": "?"}, {"role": "assistant", "content": content}]
 
     def behave(request: Request) -> bytes | Forward:
         if request.path == JOIN:
@@ -214,7 +215,7 @@ async def test_files_are_neither_fetched_nor_sent(scripted: ScriptedSpace) -> No
 
     with Front(behave, scripted.url) as front:
         asked = {"role": "user", "content": json.dumps(file)}
-        await ask(front.url, asked, history="native").text()
+        assert await ask(front.url, asked, history="native").text() == "seen"
         assert {request.path for request in front.requests} <= {
             "/config",
             "/gradio_api/info",
