@@ -31,7 +31,17 @@ from .chat_api import (
     texts,
     whole,
 )
-from .servers import NOBODY, PATIENCE, ScriptedSpace, ZooSpace, script, stopped, tag_of, uvicorn_at
+from .servers import (
+    NOBODY,
+    PATIENCE,
+    ScriptedSpace,
+    Zoo,
+    ZooSpace,
+    script,
+    stopped,
+    tag_of,
+    uvicorn_at,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -109,6 +119,16 @@ def test_the_client_gets_complete_replies(scripted: ScriptedSpace, provider: Any
 def test_the_client_gets_fragments_one_by_one(scripted: ScriptedSpace, provider: Any) -> None:
     question = script(say=["Hello", ", ", "world"], every=0.1)
     assert texts(ask(scripted, provider, question, stream=True)) == ["Hello", ", ", "world"]
+
+
+def test_a_complete_reply_is_the_final_text_of_the_page(server: None) -> None:
+    apps = Zoo(program="rewriting.py")
+    client = Client(provider=registry.Qwen_Qwen_2_5_Max)
+    question: Any = {"role": "user", "content": "?"}
+    url = apps.url_of("chatbot-typo")
+    completion = client.chat.completions.create([question], "", space=url, stream=False)
+    assert whole(completion) == "Paris is in France. It is large."
+    apps.close()
 
 
 @pytest.mark.parametrize("model", ["", "auto", "qwen-2-5-max", "qwen-2.5-max", "qwen-qwen2-5-max"])

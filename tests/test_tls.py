@@ -114,7 +114,7 @@ for thread in threading.enumerate():
 def test_a_reply_over_tls_arrives_complete_or_is_aborted(
     scripted: ScriptedSpace, trusting: dict[str, str]
 ) -> None:
-    question = script(say=["x"], finish="hang")
+    question = script(say=["x", "y"], finish="hang")
     with Front(lambda request: Forward(), scripted.url, certified("127.0.0.1")) as front:
         done = program(front.url, READ_AND_LEAVE, question["content"], environment=trusting)
         asked = [request.path for request in front.requests]
@@ -127,7 +127,7 @@ def test_a_reply_over_tls_comes_through_a_proxy(
     scripted: ScriptedSpace, trusting: dict[str, str]
 ) -> None:
     name = "only-the-proxy-knows.test"
-    question = script(say=["x"], finish="hang")
+    question = script(say=["x", "y"], finish="hang")
     with (
         Front(lambda request: Forward(), scripted.url, certified(name)) as front,
         Front(lambda request: Forward(), front.url) as proxy,
