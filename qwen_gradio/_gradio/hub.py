@@ -158,7 +158,7 @@ def _look_up(access: Access, connection: Connection) -> Listing:
             f"The hub shows no Space {access.space} {what}. Check the name. {IF_PRIVATE}"
         )
     name = get(found, "id", str, access.space)
-    is_renamed = str(response.url) != url and not is_url(access.space)
+    is_renamed = response.url != httpx.URL(url) and not is_url(access.space)
     runtime = get(found, "runtime", dict, {})
     hardware = get(runtime, "hardware", dict, {})
     return Listing(
@@ -193,7 +193,7 @@ def _get(url: str, token: dict[str, str], space: str, connection: Connection) ->
                 f"The hub redirects {space} to {target.scheme}://{target.netloc.decode():.200}, "
                 "another server. Nothing was sent there"
             )
-    raise SpaceUnavailableError(f"The hub redirects {space} in a circle, from {url} to {target}")
+    raise SpaceUnavailableError(f"The hub redirects {space} in a circle, to {str(target):.200}")
 
 
 def _error_from_stage(space: str, listing: Listing) -> SpaceUnavailableError | None:
