@@ -210,7 +210,6 @@ async def test_inputs_out_of_bounds_are_an_error(
 @pytest.mark.parametrize(
     ("kind", "reasoning"),
     [
-        ("api-object-pieces", "let me see"),
         ("api-json", "let me see"),
         ("api-pieces", ""),
         ("api-snapshots", ""),
@@ -223,6 +222,12 @@ async def test_a_function_without_a_page_replies_with_text_or_an_object(
     stream = ask(await serve(recent, kind), QUESTION)
     assert "".join([fragment async for fragment in stream]) == "Hello there"
     assert (await stream.text(), stream.reasoning) == ("Hello there", reasoning)
+
+
+async def test_an_object_has_the_complete_reply(recent: Zoo) -> None:
+    stream = ask(await serve(recent, "api-footers"), QUESTION)
+    assert await stream.text() == "Hello there (11 characters)"
+    assert stream.reasoning == "let me see"
 
 
 async def test_an_object_is_read_as_it_grows(recent: Zoo) -> None:

@@ -86,7 +86,7 @@ class Reply:
         self._text_appender = Appender(self._habits.text)
         self._reasoning_appender = Appender(self._habits.reasoning)
         self._source = source
-        self._pieces = _Pieces(), _Pieces()
+        self._pieces = _Pieces()
         self._last: Any = None
         self._start, self._said_before = -1, 0
         try:
@@ -106,7 +106,9 @@ class Reply:
         if self._source == "interface":
             output = _mark_components(output)
         elif self._source == "function":
-            output = self._join(_parse(output))
+            output = _parse(output)
+            if isinstance(output, str):  # an object repeats the complete reply
+                output = self._pieces.add(output)
         if isinstance(output, str):
             self._last = text = output
             reasoning = ""
@@ -148,19 +150,6 @@ class Reply:
     def held_back(self) -> list[Update]:
         """Return the text and reasoning held back until now, of a reply that fails."""
         return _updates(self._reasoning_appender.held_back(), self._text_appender.held_back())
-
-    def _join(self, output: Any) -> Any:
-        """Return the reply so far, where a yield may be a piece of it."""
-        texts, thoughts = self._pieces
-        if isinstance(output, str):
-            return texts.add(output)
-        if isinstance(output, dict):
-            joined = dict(output)
-            for key, pieces in ((_text_key(output), texts), ("reasoning", thoughts)):
-                if key is not None and isinstance(output.get(key), str):
-                    joined[key] = pieces.add(output[key])
-            return joined
-        return output
 
     def _separate(self, text: str, reasoning: str, *, is_complete: bool = False) -> tuple[str, str]:
         """Take out the reasoning that is between tags."""

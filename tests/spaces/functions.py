@@ -40,12 +40,11 @@ if MAJOR >= 5:
         for said in model(text=text, history=history, system=system_prompt, at=temperature):
             yield {"reasoning": "let me see", "content": said}
 
-    @function("api-object-pieces")
-    def pieces_of_objects(message: str) -> Iterator[dict]:
-        yield {"reasoning": "let ", "content": ""}
-        yield {"reasoning": "me see", "content": ""}
-        for word in WORDS:
-            yield {"reasoning": "", "content": word}
+    @function("api-footers")
+    def objects_with_a_footer(message: str) -> Iterator[dict]:
+        """The text of an object does not begin with that of the one before."""
+        for text in SNAPSHOTS:
+            yield {"content": f"{text} ({len(text)} characters)", "reasoning": "let me see"}
 
     @function("api-json")
     def json_text(message: str) -> str:
