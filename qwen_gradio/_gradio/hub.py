@@ -193,7 +193,7 @@ def _get(url: str, token: dict[str, str], space: str, connection: Connection) ->
                 f"The hub redirects {space} to {target.scheme}://{target.netloc.decode():.200}, "
                 "another server. Nothing was sent there"
             )
-    raise SpaceUnavailableError(f"The hub redirects {space} in a circle, to {str(target):.200}")
+    raise SpaceUnavailableError(f"The hub redirects {space} in a circle, to {target!s:.200}")
 
 
 def _error_from_stage(space: str, listing: Listing) -> SpaceUnavailableError | None:
