@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from ._page.reply import without_begun
+from ._page.outputs import without_begun
 from ._reply import Reasoning
 
 UNSUPPORTED: dict[str, tuple[Any, ...]] = {

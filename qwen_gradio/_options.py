@@ -15,7 +15,7 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 
 from ._access import Auth, Secret
 from ._messages import History
-from ._page.reply import THOUGHT_TAGS
+from ._page.outputs import THOUGHT_TAGS
 from ._reply import StreamStatus
 
 if TYPE_CHECKING:

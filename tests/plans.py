@@ -114,7 +114,7 @@ RESPOND = function("respond", SUBMIT, [BOX, CHATBOT], [BOX, CHATBOT], streams=Tr
 
 
 def first_inputs(plan: Plan, prompt: Prompt = QUESTION) -> list[Any]:
-    return plan.values(prompt).taken_by(plan.steps[0])
+    return plan.values(prompt).arguments_for(plan.steps[0])
 
 
 SETTINGS = function(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from qwen_gradio._page.reply import Reply
+from qwen_gradio._page.outputs import Reply
 from qwen_gradio.errors import GenerationError
 
 SNAPSHOTS = ["Hel", "Hello", "Hello the", "Hello there"]

@@ -39,7 +39,7 @@ from .plans import (
 def test_one_function_is_one_step_that_carries_nothing() -> None:
     plan = planned(RESPOND)
     (step,) = plan.steps
-    assert (step.fn_index, step.name, step.carried, step.reply) == (0, "/respond", (), 1)
+    assert (step.fn_index, step.name, step.writes, step.reply) == (0, "/respond", (), 1)
     assert first_inputs(plan) == ["4?", []]
 
 
@@ -48,7 +48,7 @@ def test_what_follows_is_called_until_the_reply_is_written() -> None:
     plan = planned(USER, BOT, enable)
     assert calls(plan) == [0, 1]
     assert replies(plan) == [None, 0]
-    assert plan.steps[0].carried == ((1, CHATBOT),)
+    assert plan.steps[0].writes == ((1, CHATBOT),)
 
 
 def test_what_only_tidies_up_the_page_is_left_out() -> None:

@@ -97,7 +97,7 @@ def test_no_description_raises_anything_but_our_error(
         plan.values(replace(NATIVE, inputs=inputs))
     values = plan.values(replace(NATIVE, options=inputs))
     for step in plan.steps:
-        assert len(values.taken_by(step)) == len(step.inputs)
+        assert len(values.arguments_for(step)) == len(step.inputs)
         reply = plan.new_reply(values, NATIVE, Habits())
         for output in outputs:
             values.write(step, output)

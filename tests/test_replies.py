@@ -13,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from qwen_gradio._page.fragments import Habit, Habits
-from qwen_gradio._page.reply import THOUGHT_TAGS, UNCHANGED, Reply, Source, size_of, written
+from qwen_gradio._page.outputs import THOUGHT_TAGS, UNCHANGED, Reply, Source, size_of, written
 from qwen_gradio._reply import Reasoning, StreamStatus, Update
 from qwen_gradio.errors import GenerationError
 

@@ -23,9 +23,9 @@ from .._page.plan import Plan, Session, Step
 from .._reply import ReplyState
 from .connection import Connection
 from .errors import connect_errors, error_from_app, reply_errors
-from .outputs import OutputSink
 from .seam import requests_over
 from .space import Description
+from .updates import OutputSink
 
 logger = logging.getLogger("qwen_gradio")
 

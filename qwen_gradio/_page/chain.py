@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from typing import Any
 
 from ..errors import SpaceInterfaceError
 from .app import App, Component, Function, get, plain
 from .bounds import Bounds, read_bounds
-from .plan import Form, Held, Plan, Step, Use
-from .reply import Source
+from .outputs import Source
+from .plan import ComponentValue, Form, Plan, Step, Use
 
 PROTOCOLS = ("sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
 CHAT_NAMES = ("model_chat", "chat", "respond", "bot", "predict", "generate", "ask")
@@ -29,8 +30,15 @@ REPLY_NAMES = ("answer", "reply", "response", "output", "result")
 """What they call the output that is the reply, where there are other texts."""
 NOBODY = -1
 """The number of no component."""
-SUBMITTED, CLICKED, CALLED, OTHERWISE = range(4)
-"""How a chain starts, the surest first. Those that start otherwise need to be asked for by name."""
+
+
+class Trigger(IntEnum):
+    """How a chain starts, most likely first. What starts otherwise must be asked for by name."""
+
+    SUBMITTED = 0
+    CLICKED = 1
+    CALLED = 2
+    OTHERWISE = 3
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ class Chain:
     reply: int
     first: int
     unread: tuple[int, ...] = ()
-    start: int = OTHERWISE
+    start: Trigger = Trigger.OTHERWISE
     kind: tuple[bool, ...] = ()
     tabs: tuple[Any, ...] = ()
     signs: tuple[int, ...] = ()
@@ -73,7 +81,7 @@ class Chain:
         return self.kind, self.tabs, self.signs
 
     @property
-    def answering(self) -> Function:
+    def reply_function(self) -> Function:
         return self.functions[self.first]
 
 
@@ -98,17 +106,19 @@ def plan_of(
     """
     require_protocol(config, space)
     app = App(config, info)
-    candidates = sorted(_candidates(app), key=lambda chain: chain.rank)
-    chains = _distinct(candidates)
+    candidates = sorted(_find_candidates(app), key=lambda chain: chain.rank)
+    chains = _dedupe_triggers(candidates)
     if api_name is None:
-        usable = [chain for chain in chains if chain.start != OTHERWISE]
+        usable = [chain for chain in chains if chain.start != Trigger.OTHERWISE]
     else:
-        usable = _called(candidates, api_name)
+        usable = _match_api_name(candidates, api_name)
     if not usable and not is_drawn and (drawing := _plan_drawing(app, space)):
         return drawing
     if not usable:
         what = "no chat that can be used" if api_name is None else f"no chat {api_name!r:.100}"
-        raise SpaceInterfaceError(f"{space} offers {what}. Found: {_found(app, chains)}")
+        raise SpaceInterfaceError(
+            f"{space} offers {what}. Found: {_describe_endpoints(app, chains)}"
+        )
     chosen = usable[0]
     # Of several chats, the page shows the first. Which of several functions of text is one is only
     # known if something says so.
@@ -121,7 +131,7 @@ def plan_of(
             f"Choose one with api_name: {names}"
         )
     others = dict.fromkeys(chain.label for chain in chains if chain is not chosen)
-    return _planned(app, chosen, space, tuple(others))
+    return _make_plan(app, chosen, space, tuple(others))
 
 
 def require_protocol(config: Any, space: str) -> None:
@@ -135,17 +145,17 @@ def require_protocol(config: Any, space: str) -> None:
         )
 
 
-def _distinct(chains: Sequence[Chain]) -> list[Chain]:
+def _dedupe_triggers(chains: Sequence[Chain]) -> list[Chain]:
     """The chains without those that only another event triggers."""
     found: dict[Any, Chain] = {}
     for chain in chains:
         # Gradio numbers the names of a function that several events trigger: /chat_1.
-        key = tuple((_base(f.api_name), f.inputs, f.outputs) for f in chain.functions)
+        key = tuple((_strip_number(f.api_name), f.inputs, f.outputs) for f in chain.functions)
         found.setdefault(key, chain)
     return list(found.values())
 
 
-def _called(chains: Sequence[Chain], api_name: str | int) -> list[Chain]:
+def _match_api_name(chains: Sequence[Chain], api_name: str | int) -> list[Chain]:
     """The chains that start with the function of this name or number, else those it is part of."""
     named = f"/{str(api_name).strip('/')}"
 
@@ -156,7 +166,7 @@ def _called(chains: Sequence[Chain], api_name: str | int) -> list[Chain]:
     return starting or [chain for chain in chains if any(map(is_meant, chain.functions))]
 
 
-def _candidates(app: App) -> Iterator[Chain]:
+def _find_candidates(app: App) -> Iterator[Chain]:
     """All chains that have a question and a reply."""
     triggered: dict[Any, list[Function]] = {}
     for function in app.functions.values():
@@ -165,22 +175,22 @@ def _candidates(app: App) -> Iterator[Chain]:
                 triggered.setdefault(event, []).append(function)
         if _is_chat_interface(app, function):
             interface = Chain((function,), function.inputs[0], function.outputs[0], first=0)
-            yield _ranked(app, interface, CALLED)
+            yield _rank(app, interface, Trigger.CALLED)
     for (component, event), heads in triggered.items():
         if event != "load":  # the page does that on its own
-            chain = _bound(app, _followed(app, heads), component)
+            chain = _bind(app, _follow(app, heads), component)
             if chain is None or _is_chat_interface(app, chain.functions[0]):
                 continue
             for head in heads if len(heads) > 1 else ():
                 # If the chain of one head has both the question and the reply, that is the chat.
-                alone = _bound(app, _followed(app, [head]), component)
-                if alone and alone.answering is chain.answering:
+                alone = _bind(app, _follow(app, [head]), component)
+                if alone and alone.reply_function is chain.reply_function:
                     chain = replace(alone, unread=chain.unread)
                     break
-            yield _ranked(app, chain, _start(app[component], event))
+            yield _rank(app, chain, _classify_trigger(app[component], event))
 
 
-def _followed(app: App, heads: list[Function]) -> tuple[Function, ...]:
+def _follow(app: App, heads: list[Function]) -> tuple[Function, ...]:
     """Heads, and what runs at the end of each, in the page's order."""
     # All heads take what the page held before, so one that writes what another reads comes later.
     heads = sorted(
@@ -202,10 +212,10 @@ def _followed(app: App, heads: list[Function]) -> tuple[Function, ...]:
     return tuple(function for function in found.values() if function.is_called)
 
 
-def _bound(app: App, functions: tuple[Function, ...], trigger: int | None) -> Chain | None:
+def _bind(app: App, functions: tuple[Function, ...], trigger: int | None) -> Chain | None:
     """The functions as a chain, if these have both a question and a reply."""
-    query = _query(app, functions, trigger)
-    if query is None or (found := _reply(app, functions, query)) is None:
+    query = _find_query(app, functions, trigger)
+    if query is None or (found := _find_reply(app, functions, query)) is None:
         return None
     reply, first = found
     alike = [f for f in functions if f.is_generator == functions[first].is_generator]
@@ -214,7 +224,7 @@ def _bound(app: App, functions: tuple[Function, ...], trigger: int | None) -> Ch
     return Chain(functions, query, reply, first, unread if app[reply].is_chatbot else ())
 
 
-def _query(app: App, functions: tuple[Function, ...], trigger: int | None) -> int | None:
+def _find_query(app: App, functions: tuple[Function, ...], trigger: int | None) -> int | None:
     """The component in which a user writes: the one that triggers, else the likeliest to be read.
 
     It is named so, or emptied when its text was sent; otherwise, it is the first. A function
@@ -245,13 +255,13 @@ def _query(app: App, functions: tuple[Function, ...], trigger: int | None) -> in
     return found
 
 
-def _reply(app: App, functions: tuple[Function, ...], query: int) -> tuple[int, int] | None:
+def _find_reply(app: App, functions: tuple[Function, ...], query: int) -> tuple[int, int] | None:
     """The component in which the reply is read, and the function that begins to write it."""
     replies = [[i for i in f.outputs if app[i].is_chatbot] for f in functions]
     # Of several chatbots, the first; of several texts, what the last function makes of them.
     nth = 0 if any(replies) else -1
     if not any(replies):
-        replies = _texts(app, functions, query)
+        replies = _find_texts(app, functions, query)
     writers = [n for n, written in enumerate(replies) if written]
     answering = [n for n in writers if functions[n].is_generator] or writers
     if not answering:
@@ -266,9 +276,9 @@ def _reply(app: App, functions: tuple[Function, ...], query: int) -> tuple[int, 
     return None
 
 
-def _texts(app: App, functions: tuple[Function, ...], query: int) -> list[list[int]]:
+def _find_texts(app: App, functions: tuple[Function, ...], query: int) -> list[list[int]]:
     """The texts that each function makes of the question, without those that a user enters."""
-    entered = _entered(functions)
+    entered = _list_inputs(functions)
     if _is_answered_in_place(app, functions, query):
         entered.remove(query)
     asked = {query}
@@ -299,7 +309,7 @@ def _is_answered_in_place(app: App, functions: tuple[Function, ...], query: int)
     return [function.outputs for function in functions] == [(query,)] and not makes_more
 
 
-def _entered(functions: Iterable[Function]) -> list[int]:
+def _list_inputs(functions: Iterable[Function]) -> list[int]:
     """The components that are read before they are written, in that order."""
     entered: dict[int, None] = {}
     written: set[int] = set()
@@ -327,16 +337,21 @@ def _is_chat_interface(app: App, function: Function) -> bool:
     return False
 
 
-def _start(component: Component, event: str) -> int:
+def _classify_trigger(component: Component, event: str) -> Trigger:
     if not event:
-        return CALLED
-    if component.is_text_input:
-        return {"submit": SUBMITTED, "change": CALLED, "input": CALLED}.get(event, OTHERWISE)
-    return CLICKED if event == "click" and component.kind.endswith("button") else OTHERWISE
+        return Trigger.CALLED
+    match component.is_text_input, event:
+        case True, "submit":
+            return Trigger.SUBMITTED
+        case True, "change" | "input":
+            return Trigger.CALLED
+        case False, "click" if component.kind.endswith("button"):
+            return Trigger.CLICKED
+    return Trigger.OTHERWISE
 
 
-def _ranked(app: App, chain: Chain, start: int) -> Chain:
-    names = [_base(function.api_name) for function in chain.functions]
+def _rank(app: App, chain: Chain, start: Trigger) -> Chain:
+    names = [_strip_number(function.api_name) for function in chain.functions]
     tabs = app[chain.query].tabs
     return replace(
         chain,
@@ -365,29 +380,29 @@ def _is_named(component: Component, names: Sequence[str]) -> bool:
     return any(plain(name) in names for name in component.names)
 
 
-def _base(api_name: str | None) -> str:
+def _strip_number(api_name: str | None) -> str:
     return re.sub(r"_\d+$", "", api_name or "").lstrip("/")
 
 
-def _planned(app: App, chain: Chain, space: str, others: tuple[str, ...]) -> Plan:
-    functions = _needed(chain)
+def _make_plan(app: App, chain: Chain, space: str, others: tuple[str, ...]) -> Plan:
+    functions = _drop_cleanup_steps(chain)
     for function in functions:
         for component in function.inputs:
             if (why := _why_not_given(app, component, chain)) is not None:
                 raise SpaceInterfaceError(
                     f"{space}: {function.name} cannot be called, because {why}"
                 )
-    entered = _entered(functions)
-    loads = _loads(app, functions, entered, chain.query)
+    entered = _list_inputs(functions)
+    loads = _find_loads(app, functions, entered, chain.query)
     taken = [*entered, *(i for f in (*loads, *functions) for i in f.inputs), chain.reply]
     written = {i for f in functions for i in f.outputs}
     loaded = {i for f in loads for i in f.outputs}
     turns = _find_turns_function(app, chain)
-    history = turns.inputs[0] if turns else _history(app, chain, entered, written)
+    history = turns.inputs[0] if turns else _find_history(app, chain, entered, written)
     taken += turns.inputs if turns else ()
     keeps_turns = any(_keeps_turns(app, chain, i) for i in entered if i in written)
 
-    def held(id_: int) -> Held:
+    def held(id_: int) -> ComponentValue:
         component = app[id_]
         use: Use = "value"
         if id_ == chain.query:
@@ -400,20 +415,20 @@ def _planned(app: App, chain: Chain, space: str, others: tuple[str, ...]) -> Pla
             use = "system"
         # What loads with the page may change what can be chosen.
         bounds = Bounds() if id_ in loaded else read_bounds(component.kind, component.props)
-        return Held(
+        return ComponentValue(
             id_, component.kind, use, component.names, component.value, bounds, component.props
         )
 
     return Plan(
         space,
-        _steps(app, loads, functions, chain, turns, keeps_turns=keeps_turns),
+        _make_steps(app, loads, functions, chain, turns, keeps_turns=keeps_turns),
         tuple(held(id_) for id_ in dict.fromkeys(taken) if not app[id_].is_state),
         chain.reply,
-        _source(app, chain),
-        _form(app, history if history is not None else chain.query),
-        _reasoning_tags(app, chain.reply),
+        _find_source(app, chain),
+        _find_form(app, history if history is not None else chain.query),
+        _read_reasoning_tags(app, chain.reply),
         others,
-        _notes(app, chain),
+        _list_notes(app, chain),
         keeps_turns=keeps_turns,
     )
 
@@ -430,12 +445,12 @@ def _plan_drawing(app: App, space: str) -> Plan | None:
     ]
     if not renders:
         return None
-    loads = _loads(app, renders, _entered(renders), NOBODY)
+    loads = _find_loads(app, renders, _list_inputs(renders), NOBODY)
     functions = [*loads, *renders]
     taken = dict.fromkeys(i for f in functions for i in f.inputs)
-    steps = _steps(app, functions, [], Chain((), NOBODY, NOBODY, first=0))
+    steps = _make_steps(app, functions, [], Chain((), NOBODY, NOBODY, first=0))
     values = tuple(
-        Held(i, app[i].kind, "value", app[i].names, app[i].value)
+        ComponentValue(i, app[i].kind, "value", app[i].names, app[i].value)
         for i in taken
         if not app[i].is_state
     )
@@ -453,7 +468,7 @@ def _why_not_given(app: App, component: int, chain: Chain) -> str | None:
     return None
 
 
-def _history(app: App, chain: Chain, entered: Iterable[int], written: set[int]) -> int | None:
+def _find_history(app: App, chain: Chain, entered: Iterable[int], written: set[int]) -> int | None:
     """Return the component that takes the earlier turns, unless the Space keeps these itself."""
     if any(app[i].is_state or (i in written and _keeps_turns(app, chain, i)) for i in entered):
         return None
@@ -489,7 +504,7 @@ def _find_turns_function(app: App, chain: Chain) -> Function | None:
     return None
 
 
-def _notes(app: App, chain: Chain) -> tuple[str, ...]:
+def _list_notes(app: App, chain: Chain) -> tuple[str, ...]:
     if not chain.unread:
         return ()
     names = [
@@ -502,7 +517,7 @@ def _notes(app: App, chain: Chain) -> tuple[str, ...]:
     )
 
 
-def _needed(chain: Chain) -> list[Function]:
+def _drop_cleanup_steps(chain: Chain) -> list[Function]:
     """The functions up to the last that writes the reply, without those that tidy up the page."""
     last = max(n for n, f in enumerate(chain.functions) if chain.reply in f.outputs)
     needed: list[Function] = []
@@ -517,12 +532,14 @@ def _needed(chain: Chain) -> list[Function]:
     return needed[::-1]
 
 
-def _loads(app: App, functions: list[Function], entered: list[int], query: int) -> list[Function]:
+def _find_loads(
+    app: App, functions: list[Function], entered: list[int], query: int
+) -> list[Function]:
     """What runs when the page opens, as far as it writes State or values that the chain reads."""
     heads = [f for f in app.functions.values() if _runs_on_load(f)]
     wanted = {i for i in entered if i != query and not app[i].has_value}
     needed: list[Function] = []
-    for function in reversed(_followed(app, [head for head in heads if head not in functions])):
+    for function in reversed(_follow(app, [head for head in heads if head not in functions])):
         if not wanted.isdisjoint(function.outputs) and function not in functions:
             needed.append(function)
             wanted.update(i for i in function.inputs if not app[i].has_value)
@@ -533,7 +550,7 @@ def _runs_on_load(function: Function) -> bool:
     return any(event == "load" for _, event in function.events)
 
 
-def _steps(
+def _make_steps(
     app: App,
     loads: list[Function],
     functions: list[Function],
@@ -548,19 +565,19 @@ def _steps(
     :param keeps_turns: whether what they write is read by the next turn, too.
     """
     steps: list[Step] = []
-    first = chain.answering if chain.functions else None
+    first = chain.reply_function if chain.functions else None
     is_read = True  # whether this function and those before it come after the first of the reply
     read = {i for f in functions for i in f.inputs} if keeps_turns else set()
     before = [*loads, turns] if turns else loads
     for function in reversed([*before, *functions]):
-        carried = [(n, i) for n, i in enumerate(function.outputs) if i in read]
+        writes = [(n, i) for n, i in enumerate(function.outputs) if i in read]
         writes_reply = is_read and chain.reply in function.outputs and function in functions
         steps.append(
             Step(
                 function.index,
                 function.name,
                 function.inputs,
-                tuple((n, i) for n, i in carried if not app[i].is_state),
+                tuple((n, i) for n, i in writes if not app[i].is_state),
                 function.outputs.index(chain.reply) if writes_reply else None,
                 is_load=function in loads,
                 prop_inputs=function.prop_inputs,
@@ -574,13 +591,13 @@ def _steps(
     return tuple(reversed(steps))
 
 
-def _source(app: App, chain: Chain) -> Source:
+def _find_source(app: App, chain: Chain) -> Source:
     if _is_chat_interface(app, chain.functions[0]):
         return "interface"
     return "function" if app[chain.reply].kind == "api" else "page"
 
 
-def _form(app: App, id_: int) -> Form:
+def _find_form(app: App, id_: int) -> Form:
     """Return the form in which this component takes turns."""
     kind, props = app[id_].kind, app[id_].props
     if kind == "api":
@@ -593,7 +610,7 @@ def _form(app: App, id_: int) -> Form:
     return "messages" if props.get("type") == "messages" else "pairs"
 
 
-def _reasoning_tags(app: App, reply: int) -> tuple[tuple[str, str], ...]:
+def _read_reasoning_tags(app: App, reply: int) -> tuple[tuple[str, str], ...]:
     # A chat interface's own endpoint writes no chatbot, but its page shows the reply in one.
     chatbots = [app[reply]] if app[reply].is_chatbot else app.chatbots
     tags = [tag for chatbot in chatbots for tag in get(chatbot.props, "reasoning_tags", list, [])]
@@ -606,11 +623,11 @@ def _reasoning_tags(app: App, reply: int) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _found(app: App, chains: Sequence[Chain]) -> str:
+def _describe_endpoints(app: App, chains: Sequence[Chain]) -> str:
     """The Space's endpoints, and why the page asks no question with them."""
     usable = dict.fromkeys(chain.name for chain in chains)
 
-    def described(function: Function) -> str:
+    def describe(function: Function) -> str:
         inputs = [app[i] for i in function.inputs if not app[i].is_state]
         outputs = [app[i] for i in function.outputs]
         names = ", ".join(i.names[0] if i.names else i.kind for i in inputs)
@@ -627,4 +644,4 @@ def _found(app: App, chains: Sequence[Chain]) -> str:
         return f"{function.name}({names}) {why}"
 
     shown = [f for f in app.functions.values() if f.api_name or f.name in usable]
-    return "; ".join(map(described, shown)) or "no endpoint"
+    return "; ".join(map(describe, shown)) or "no endpoint"

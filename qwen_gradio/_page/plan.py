@@ -16,7 +16,7 @@ from ..errors import SpaceInterfaceError
 from .app import plain
 from .bounds import Bounds
 from .fragments import Habits
-from .reply import UNCHANGED, Reply, Source, written
+from .outputs import UNCHANGED, Reply, Source, written
 
 Form: TypeAlias = Literal["pairs", "messages", "parts", "segments"]
 HISTORY: Mapping[Form, Callable[[Sequence[Turn]], list[Any]]] = {
@@ -35,7 +35,7 @@ class Step:
     :ivar fn_index: the function's number, by which it is called.
     :ivar name: its `api_name`, or its number where that cannot be used.
     :ivar inputs: the components it takes, by id, in the order of `/config`.
-    :ivar carried: its outputs that a later step needs: their positions and their components.
+    :ivar writes: its outputs that a later step needs: their positions and their components.
     :ivar reply: the position of the reply in its outputs, if it writes the reply.
     :ivar is_load: whether the page runs it when it opens; there its failure goes unnoticed.
     :ivar prop_inputs: the positions of the inputs of which it takes all properties.
@@ -46,7 +46,7 @@ class Step:
     fn_index: int
     name: str
     inputs: tuple[int, ...]
-    carried: tuple[tuple[int, int], ...]
+    writes: tuple[tuple[int, int], ...]
     reply: int | None = None
     is_load: bool = False
     prop_inputs: tuple[int, ...] = ()
@@ -54,7 +54,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Held:
+class ComponentValue:
     """A component that a step takes, and what it holds when the page opens.
 
     :ivar use: what it is given: the query, all turns, earlier turns, the system prompt, its own
@@ -125,7 +125,7 @@ class Plan:
 
     space: str
     steps: tuple[Step, ...]
-    held: tuple[Held, ...]
+    held: tuple[ComponentValue, ...]
     reply: int
     source: Source
     form: Form
@@ -136,7 +136,7 @@ class Plan:
     keeps_turns: bool = False
 
     @property
-    def inputs(self) -> list[Held]:
+    def inputs(self) -> list[ComponentValue]:
         """The components whose values a user enters, in the order in which steps read them."""
         return [held for held in self.held if held.use != "earlier step"]
 
@@ -196,7 +196,7 @@ class Plan:
         props = {held.id: held.props for held in self.held}
         return Values(values, frozenset(given), props, notes, has_turns=bool(turns))
 
-    def _form_for(self, held: Held, habits: Habits | None) -> Form:
+    def _form_for(self, held: ComponentValue, habits: Habits | None) -> Form:
         """Return the form in which the app itself writes turns, as far as that is known."""
         contents = [
             item.get("content")
@@ -208,7 +208,7 @@ class Plan:
             writes_text = isinstance(contents[-1], str)
         return "messages" if self.form == "segments" and writes_text else self.form
 
-    def _accept(self, held: Held, name: str, value: Any, is_option: bool) -> Any:
+    def _accept(self, held: ComponentValue, name: str, value: Any, is_option: bool) -> Any:
         try:
             return held.bounds.clamp(value) if is_option else held.bounds.check(value)
         except ValueError as accepted:
@@ -239,7 +239,7 @@ class Plan:
                 lines[-1] += ", as when its page opens"
             if step.reply is not None:
                 lines[-1] += f", whose output {step.reply + 1} is the reply"
-            for _, component in step.carried:
+            for _, component in step.writes:
                 if given.get(component) != "<query>":  # most often, that is only disabled meanwhile
                     given[component] = f"<step {number}>"
         if self.draws:
@@ -330,7 +330,7 @@ class Values:
         self.held |= {i: value for i, value in written.items() if i not in self._given}
         self.written |= written
 
-    def taken_by(self, step: Step) -> list[Any]:
+    def arguments_for(self, step: Step) -> list[Any]:
         """What a step is called with."""
         taken = [self.held.get(component) for component in step.inputs]
         for position in step.prop_inputs:
@@ -340,7 +340,7 @@ class Values:
 
     def write(self, step: Step, outputs: Any) -> None:
         """Take over what a step has written, at each of its outputs."""
-        for position, component in step.carried:
+        for position, component in step.writes:
             # A page has been open for a while when its user enters something.
             if not (step.is_load and component in self._given) and position < len(outputs):
                 value = written(outputs[position])

@@ -10,8 +10,8 @@ from gradio_client import utils
 
 from .._messages import Prompt
 from .._page.fragments import Habits
+from .._page.outputs import Reply, size_of
 from .._page.plan import Plan, Step
-from .._page.reply import Reply, size_of
 from .._reply import Progress, ReplyState, StreamStatus, Update
 from ..errors import SpaceInterfaceError
 from .events import MAX_BYTES
@@ -62,7 +62,7 @@ class OutputSink:
             self._size_carried = size_of(self.values.held)
         if step.reply is not None and self._reply is None:
             self._reply = self._plan.new_reply(self.values, self._prompt, self._habits)
-        return self.values.taken_by(step)
+        return self.values.arguments_for(step)
 
     def end(self) -> None:
         """Report what was held back of the reply.
@@ -98,7 +98,7 @@ class OutputSink:
         if not update.success or outputs is None:
             return
         with self._as_interface_error():
-            if self._step.carried:
+            if self._step.writes:
                 self.values.write(self._step, outputs)
             is_repeated = update.final and self._has_streamed and self._plan.source == "function"
             if self._step.reply is not None and self._reply is not None and not is_repeated:
