@@ -77,7 +77,7 @@ parameters where they matter."""
 
 ATTRIBUTES = {
     *("src", "config", "_info", "headers", "session_hash", "sse_url", "app_version", "endpoints"),
-    *("executor", "stream_open", "space_id", "_skip_components"),
+    *("executor", "stream_open", "space_id", "_skip_components", "protocol"),
 }
 """Undocumented ones that a `Client` has once it has read its Space."""
 FIELDS = {
@@ -273,7 +273,7 @@ def test_an_endpoint_that_works_otherwise_is_an_error_at_once(
 ) -> None:
     """As if a new gradio_client did the same by functions of other names."""
     client = reply_client(space)
-    (endpoint,) = {id(e): e for e in client.endpoints.values()}.values()
+    endpoint = client.endpoints[client._waiting[0].fn_index]
     if name == "_sse_fn_v1plus":
         del endpoint._sse_fn_v1plus  # gradio_client's own waits for threads that it starts
     elif name == "client":

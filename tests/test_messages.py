@@ -229,16 +229,15 @@ def test_what_cannot_be_sent_is_named(messages: Any, complaint: str) -> None:
     assert isinstance(caught.value, ValueError)
 
 
-def test_native_history_needs_a_question_at_the_end() -> None:
-    with pytest.raises(InvalidMessagesError, match=r"messages\[2\]: .* must be the user's"):
-        prompt_from([system("s"), user("hi"), assistant("hello")], "native")
+def test_a_chat_that_ends_with_an_answer_goes_into_the_query_as_a_whole() -> None:
+    prompt = prompt_from([system("s"), user("hi"), assistant("hello")], "native")
+    query, turns = prompt.query_and_history(history=True, system=True)
+    assert (query, turns) == ("User: hi\nAssistant: hello\nAssistant:", ())
 
 
 def test_a_system_prompt_given_apart_is_none_of_the_messages_in_errors() -> None:
     with pytest.raises(InvalidMessagesError, match=r"messages\[1\] has no content"):
         prompt_from(to_messages([user("hi"), user(None)], "s"))
-    with pytest.raises(InvalidMessagesError, match=r"messages\[1\]: .* must be the user's"):
-        prompt_from(to_messages([user("hi"), assistant("hello")], "s"), "native")
     with pytest.raises(InvalidMessagesError, match=r"system has .* at 1, .* not Unicode"):
         prompt_from(to_messages("hi", "s\udce9"))
 

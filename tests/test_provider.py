@@ -286,3 +286,29 @@ def test_every_public_name_can_be_imported() -> None:
         assert name == "Messages" or value.__name__ == name  # a type alias has another name
     with pytest.raises(AttributeError):
         qwen_gradio.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("model", [None, "", "auto"])
+def test_where_no_model_is_named_the_space_that_runs_is_asked(model: str | None) -> None:
+    assert provider_of(model) is Qwen_Qwen_3
+
+
+def test_the_models_input_of_another_app_is_left_as_it_is() -> None:
+    def options(model: str | None, space: str | None) -> Any:
+        stream = Qwen_Qwen_3.create_async_generator(model, MESSAGES, space=space)
+        return stream._question.prompt.options, bool(stream._question.prompt.reasoning_tags)
+
+    chosen = {"model": "qwen3-235b-a22b"}
+    assert options(None, None) == (chosen, True)
+    assert options("qwen3-235b-a22b", "a/copy") == (chosen, True)
+    assert options(None, "another/app") == ({}, False)
+
+
+def test_an_unavailable_space_of_a_provider_is_an_error_that_names_other_models(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(SpaceUnavailableError, match=r"Models on other Spaces are .*qwen-2.5"):
+        qwen_gradio.ask("?", proxy=NOBODY, max_retries=0)
+    with pytest.raises(SpaceUnavailableError) as caught:
+        qwen_gradio.ask("?", space=NOBODY, max_retries=0)
+    assert "Models on other" not in str(caught.value)

@@ -435,12 +435,12 @@ def test_a_space_that_omits_the_first_tag_is_known_after_one_reply() -> None:
     [7, True, {"a": 1}, [7], [[1, 2, 3]], [["a", 7]], [{"role": "assistant", "content": 7}]],
 )
 def test_what_is_no_reply_is_an_error(value: Any) -> None:
-    with pytest.raises(ValueError, match="reply cannot be"):
+    with pytest.raises(ValueError, match=r"reply cannot be|an object has none of"):
         Reply().feed(value)
 
 
 def test_an_error_does_not_repeat_a_huge_output() -> None:
-    with pytest.raises(ValueError, match="cannot be") as caught:
+    with pytest.raises(ValueError, match="an object has none of") as caught:
         Reply().feed({"x": "x" * 10**6})
     assert len(str(caught.value)) < 200
 

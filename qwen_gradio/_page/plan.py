@@ -237,6 +237,8 @@ class Plan:
             lines.append(f"  {number}. {step.name}({taken})")
             if step.is_load:
                 lines[-1] += ", as when its page opens"
+            if step.is_for_turns:
+                lines[-1] += ", if there are earlier turns"
             if step.reply is not None:
                 lines[-1] += f", whose output {step.reply + 1} is the reply"
             for _, component in step.writes:
