@@ -94,8 +94,7 @@ class Prompt:
         return flat(said + self.turns), ()
 
     def all_turns(self, *, system: bool) -> tuple[Turn, ...]:
-        """The turns, for a Space that takes all of them, after the system prompt unless it has an
-        input for that."""
+        """Return all turns, after the system prompt if the Space has no input for that."""
         said = (("system", self.system),) if self.system is not None and not system else ()
         return said + self.turns
 

@@ -10,6 +10,7 @@ import pytest
 
 from qwen_gradio import (
     QueueFullError,
+    Qwen_Qwen_3,
     SpaceUnavailableError,
     StreamInterruptedError,
     StreamStatus,
@@ -26,7 +27,7 @@ from .fronts import (
     Request,
     misbehaving,
 )
-from .servers import PATIENCE, ScriptedSpace, free_port, script, scripted_space
+from .servers import NOBODY, PATIENCE, ScriptedSpace, free_port, script, scripted_space
 
 pytestmark = pytest.mark.anyio
 
@@ -195,3 +196,13 @@ async def test_a_request_that_hangs_is_aborted(scripted: ScriptedSpace, phase: s
             if thread.name == "qwen_gradio":
                 thread.join(PATIENCE / 2)
                 assert not thread.is_alive()
+
+
+async def test_an_unavailable_space_of_a_provider_is_an_error_that_names_other_models() -> None:
+    own = Qwen_Qwen_3.create_async_generator(None, [script()], proxy=NOBODY, max_retries=0)
+    with pytest.raises(SpaceUnavailableError, match=r"Models on other Spaces are .*qwen-2-5"):
+        await own.text()
+    other = Qwen_Qwen_3.create_async_generator(None, [script()], space=NOBODY, max_retries=0)
+    with pytest.raises(SpaceUnavailableError) as caught:
+        await other.text()
+    assert "Models on other" not in str(caught.value)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qwen_gradio import SpaceInterfaceError
+from qwen_gradio._page.app import App, add_drawn, add_missing
 from qwen_gradio._page.chain import plan_of
 from qwen_gradio._page.fragments import Habits
 
@@ -76,6 +77,17 @@ def changed(draw: st.DrawFn) -> Any:
                 break
             inside = inside[key]
     return described
+
+
+@given(description=changed(), drawn=changed() | st.tuples(JSON, JSON))
+def test_whatever_a_page_draws_is_planned_or_rejected(
+    description: tuple[Any, Any], drawn: tuple[Any, Any]
+) -> None:
+    config = add_missing(add_drawn(description[0], [drawn[0]]))
+    ids = [c.get("id") for c in config["components"] if isinstance(c, dict)]
+    assert all(missing in ids for missing in App(config, {}).missing)
+    with suppress(SpaceInterfaceError):
+        assert not plan_of(config, description[1], "owner/name", is_drawn=True).draws
 
 
 @given(

@@ -18,6 +18,7 @@ from qwen_gradio import (
     InvalidMessagesError,
     ModelNotFoundError,
     Qwen_Qwen_2_5_Max,
+    Qwen_Qwen_3,
     QwenGradioError,
     SpaceUnavailableError,
     generate_session_hash,
@@ -302,13 +303,3 @@ def test_the_models_input_of_another_app_is_left_as_it_is() -> None:
     assert options(None, None) == (chosen, True)
     assert options("qwen3-235b-a22b", "a/copy") == (chosen, True)
     assert options(None, "another/app") == ({}, False)
-
-
-def test_an_unavailable_space_of_a_provider_is_an_error_that_names_other_models(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with pytest.raises(SpaceUnavailableError, match=r"Models on other Spaces are .*qwen-2.5"):
-        qwen_gradio.ask("?", proxy=NOBODY, max_retries=0)
-    with pytest.raises(SpaceUnavailableError) as caught:
-        qwen_gradio.ask("?", space=NOBODY, max_retries=0)
-    assert "Models on other" not in str(caught.value)

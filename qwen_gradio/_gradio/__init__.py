@@ -27,6 +27,9 @@ stream of fragments needs is different in these points, and in no others:
 | Space and makes all its endpoints  | `SpaceClient`                    | request                 |
 | `Client` starts a heartbeat        | `_get_config` asks for none      | a session is one reply  |
 | `_telemetry_thread`                | does nothing                     | no request              |
+| `Endpoint`s are made once, for     | also for what a page draws in    | a chat in `gr.render`   |
+| `/config`                          | the reply's session              |                         |
+| `/config` must have each component | `_get_config` adds entries       | pages work without some |
 | `add_zero_gpu_headers` needs the   | the same for Spaces by URL, and  | no lookup, and no slow  |
 | Space's name, and imports gradio   | only where gradio is imported    | import to find nothing  |
 

@@ -133,8 +133,9 @@ class ReplyClient(Client):  # type: ignore[misc]
     def _follow(self, plan: Plan, prompt: Prompt) -> None:
         """Ask by this plan from now on."""
         self._plan = plan
+        connection = self._connection  # the sink must not refer to this client
         self._outputs = OutputSink(
-            plan, prompt, self._habits, self._reply, lambda: self._connection.received
+            plan, prompt, self._habits, self._reply, lambda: connection.received
         )
         if self._session is not None:
             self._outputs.values.take_over(self._session.written)
@@ -159,12 +160,13 @@ class ReplyClient(Client):  # type: ignore[misc]
         space = self._plan.space
         with connect_errors(space):
             self.config = add_missing(add_drawn(self.config, self._drawn))
-            for function in self.config["dependencies"]:
-                if (fn_index := function.get("id")) not in self.endpoints:
+            for position, function in enumerate(self.config["dependencies"]):
+                fn_index = function.get("id", position)
+                if fn_index not in self.endpoints:
                     endpoint = Endpoint(self, fn_index, function, self.protocol)
                     self.endpoints[fn_index] = endpoint
-        plan = plan_of(self.config, self._info, space, self._prompt.api_name, is_drawn=True)
-        self._follow(plan, self._prompt)
+            plan = plan_of(self.config, self._info, space, self._prompt.api_name, is_drawn=True)
+            self._follow(plan, self._prompt)
 
     def _copy_endpoint(self, step: Step) -> Any:
         endpoint = copy.copy(self.endpoints[step.fn_index])
