@@ -168,32 +168,33 @@ async def test_a_chat_interface_takes_earlier_turns_as_its_history(zoo: Zoo) -> 
 
 @on_asyncio
 @pytest.mark.anyio
-@pytest.mark.parametrize("kind", ["history", "remember"])
-async def test_a_conversation_goes_on_in_the_session_of_a_space_that_keeps_it(
-    zoo: Zoo, kind: str
-) -> None:
-    space = await anyio.to_thread.run_sync(zoo.url_of, kind)
+async def test_a_conversation_goes_on_in_the_session_of_a_space_that_keeps_it(zoo: Zoo) -> None:
+    space = await anyio.to_thread.run_sync(zoo.url_of, "remember")
     chat = Chat(space=space)
-
-    async def turn(question: str) -> Any:
-        """What the model was given, but for the answers among the turns."""
-        found = json.loads(await chat.ask(question))
-        kept = found.get("seen", found.get("history"))
-        asked = [turn[1] if kind == "history" else turn for turn in kept]
-        return found.get("message"), [text for text in asked if not text.startswith("{")]
-
-    asked = None if kind == "remember" else "one"
-    assert await turn("one") == (asked, [])
-    asked = None if kind == "remember" else "two"
-    assert await turn("two") == (asked, ["one"])
+    for asked in ([], ["one"], ["one", "two"]):
+        question = ("one", "two", "three")[len(asked)]
+        assert json.loads(await chat.ask(question)) == {"seen": asked}
     async with chat.stream("closed early") as stream:
         await stream.__anext__()
-    message, seen = await turn("three")  # in a new session, with the turns before it
-    if kind == "history" and not zoo.gradio.startswith("4"):
-        assert (message, seen) == ("three", ["one", "two"])
+    assert json.loads(await chat.ask("four")) == {"seen": []}  # a new session
+    (seen,) = json.loads(await chat.ask("five"))["seen"]
+    assert seen.startswith('User: one\nAssistant: {"seen": []}')
+    assert seen.endswith("User: four\nAssistant:")
+
+
+@on_asyncio
+@pytest.mark.anyio
+async def test_a_conversation_goes_on_by_the_turns_that_a_chat_interface_takes(zoo: Zoo) -> None:
+    space = await anyio.to_thread.run_sync(zoo.url_of, "history")
+    chat = Chat(space=space)
+    answer = await chat.ask("one")
+    found = json.loads(await chat.ask("two"))
+    if zoo.gradio.startswith("4"):
+        flat = f"User: one\nAssistant: {answer}\nUser: two\nAssistant:"
+        assert found == {"message": flat, "history": []}
     else:
-        assert seen == []
-        assert message is None or message.startswith("User: one\nAssistant: {")
+        turns = [["user", "one"], ["assistant", answer]]
+        assert found == {"message": "two", "history": turns}
 
 
 @on_asyncio
