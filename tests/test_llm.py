@@ -194,7 +194,7 @@ def test_sampling_options_reach_a_space_that_has_them(run: Run) -> None:
 def test_stream_timeout_limits_the_wait_for_an_update(run: Run) -> None:
     done = run("-m", MODEL, "-o", "stream_timeout", "0.5", query(finish="hang"))
     assert done.returncode == 1
-    assert "sent no update for stream_timeout=0.5 seconds" in done.stderr
+    assert "sent nothing for stream_timeout=0.5 seconds" in done.stderr
 
 
 @pytest.mark.parametrize("how", [[], ["--async"]])

@@ -43,14 +43,16 @@ async def test_a_wrong_user_name_or_password_is_reported(
 
 
 async def test_a_space_without_a_login_is_reported(unlocked: ScriptedSpace) -> None:
-    with pytest.raises(AuthenticationError, match=r"has no login \(302 Found.*'\): leave auth out"):
+    with pytest.raises(
+        AuthenticationError, match=r"does not use a login \(302 Found.*'\)\. Remove"
+    ):
         await ask(unlocked, QUESTION, auth=("ada", "swordfish")).text()
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "405 Method Not Allowed"])
 async def test_a_server_without_a_login_is_reported(status: str) -> None:
     with Front(lambda request: answer(status)) as front:
-        with pytest.raises(AuthenticationError, match=f"has no login .{status}.: leave auth out"):
+        with pytest.raises(AuthenticationError, match=f"does not use a login .{status}.. Remove"):
             await ask(front.url, QUESTION, auth=("ada", "swordfish")).text()
 
 

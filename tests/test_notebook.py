@@ -304,5 +304,5 @@ def test_formulas_have_the_form_that_notebooks_typeset(kernel: Kernel) -> None:
 
 def test_a_stream_is_shown_with_its_state(kernel: Kernel, scripted: ScriptedSpace) -> None:
     (shown,) = kernel.data("ask('never asked')")
-    assert f"&lt;FragmentStream from {scripted.url}: open, 0 characters&gt;" in shown["text/html"]
+    assert f"&lt;FragmentStream from {scripted.url}: new, 0 characters&gt;" in shown["text/html"]
     assert "show(stream)" in shown["text/html"]

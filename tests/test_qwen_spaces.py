@@ -126,15 +126,15 @@ def test_scripts_name_the_provider_and_its_options(qwen_3: str) -> None:
     assert json.loads(ask("3+4?", "qwen-3-4b", **options))["thinking_budget"] == 2
     assert json.loads("".join(stream("3+4?", "qwen-3-4b", **options)))["model"] == "qwen3-4b"
     with pytest.raises(TypeError, match="Unknown option: thinking_budget"):
-        ask("3+4?", thinking_budget=2)
+        ask("3+4?", "qwen-2.5", thinking_budget=2)
 
 
 @pytest.mark.parametrize(
     ("model", "provider"),
     [
-        (None, "Qwen_Qwen_2_5_Max"),
-        ("", "Qwen_Qwen_2_5_Max"),
-        ("auto", "Qwen_Qwen_2_5_Max"),
+        (None, "Qwen_Qwen_3"),
+        ("", "Qwen_Qwen_3"),
+        ("auto", "Qwen_Qwen_3"),
         ("qwen-2.5-max", "Qwen_Qwen_2_5_Max"),
         ("qwen-2.5", "Qwen_Qwen_2_5"),
         ("qwen-2.5-0.5b", "Qwen_Qwen_2_5"),

@@ -60,9 +60,15 @@ async def test_every_gradio_takes_the_earlier_turns(any_gradio: ScriptedSpace) -
     assert "2" in json.dumps(history[-1])
 
 
-async def test_without_a_system_message_the_assistant_is_helpful(scripted: ScriptedSpace) -> None:
-    _, _, system = json.loads(await ask(scripted, script(show="inputs")).text())
-    assert system == "You are a helpful assistant."
+async def test_without_a_system_message_an_app_gets_what_its_page_shows(
+    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def system() -> str:
+        return str(json.loads(await ask(scripted, script(show="inputs")).text())[2])
+
+    assert await system() == ""
+    monkeypatch.setattr(Qwen_Qwen_2_5_Max, "url", scripted.url)  # the provider's own Space
+    assert await system() == "You are a helpful assistant."
 
 
 async def test_text_that_comes_only_with_completion_arrives(any_gradio: ScriptedSpace) -> None:

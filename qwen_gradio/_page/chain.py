@@ -400,7 +400,7 @@ def _make_plan(app: App, chain: Chain, space: str, others: tuple[str, ...]) -> P
     turns = _find_turns_function(app, chain)
     history = turns.inputs[0] if turns else _find_history(app, chain, entered, written)
     taken += turns.inputs if turns else ()
-    # A chat interface takes earlier turns, or writes its State in another form than it reads (4.44).
+    # A chat interface takes earlier turns; that of 4.44 writes other State than it reads.
     keeps_turns = not _is_chat_interface(app, chain.functions[0]) and any(
         _keeps_turns(app, chain, i) for i in entered if i in written
     )
