@@ -62,6 +62,17 @@ def thoughts(thinking: ZooSpace) -> Iterator[openai.OpenAI]:
         yield client
 
 
+def test_earlier_turns_are_sent_turn_by_turn(
+    client: openai.OpenAI, scripted: ScriptedSpace
+) -> None:
+    turns = [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"}]
+    shown = ask(client, *turns, script(show="inputs")).choices[0].message.content
+    assert len(json.loads(shown)[1]) == 2
+    with endpoint(space=scripted.url, history="flat") as url, client_of(url) as flat:
+        shown = ask(flat, *turns, script(show="inputs")).choices[0].message.content
+    assert shown.startswith("User: 1+1?")
+
+
 @pytest.fixture(scope="module")
 def one_at_once(server: None) -> Iterator[ScriptedSpace]:
     """A Space that answers one question at a time."""

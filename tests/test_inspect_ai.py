@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,18 @@ async def test_reasoning_is_apart_from_the_text_and_not_sent_again(thinking: Zoo
     assert "and?" in again.completion
 
 
+@pytest.mark.parametrize(("options", "is_native"), [({}, True), ({"history": "flat"}, False)])
+async def test_earlier_turns_are_sent_turn_by_turn(
+    scripted: ScriptedSpace, options: dict[str, Any], is_native: bool
+) -> None:
+    model = model_at(scripted.url, **options)
+    question = ChatMessageUser(content=query(show="inputs"))
+    turns = [ChatMessageUser(content="1+1?"), ChatMessageAssistant(content="2"), question]
+    shown = (await model.generate([*turns])).completion
+    assert shown.startswith("User: 1+1?") is not is_native
+    assert not is_native or len(json.loads(shown)[1]) == 2
+
+
 async def test_a_stop_sequence_ends_the_reply(scripted: ScriptedSpace) -> None:
     model = model_at(scripted.url)
     output = await model.generate(
@@ -159,15 +172,3 @@ def test_wrong_options_and_models_are_rejected() -> None:
         get_model(MODEL, memoize=False, spase="owner/name")
     with pytest.raises(ModelNotFoundError):
         get_model("qwen-gradio/gpt-4o", memoize=False)
-
-
-async def test_earlier_turns_are_sent(scripted: ScriptedSpace) -> None:
-    output = await model_at(scripted.url).generate(
-        [
-            ChatMessageUser(content="Hello"),
-            ChatMessageAssistant(content="Hi!"),
-            ChatMessageUser(content=[ContentText(text="And?")]),
-        ]
-    )
-    assert "Hi!" in output.completion
-    assert "And?" in output.completion

@@ -183,10 +183,11 @@ async def test_every_kind_of_message_is_sent(model: ChatQwenGradio) -> None:
         AIMessageChunk(content="2"),
         ChatMessage(role="user", content="sure?"),
     ]
-    assert (await model.ainvoke(messages)).text == (
+    assert (await model.ainvoke(messages, history="flat")).text == (
         "User: 1+1?\nAssistant: 2\nUser: sure?\nAssistant:"
     )
-    shown = model.invoke([*messages[:3], asking(show="inputs")], history="native").text
+    assert (await model.ainvoke(messages)).text == "sure?"
+    shown = model.invoke([*messages[:3], asking(show="inputs")]).text
     query, history, system = json.loads(shown)
     assert (json.loads(query)["show"], system) == ("inputs", "Be brief.")
     assert "1+1?" in json.dumps(history[0])

@@ -100,6 +100,18 @@ async def test_complete_replies_come_to_sync_and_async_calls(scripted: ScriptedS
         assert response.choices[0].finish_reason == "stop"
 
 
+@pytest.mark.parametrize(("options", "earlier"), [({}, 2), ({"history": "flat"}, 0)])
+def test_earlier_turns_are_sent_turn_by_turn(
+    scripted: ScriptedSpace, options: dict[str, Any], earlier: int
+) -> None:
+    turns = [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"}]
+    response = ask(scripted, *turns, script(show="inputs"), **options)
+    if earlier:
+        assert len(json.loads(whole(response))[1]) == earlier
+    else:
+        assert whole(response).startswith("User: 1+1?")
+
+
 def test_reasoning_in_earlier_turns_is_left_out(scripted: ScriptedSpace) -> None:
     turn = {"role": "assistant", "content": [{"type": "reasoning", "summary": []}]}
     response = ask(scripted, turn, {**turn, "content": None}, script(say=["x"]))

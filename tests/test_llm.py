@@ -124,9 +124,12 @@ def test_the_command_writes_nothing_else_when_it_exits(
 
 def test_llm_passes_the_system_prompt_and_continues_a_conversation(run: Run) -> None:
     assert run("-m", MODEL, "-s", "Be brief.", "1+1?").stdout == "1+1?\n"
-    assert run("-c", "sure?").stdout == "User: 1+1?\nAssistant: 1+1?\nUser: sure?\nAssistant:\n"
+    flat = "User: 1+1?\nAssistant: 1+1?\nUser: sure?\nAssistant:\n"
+    assert run("-c", "sure?", "-o", "history", "flat").stdout == flat
+    shown = json.loads(run("-c", query(show="inputs")).stdout)
+    assert len(shown[1]) == 4
     logged = json.loads(run("logs", "--json", "-c").stdout)
-    assert [turn["prompt"] for turn in logged] == ["1+1?", "sure?"]
+    assert [turn["prompt"] for turn in logged][:2] == ["1+1?", "sure?"]
 
 
 def test_a_later_system_prompt_is_added(scripted: ScriptedSpace) -> None:

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from qwen_gradio import ModelNotFoundError, Provider, Qwen_Qwen_2_5, Qwen_Qwen_3, ask, stream
+from qwen_gradio import (
+    Chat,
+    ModelNotFoundError,
+    Provider,
+    Qwen_Qwen_2_5,
+    Qwen_Qwen_3,
+    ask,
+    stream,
+)
 from qwen_gradio._models import provider_of
 
 from .servers import Zoo
@@ -79,6 +87,13 @@ async def test_qwen_3_is_given_system_prompt_and_history_in_the_query(qwen_3: st
     for history in ("flat", "native"):
         told = await given(Qwen_Qwen_3, qwen_3, SYSTEM, *CHAT, history=history)
         assert (told["query"], told["history"]) == (f"System: Be brief.\n{FLAT}", [])
+
+
+async def test_a_conversation_with_qwen_3_goes_on_in_its_session(qwen_3: str) -> None:
+    chat = Chat(provider=Qwen_Qwen_3, space=qwen_3)
+    for number, question in enumerate(["one", "two", "three"]):
+        told = json.loads(await chat.ask(question))
+        assert (told["query"], len(told["history"])) == (question, 2 * number)
 
 
 async def test_a_list_of_bubbles_shows_the_reply(qwen_3_zoo: Zoo) -> None:
