@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from inspect_ai.model import (
+    ChatMessage,
     ChatMessageAssistant,
     ChatMessageUser,
     ContentImage,
@@ -104,8 +105,12 @@ async def test_earlier_turns_are_sent_turn_by_turn(
 ) -> None:
     model = model_at(scripted.url, **options)
     question = ChatMessageUser(content=query(show="inputs"))
-    turns = [ChatMessageUser(content="1+1?"), ChatMessageAssistant(content="2"), question]
-    shown = (await model.generate([*turns])).completion
+    turns: list[ChatMessage] = [
+        ChatMessageUser(content="1+1?"),
+        ChatMessageAssistant(content="2"),
+        question,
+    ]
+    shown = (await model.generate(turns)).completion
     assert shown.startswith("User: 1+1?") is not is_native
     assert not is_native or len(json.loads(shown)[1]) == 2
 
