@@ -112,6 +112,11 @@ class FragmentStream(AsyncIterator[str]):
         return self._reply.space
 
     @property
+    def model(self) -> str | None:
+        """The model that is asked; None if none was named for another app than a provider's."""
+        return self._question.model
+
+    @property
     def partial(self) -> str:
         """The reply so far; it may be ahead of the fragments that were read."""
         return self._reply.text

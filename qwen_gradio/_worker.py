@@ -47,6 +47,7 @@ class Question:
     :ivar stream_timeout: seconds without any update.
     :ivar request_timeout: seconds that the Space may take to answer an HTTP request.
     :ivar max_retries: how often to ask again if the Space did not accept the question.
+    :ivar model: the model that is asked; None if it is another app's, and none was named.
     :ivar session: the conversation that it belongs to, if the Space may keep that.
     :ivar if_unavailable: what to add to the error if the Space cannot be asked.
     """
@@ -57,6 +58,7 @@ class Question:
     stream_timeout: float | None
     request_timeout: float
     max_retries: float
+    model: str | None = None
     session: Session | None = None
     if_unavailable: str = ""
 

@@ -89,7 +89,7 @@ def ask(
         model = arguments.pop("model", None)
         stream = provider.create_async_generator(model, to_messages(text, system), **arguments)
         if as_json:
-            anyio.run(write_as_json, stream, provider.get_model(model))
+            anyio.run(write_as_json, stream)
         else:
             anyio.run(write_reply, stream)
 

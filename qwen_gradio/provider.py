@@ -164,9 +164,11 @@ class Provider:
         is_own = access.space == cls.url
         if is_own or model:
             tags = cls.reasoning_tags if reasoning_tags is None else reasoning_tags
-            options = {**prompt.options, **cls.model_inputs.get(cls.get_model(model), {})}
+            name = cls.get_model(model)
+            options = {**prompt.options, **cls.model_inputs.get(name, {})}
             prompt = replace(prompt, options=options, reasoning_tags=to_pairs(tags))
         else:  # another app, which may have an input of that name for other models
+            name = None
             prompt = replace(prompt, reasoning_tags=to_pairs(reasoning_tags or False))
         if is_own:  # another app's page sends what its system box shows, even if that is nothing
             prompt = replace(prompt, default_system=cls.default_system)
@@ -179,6 +181,7 @@ class Provider:
             stream_timeout,
             request_timeout,
             max_retries,
+            model=name,
             if_unavailable=cls._name_others() if is_own else "",
         )
         return FragmentStream(question, on_status=on_status, on_reasoning=on_reasoning)

@@ -42,7 +42,7 @@ def test_json_has_the_reply_and_what_it_took(thinking: ZooSpace) -> None:
     assert written == {
         "reply": '{"message": "hi"}',
         "reasoning": "Let me think.",
-        "model": "qwen-qwen2-5-max",
+        "model": None,
         "space": thinking.url,
     }
 

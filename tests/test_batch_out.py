@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from qwen_gradio import OutputError, Qwen_Qwen_2_72B, SpaceUnavailableError, StreamStatus
+from qwen_gradio import OutputError, SpaceUnavailableError, StreamStatus
 from qwen_gradio.batch import Outcome, run_sync
 from qwen_gradio.batch._lock import lock
 from qwen_gradio.batch._rows import Row, Rows
@@ -211,7 +211,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "history": {"history": "native"},
     "endpoint": {"api_name": "/model_chat"},
     "system prompt": {"system": "Be brief."},
-    "provider": {"provider": Qwen_Qwen_2_72B},
+    "model": {"model": "qwen-2-72b"},
     "Space": {},
 }
 

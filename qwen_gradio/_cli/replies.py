@@ -43,7 +43,7 @@ async def write_reply(stream: FragmentStream) -> None:
             reply.end()
 
 
-async def write_as_json(stream: FragmentStream, model: str) -> None:
+async def write_as_json(stream: FragmentStream) -> None:
     """Write the complete reply as one JSON object. If it fails, that is in the object, too."""
     reply = error = None
     began = anyio.current_time()
@@ -55,7 +55,7 @@ async def write_as_json(stream: FragmentStream, model: str) -> None:
     result = {
         "reply": reply,
         "reasoning": stream.reasoning,
-        "model": model,
+        "model": stream.model,
         "space": stream.space,
         "seconds": round(anyio.current_time() - began, 3),
     }

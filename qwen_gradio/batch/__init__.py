@@ -183,7 +183,8 @@ def _resume(
         if digest is None:
             continue
         is_failed = row["error"] is not None
-        asked = {"digest": digest, "space": asker.space, "model": asker.model}
+        asked = {"digest": digest, "space": asker.space}
+        asked |= {} if asker.model is None else {"model": asker.model}
         others = [name for name, value in asked.items() if row.get(name, value) != value]
         if (is_failed and retry_errors) or (others and keep is False):
             continue

@@ -100,7 +100,6 @@ class Asker:
         require(concurrency=concurrency, max_retries=max_retries, give_up_after=give_up_after)
         require_known(provider, options)
         self._provider = provider
-        self.model = provider.get_model(model)
         self._model = model
         # Retries happen here, where all items share one pace, and not within a stream.
         self._options: Options = {**options, "max_retries": 0}
@@ -112,7 +111,7 @@ class Asker:
         self.has_accepted = False
         self._answers = 0
         unsent = self._stream([{"role": "user", "content": "?"}])  # raises if options are wrong
-        self.space = unsent.space
+        self.space, self.model = unsent.space, unsent.model
 
     async def ask_all(self, items: Iterable[Item], put: Callable[[Row], Awaitable[object]]) -> None:
         """Ask items, and call `put` with the row of each as soon as it is complete.

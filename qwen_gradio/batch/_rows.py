@@ -35,7 +35,7 @@ class Row(TypedDict):
     seconds: float
     characters: int
     space: str
-    model: str
+    model: str | None
     digest: str
 
 
