@@ -122,6 +122,26 @@ def test_the_command_writes_nothing_else_when_it_exits(
     assert (done.returncode, done.stdout, done.stderr) == (0, "Hello\n", "")
 
 
+@pytest.mark.usefixtures("server")
+def test_llm_continues_in_the_session_of_a_space_that_keeps_the_conversation(
+    command: list[str],
+) -> None:
+    space = ZooSpace("6", "messages", "remember")
+    try:
+        for options, question, seen in (
+            ([], "one", []),
+            (["-c"], "two", ["one"]),
+            (["-c"], "three", ["one", "two"]),
+        ):
+            arguments = ["-m", MODEL, "-o", "space", space.url, *options, question]
+            done = subprocess.run(
+                [*command, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True
+            )
+            assert json.loads(done.stdout) == {"seen": seen}, done.stderr
+    finally:
+        space.close()
+
+
 def test_llm_passes_the_system_prompt_and_continues_a_conversation(run: Run) -> None:
     assert run("-m", MODEL, "-s", "Be brief.", "1+1?").stdout == "1+1?\n"
     flat = "User: 1+1?\nAssistant: 1+1?\nUser: sure?\nAssistant:\n"

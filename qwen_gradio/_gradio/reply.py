@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Executor, Future
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any, NoReturn
 
 from gradio_client import Client, utils
@@ -80,7 +81,8 @@ class ReplyClient(Client):  # type: ignore[misc]
         self._habits = description.habits_of(plan)
         self._session = session if plan.keeps_turns and prompt.native else None
         if self._session is not None:
-            self._session.start_turn((self.config.get("app_id"), plan.steps), session_hash)
+            app = sha256(f"{self.config.get('app_id')} {plan.steps}".encode()).hexdigest()
+            self._session.start_turn(app, session_hash)
             self.session_hash = self._session.hash
             prompt = prompt.last_turn() if self._session.goes_on else prompt
         self._follow(plan, replace(prompt, inputs={}, options={}) if plan.draws else prompt)

@@ -25,6 +25,10 @@ KEY = "qwen-gradio"
 """The name for an optional Hugging Face token in `llm keys set`."""
 
 
+SESSION = "qwen_gradio_session"
+"""Where an answer has what the next turn needs to go on in the Space's session."""
+
+
 @llm.hookimpl
 def register_models(register: Callable[..., None]) -> None:
     for provider in providers().values():
@@ -99,12 +103,13 @@ class Qwen(_Shared, llm.KeyModel):
         from ..sync import pieces, read
 
         with _errors():
-            reply = _ask(self.model_id, prompt, key, conversation)
+            reply, session = _ask(self.model_id, prompt, key)
             if stream:
                 yield from map(_event, pieces(reply))
             else:
                 text = read(reply)
                 yield from _complete(reply.reasoning, text)
+            yield from _metadata(session)
 
 
 class AsyncQwen(_Shared, llm.AsyncKeyModel):
@@ -119,7 +124,8 @@ class AsyncQwen(_Shared, llm.AsyncKeyModel):
         key: str | None,
     ) -> AsyncGenerator[str | StreamEvent, None]:
         with _errors():
-            async with _ask(self.model_id, prompt, key, conversation) as reply:
+            reply, session = _ask(self.model_id, prompt, key)
+            async with reply:
                 if stream:
                     while (piece := await reply.next_piece()) is not None:
                         yield _event(piece)
@@ -127,33 +133,28 @@ class AsyncQwen(_Shared, llm.AsyncKeyModel):
                     text = await reply.text()
                     for event in _complete(reply.reasoning, text):
                         yield event
+            for metadata in _metadata(session):
+                yield metadata
 
 
-def _ask(
-    model: str,
-    prompt: llm.Prompt,
-    key: str | None,
-    conversation: llm.Conversation | llm.AsyncConversation | None,
-) -> FragmentStream:
+def _ask(model: str, prompt: llm.Prompt, key: str | None) -> tuple[FragmentStream, Session]:
+    """Ask, in the session of the last turn if the Space keeps the conversation."""
     options = {"history": "native", **prompt.options.model_dump(exclude_none=True)}
     stream = provider_of(model).create_async_generator(
         model, _messages(prompt), api_key=key, **options
     )
-    if conversation is not None:
-        _continue(conversation, stream)
-    return stream
+    answers = [message for message in prompt.messages if message.role == "assistant"]
+    parts = answers[-1].parts if answers else []
+    saved = [(getattr(part, "provider_metadata", None) or {}).get(SESSION) for part in parts]
+    session = Session(next(filter(None, saved), None))
+    stream.continue_session(session, lambda reply: None)
+    return stream, session
 
 
-def _continue(
-    conversation: llm.Conversation | llm.AsyncConversation, stream: FragmentStream
-) -> None:
-    """Ask in the session of the conversation's last turn, if that was asked by this process."""
-    turns = len(conversation.responses)
-    session, asked = vars(conversation).get("_qwen_gradio", (None, 0))
-    if session is None or asked != turns:  # another model may have answered in between
-        session = Session()
-    vars(conversation)["_qwen_gradio"] = session, turns + 1
-    stream.continue_session(session, lambda reply: setattr(session, "is_remembered", True))
+def _metadata(session: Session) -> Iterator[StreamEvent]:
+    """Yield what llm keeps with an answer, and gives back with the next question."""
+    if session.hash:
+        yield StreamEvent("text", "", provider_metadata={SESSION: session.save()})
 
 
 def _complete(reasoning: str, text: str) -> Iterator[str | StreamEvent]:
