@@ -44,7 +44,7 @@ NEEDED = {
     "litellm": ["test_litellm*.py"],
     "llm": ["test_llm*.py"],
     "mypy": ["test_types.py"],
-    "openai": ["test_api*.py"],
+    "openai": ["test_api*.py", "test_rewriting.py"],
     "pandas": ["test_batch_frames.py"],
     "ray": ["test_batch_ray*.py"],
     "selenium": ["test_page.py"],
