@@ -150,7 +150,6 @@ class Worker:
         """Ask the Space by the description that is cached; if that is outdated, by a new one."""
         # gradio_client and httpx are imported here: off the event loop, and only to ask.
         from ._gradio.connection import Connection
-        from ._gradio.hub import describe_once_awake
         from ._gradio.space import space_at
 
         question = self._question
@@ -160,8 +159,8 @@ class Worker:
             connection.abort()
 
         def describe(outdated: Description | None = None) -> tuple[Description, bool]:
-            return describe_once_awake(
-                space_at(question.access), connection, self._reply.put, self._stopped, outdated
+            return space_at(question.access).describe_once_awake(
+                connection, self._reply.put, self._stopped, outdated
             )
 
         began = time.monotonic()

@@ -181,8 +181,8 @@ def serve(
     scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[Hub], str]]:
     """Serve a hub, configured as huggingface_hub's, and a Space; return the URL of both."""
-    monkeypatch.setattr("qwen_gradio._gradio.hub.MIN_WAKING_PAUSE", 0.01)
-    monkeypatch.setattr("qwen_gradio._gradio.hub.MAX_WAKING_PAUSE", 0.05)
+    monkeypatch.setattr("qwen_gradio._gradio.space.MIN_WAKING_PAUSE", 0.01)
+    monkeypatch.setattr("qwen_gradio._gradio.space.MAX_WAKING_PAUSE", 0.05)
     with ExitStack() as opened:
 
         def served(hub: Hub) -> str:

@@ -27,8 +27,8 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qwen_gradio._gradio.hub.MIN_WAKING_PAUSE", 0.05)
-    monkeypatch.setattr("qwen_gradio._gradio.hub.MAX_WAKING_PAUSE", 0.1)
+    monkeypatch.setattr("qwen_gradio._gradio.space.MIN_WAKING_PAUSE", 0.05)
+    monkeypatch.setattr("qwen_gradio._gradio.space.MAX_WAKING_PAUSE", 0.1)
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ async def test_a_wait_beyond_all_dates_ends_the_run(
 async def test_a_space_that_does_not_wake_ends_the_run(
     asleep_after: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qwen_gradio._gradio.hub.MAX_WAKING_TIME", 0.5)
+    monkeypatch.setattr("qwen_gradio._gradio.space.MAX_WAKING_TIME", 0.5)
     _, space = asleep_after(0, looks=10**6)
     with pytest.raises(SpaceUnavailableError, match=r"After 0\.5 seconds: .* is asleep"):
         await Watched(space).ask(*"abc")

@@ -106,8 +106,8 @@ async def test_whatever_is_answered_in_place_of_a_space_it_is_looked_up(
 async def test_the_pauses_between_two_looks_grow(
     serve: Callable[[Hub], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qwen_gradio._gradio.hub.MIN_WAKING_PAUSE", 0.1)
-    monkeypatch.setattr("qwen_gradio._gradio.hub.MAX_WAKING_PAUSE", 0.5)
+    monkeypatch.setattr("qwen_gradio._gradio.space.MIN_WAKING_PAUSE", 0.1)
+    monkeypatch.setattr("qwen_gradio._gradio.space.MAX_WAKING_PAUSE", 0.5)
     url = serve(Hub(*["SLEEPING"] * 6, "RUNNING"))
     started = anyio.current_time()
     assert await by_subdomain(url).text() == "x"
@@ -194,7 +194,7 @@ async def test_a_running_space_that_is_no_gradio_app_is_not_waited_for(
 async def test_a_space_is_not_waited_for_without_end(
     serve: Callable[[Hub], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qwen_gradio._gradio.hub.MAX_WAKING_TIME", 0.3)
+    monkeypatch.setattr("qwen_gradio._gradio.space.MAX_WAKING_TIME", 0.3)
     with pytest.raises(SpaceUnavailableError, match=r"After 0\.3 seconds: .* is asleep") as caught:
         await by_subdomain(serve(Hub("SLEEPING")), max_retries=2).text()
     assert caught.value.stage == "SLEEPING"

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Event
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from huggingface_hub import constants
 
 from .._access import SPACES_DOMAIN, Access, is_on_hub, is_url
 from .._page.app import get
-from .._reply import StreamStatus
-from ..errors import QwenGradioError, SpaceUnavailableError, StreamInterruptedError
+from ..errors import QwenGradioError, SpaceUnavailableError
 from .connection import Connection
 from .errors import IF_PRIVATE, connect_errors
 from .seam import httpx
-
-if TYPE_CHECKING:
-    from .space import Description, Space
 
 logger = logging.getLogger("qwen_gradio")
 
@@ -60,10 +52,6 @@ STAGES = {
     "DELETING": Stage("is being deleted"),
 }
 """In any other stage the Space runs, or the stage is unknown: its own answer counts."""
-MAX_WAKING_TIME = 300.0
-"""Seconds to wait for a Space that is asleep or starting."""
-MIN_WAKING_PAUSE, MAX_WAKING_PAUSE = 1.0, 10.0
-"""Seconds between two looks at such a Space, twice as many each time."""
 
 
 @dataclass(frozen=True)
@@ -207,45 +195,3 @@ def _error_from_stage(space: str, listing: Listing) -> SpaceUnavailableError | N
     error.is_down = True
     error.is_starting = STAGES[listing.stage].is_starting
     return error
-
-
-def describe_once_awake(
-    space: Space,
-    connection: Connection,
-    report: Callable[[StreamStatus], object],
-    stopped: Event,
-    outdated: Description | None = None,
-) -> tuple[Description, bool]:
-    """Return what is known of a Space, or read it, for as long as the Hub says that it is starting.
-
-    :param report: called with a status before each pause.
-    :param stopped: ends a pause.
-    :param outdated: a description that does not count.
-    :returns: the description, and whether the Space had to be waited for.
-    :raises QwenGradioError: if it cannot be read, and waiting would not help or did not.
-    """
-    ends_at = time.monotonic() + MAX_WAKING_TIME
-    # Each look is an update, which `stream_timeout` is counted from.
-    pauses = min(MAX_WAKING_PAUSE, connection.timeout / 2)
-    pause = MIN_WAKING_PAUSE
-    was_starting = False
-    polled_at = None
-    while True:
-        try:
-            return space.describe(connection, outdated, polled_at), polled_at is not None
-        except SpaceUnavailableError as error:
-            has_just_started = was_starting and not error.is_down
-            if error.stage is None or not (error.is_starting or has_just_started):
-                raise
-            if time.monotonic() >= ends_at:
-                late = SpaceUnavailableError(f"After {MAX_WAKING_TIME:g} seconds: {error}")
-                late.stage = error.stage
-                raise late from error
-            was_starting = error.is_starting
-            stage = STAGES.get(error.stage)
-        what = "has started but does not answer yet" if stage is None else stage.text
-        report(StreamStatus("waking", log=f"The Space {what}"))
-        polled_at = time.monotonic()
-        if stopped.wait(min(pause, pauses)):
-            raise StreamInterruptedError("This stream was closed before its end")
-        pause *= 2

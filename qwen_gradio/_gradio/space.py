@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from copy import copy
 from functools import partial
 from http.cookiejar import Cookie
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 from gradio_client import Client
@@ -18,10 +19,16 @@ from .._page.app import add_missing
 from .._page.chain import plan_of, require_protocol
 from .._page.fragments import Habits
 from .._page.plan import Plan, Step
-from ..errors import QwenGradioError, SpaceInterfaceError, SpaceUnavailableError
+from .._reply import StreamStatus
+from ..errors import (
+    QwenGradioError,
+    SpaceInterfaceError,
+    SpaceUnavailableError,
+    StreamInterruptedError,
+)
 from .connection import Connection
 from .errors import connect_errors
-from .hub import explain, locate
+from .hub import STAGES, explain, locate
 from .seam import requests_over
 
 DESCRIPTION_TTL = 60.0
@@ -30,6 +37,10 @@ OWN_TTL = 5.0
 """The same for other servers: an app under development is restarted often."""
 READ_LOCK_TIMEOUT = 1.0
 """Seconds a reply waits while another one reads the same Space, which may hang."""
+MAX_WAKING_TIME = 300.0
+"""Seconds to wait for a Space that is asleep or starting."""
+MIN_WAKING_PAUSE, MAX_WAKING_PAUSE = 1.0, 10.0
+"""Seconds between two looks at such a Space, twice as many each time."""
 MAX_SPACES = 32
 """Spaces whose descriptions are cached."""
 
@@ -159,6 +170,47 @@ class Space:
         finally:
             if is_reader:
                 self._lock.release()
+
+    def describe_once_awake(
+        self,
+        connection: Connection,
+        report: Callable[[StreamStatus], object],
+        stopped: Event,
+        outdated: Description | None = None,
+    ) -> tuple[Description, bool]:
+        """Return the description; wait for as long as the Hub says that the Space is starting.
+
+        :param report: called with a status before each pause.
+        :param stopped: ends a pause.
+        :param outdated: a description that does not count.
+        :returns: the description, and whether the Space had to be waited for.
+        :raises QwenGradioError: if it cannot be read, and waiting would not help or did not.
+        """
+        ends_at = time.monotonic() + MAX_WAKING_TIME
+        # Each look is an update, which `stream_timeout` is counted from.
+        pauses = min(MAX_WAKING_PAUSE, connection.timeout / 2)
+        pause = MIN_WAKING_PAUSE
+        was_starting = False
+        polled_at = None
+        while True:
+            try:
+                return self.describe(connection, outdated, polled_at), polled_at is not None
+            except SpaceUnavailableError as error:
+                has_just_started = was_starting and not error.is_down
+                if error.stage is None or not (error.is_starting or has_just_started):
+                    raise
+                if time.monotonic() >= ends_at:
+                    late = SpaceUnavailableError(f"After {MAX_WAKING_TIME:g} seconds: {error}")
+                    late.stage = error.stage
+                    raise late from error
+                was_starting = error.is_starting
+                stage = STAGES.get(error.stage)
+            what = "has started but does not answer yet" if stage is None else stage.text
+            report(StreamStatus("waking", log=f"The Space {what}"))
+            polled_at = time.monotonic()
+            if stopped.wait(min(pause, pauses)):
+                raise StreamInterruptedError("This stream was closed before its end")
+            pause *= 2
 
     def _cached(self, outdated: Description | None) -> Description | None:
         ttl = DESCRIPTION_TTL if self._access.hub_key else OWN_TTL
