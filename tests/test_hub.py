@@ -204,7 +204,7 @@ async def test_each_look_at_the_space_restarts_the_stream_timeout(
     serve: Callable[[Hub], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for limit in ("MIN", "MAX"):
-        monkeypatch.setattr(f"qwen_gradio._gradio.hub.{limit}_WAKING_PAUSE", 0.5)
+        monkeypatch.setattr(f"qwen_gradio._gradio.space.{limit}_WAKING_PAUSE", 0.5)
     url = serve(Hub(*["SLEEPING"] * 7, "RUNNING"))
     started = anyio.current_time()
     assert await by_subdomain(url, stream_timeout=3).text() == "x"
@@ -220,7 +220,7 @@ async def test_closing_the_stream_ends_the_wait(
     serve: Callable[[Hub], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for limit in ("MIN", "MAX"):
-        monkeypatch.setattr(f"qwen_gradio._gradio.hub.{limit}_WAKING_PAUSE", 10 * PATIENCE)
+        monkeypatch.setattr(f"qwen_gradio._gradio.space.{limit}_WAKING_PAUSE", 10 * PATIENCE)
     waiting = anyio.Event()
     url = serve(hub := Hub("SLEEPING"))
     stream = by_subdomain(url, on_status=lambda status: waiting.set())
