@@ -134,8 +134,9 @@ class ReplyClient(Client):  # type: ignore[misc]
         """Ask by this plan from now on."""
         self._plan = plan
         connection = self._connection  # the sink must not refer to this client
+        root = self.upload_url.removesuffix("upload")  # files are uploaded and served beside it
         self._outputs = OutputSink(
-            plan, prompt, self._habits, self._reply, lambda: connection.received
+            plan, prompt, self._habits, self._reply, lambda: connection.received, root
         )
         if self._session is not None:
             self._outputs.values.take_over(self._session.written)

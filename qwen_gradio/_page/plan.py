@@ -216,14 +216,18 @@ class Plan:
                 f"{self.space} does not accept {value!r:.100} as {name}: it takes {accepted}"
             ) from None
 
-    def new_reply(self, values: Values, prompt: Prompt, habits: Habits) -> Reply:
-        """An empty reply, to be fed with that output of each step that has one."""
+    def new_reply(self, values: Values, prompt: Prompt, habits: Habits, root: str = "") -> Reply:
+        """An empty reply, to be fed with that output of each step that has one.
+
+        :param root: the URL under which the Space serves its files.
+        """
         return Reply(
             values.held.get(self.reply),
             self.reasoning_tags,
             thought_tags=prompt.reasoning_tags,
             habits=habits,
             source=self.source,
+            root=root,
         )
 
     def __str__(self) -> str:
