@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+from ._attachments import FILE_PARTS, Attachment, from_part, require_count
 from .errors import InvalidMessagesError
+
+logger = logging.getLogger(__package__)
 
 History: TypeAlias = Literal["flat", "native"]
 Turn: TypeAlias = tuple[str, str]
@@ -68,6 +72,7 @@ class Prompt:
     :ivar options: the same, for as far as the Space has such inputs.
     :ivar api_name: the endpoint to ask, by name or number, where several could be meant.
     :ivar reasoning_tags: pairs of tags that enclose reasoning, besides those that a page declares.
+    :ivar files: what goes with the last user message.
     """
 
     turns: tuple[Turn, ...]
@@ -78,6 +83,7 @@ class Prompt:
     options: Mapping[str, Any] = field(default_factory=dict)
     api_name: str | int | None = None
     reasoning_tags: tuple[tuple[str, str], ...] = ()
+    files: tuple[Attachment, ...] = ()
 
     def last_turn(self) -> Prompt:
         """The prompt without the earlier turns."""
@@ -99,14 +105,18 @@ class Prompt:
         return said + self.turns
 
 
-def prompt_from(messages: Messages, history: History = "flat") -> Prompt:
+def prompt_from(
+    messages: Messages, history: History = "flat", files: Sequence[Attachment] = ()
+) -> Prompt:
     """Check messages.
 
     :param messages: the chat so far, in OpenAI's format: `role` is one of `ROLES` and `content` a
-        string or a list of text parts, which is sent verbatim. Other fields, such as `name`, are
-        not sent. Of the assistant's turns, reasoning is left out, and those without text as well.
+        string or a list of text parts, which is sent verbatim; the user's may have files, of which
+        those of earlier turns are only named. Other fields, such as `name`, are not sent. Of the
+        assistant's turns, reasoning is left out, and those without text as well.
     :param history: "flat" puts all turns into the query; "native" leaves the earlier turns to the
         Space's own history input.
+    :param files: what goes with the last user message, besides its own.
     :raises InvalidMessagesError: naming the first message that cannot be sent, by its index among
         those that the caller gave.
     """
@@ -116,11 +126,18 @@ def prompt_from(messages: Messages, history: History = "flat") -> Prompt:
     apart = ["system"] if isinstance(listed[0], _SystemPrompt) else []
     places = apart + [f"messages[{number}]" for number in range(len(listed) - len(apart))]
     checked = [_turn(place, message) for place, message in zip(places, listed, strict=True)]
+    attached = _attached(places, listed, checked)
+    last = max((n for n, (role, _) in enumerate(checked) if role == "user"), default=-1)
+    files = (*files, *attached.pop(last, ()))
+    require_count(len(files))
+    for number, earlier in attached.items():
+        checked[number] = _with_names(places[number], checked[number], earlier)
     turns = tuple(turn for turn in checked if turn[0] != "system" and turn != ("assistant", ""))
     if not any(role == "user" for role, _ in turns):
         raise InvalidMessagesError("messages: there is no user message to answer")
     system = "\n".join(text for role, text in checked if role == "system") or None
-    return Prompt(turns, system, history == "native" and turns[-1][0] == "user")
+    is_native = history == "native" and turns[-1][0] == "user"
+    return Prompt(turns, system, is_native, files=tuple(files))
 
 
 class _SystemPrompt(dict[str, str]):
@@ -236,7 +253,11 @@ def _turn(where: str, message: Any) -> Turn:
             f"{where} {found}; roles are system (or developer), user and assistant"
         )
     content = message.get("content")
-    text = _text(where, _without_reasoning(content) if role == "assistant" else content)
+    if role == "user":
+        content = _without_files(content)
+    elif role == "assistant":
+        content = _without_reasoning(content)
+    text = _text(where, content)
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -248,11 +269,47 @@ def _turn(where: str, message: Any) -> Turn:
     return role, text
 
 
+def _attached(
+    places: Sequence[str], messages: Sequence[Any], checked: Sequence[Turn]
+) -> dict[int, list[Attachment]]:
+    """Return the files in the user's messages, by the number of the message."""
+    found: dict[int, list[Attachment]] = {}
+    for number, (place, message, (role, _)) in enumerate(
+        zip(places, messages, checked, strict=True)
+    ):
+        content = message.get("content")
+        for position, part in enumerate(content if isinstance(content, (list, tuple)) else ()):
+            if role == "user" and part.get("type") in FILE_PARTS:
+                file = from_part(f"{place}, part {position}", part)
+                found.setdefault(number, []).append(file)
+    return found
+
+
+def _with_names(place: str, turn: Turn, files: Sequence[Attachment]) -> Turn:
+    """Return an earlier turn with the names of its files, which are not sent again."""
+    names = ", ".join(file.name for file in files)
+    logger.warning("%s: files of earlier turns are only named, not sent: %s", place, names)
+    role, text = turn
+    return role, "\n".join(filter(None, [text, f"[attached: {names}]"]))
+
+
 def _without_reasoning(content: Any) -> Any:
     """Return the content of an assistant's turn, which another model may have written, as text."""
     if isinstance(content, (list, tuple)):
         return [_as_text_part(part) for part in content] or ""
     return "" if content is None else content
+
+
+def _without_files(content: Any) -> Any:
+    """Return the content of a user's message with empty texts in place of its files."""
+    if not isinstance(content, (list, tuple)):
+        return content
+    return [
+        {"type": "text", "text": ""}  # keeps the other parts' numbers, for errors
+        if isinstance(part, Mapping) and part.get("type") in FILE_PARTS
+        else part
+        for part in content
+    ]
 
 
 def _as_text_part(part: Any) -> Any:

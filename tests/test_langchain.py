@@ -281,7 +281,7 @@ async def test_options_that_a_text_chat_does_not_support_are_rejected(complaint:
 @pytest.mark.parametrize(
     ("message", "complaint"),
     [
-        (HumanMessage([{"type": "image_url", "image_url": {"url": "data:,"}}]), "only text"),
+        (HumanMessage([{"type": "image_url", "image_url": {"url": "data:,"}}]), "a data: URL must"),
         (HumanMessage([{"type": "image", "base64": "", "mime_type": "image/png"}]), "only text"),
         (ToolMessage("4", tool_call_id="1"), "what a tool returned"),
         (

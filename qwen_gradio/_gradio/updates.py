@@ -8,6 +8,7 @@ from typing import Any
 
 from gradio_client import utils
 
+from .._attachments import Attachment
 from .._messages import Prompt
 from .._page.fragments import Habits
 from .._page.outputs import Reply, size_of
@@ -55,6 +56,10 @@ class OutputSink:
     def notes(self) -> Sequence[str]:
         """Which options were changed, so that the Space accepts them."""
         return self.values.notes
+
+    def attach(self, upload: Callable[[Attachment], dict[str, Any]]) -> None:
+        """Give the components their files, uploading them."""
+        self._plan.attach(self.values, upload)
 
     def start_step(self, step: Step) -> list[Any]:
         """Expect the outputs of a step, and return what it is called with."""
