@@ -15,7 +15,7 @@ from qwen_gradio import InvalidMessagesError, SpaceInterfaceError
 from qwen_gradio._attachments import MAX_FILE_BYTES, from_bytes, from_part, from_url
 from qwen_gradio._files import read_files
 from qwen_gradio._media import ending_of, kind_of, type_of_bytes, type_of_name
-from qwen_gradio._messages import prompt_from
+from qwen_gradio._messages import as_messages, as_pairs, as_parts, as_segments, prompt_from
 from qwen_gradio._page.attaching import fill_in, place_files
 from qwen_gradio._page.plan import ComponentValue
 
@@ -265,3 +265,69 @@ def test_a_url_is_left_to_the_space() -> None:
     assert file.data is None
     assert file.url is not None
     assert file.value(file.url)["path"] == "https://a.b/c.png"
+
+
+FILE: dict[str, Any] = {"path": "/tmp/a.png"}
+
+
+@pytest.mark.parametrize(
+    ("form", "written"),
+    [
+        (as_pairs, [[{"file": FILE, "alt_text": None}, None], ["?", "!"]]),
+        (
+            as_messages,
+            [
+                {"role": "user", "content": {"file": FILE, "alt_text": None}},
+                {"role": "user", "content": "?"},
+                {"role": "assistant", "content": "!"},
+            ],
+        ),
+        (
+            as_parts,
+            [
+                {"role": "user", "content": [{"type": "file", "file": FILE, "alt_text": None}]},
+                {"role": "user", "content": [{"type": "text", "text": "?"}]},
+                {"role": "assistant", "content": [{"type": "text", "text": "!"}]},
+            ],
+        ),
+        (
+            as_segments,
+            [
+                {"role": "user", "content": [{"type": "file", "content": [FILE]}]},
+                {"role": "user", "content": "?"},
+                {"role": "assistant", "content": [{"type": "text", "content": "!"}]},
+            ],
+        ),
+    ],
+)
+def test_a_native_history_has_files_in_the_pages_form(form: Any, written: Any) -> None:
+    assert form([("user", FILE), ("user", "?"), ("assistant", "!")]) == written
+
+
+def test_files_of_earlier_turns_come_before_their_text() -> None:
+    part, *_ = PARTS[0]
+    turns: list[dict[str, Any]] = [
+        {"role": "user", "content": [{"type": "text", "text": "a"}, part]},
+        {"role": "assistant", "content": None},
+        {"role": "user", "content": [part]},
+        {"role": "assistant", "content": "b"},
+        {"role": "user", "content": "c"},
+    ]
+    prompt = prompt_from(turns, "native")
+    file = from_part("it", part)
+    assert prompt.files == ()
+    assert prompt.history_with_files() == (
+        *(("user", file), ("user", "a"), ("user", file), ("assistant", "b")),
+    )
+    assert prompt.last_turn().earlier_files == {}
+    query, _ = prompt.query_and_history(history=False, system=False)
+    assert query.startswith("User: a\n[attached: file.png]\nUser: [attached: file.png]\nAssistant:")
+
+
+def test_the_files_of_a_question_before_its_answer_begins_are_its_own() -> None:
+    part, *_ = PARTS[0]
+    turns: list[dict[str, Any]] = [
+        {"role": "user", "content": [part]},
+        {"role": "assistant", "content": "So"},
+    ]
+    assert len(prompt_from(turns).files) == 1

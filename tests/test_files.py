@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 import pytest
 
 import qwen_gradio
@@ -124,15 +125,28 @@ async def test_files_are_sent_besides_those_of_the_message(newest: Zoo) -> None:
     assert (await stream.text()).strip() == "image 1x1 and image 3x2"
 
 
-async def test_earlier_files_are_named(newest: Zoo, caplog: pytest.LogCaptureFixture) -> None:
-    turns: list[dict[str, Any]] = [
-        {"role": "user", "content": [{"type": "text", "text": "a"}, PARTS[0]]},
-        {"role": "assistant", "content": "b"},
-        {"role": "user", "content": "c"},
-    ]
-    said = await ask(newest.url_of("see-interface"), *turns).text()
+EARLIER: list[dict[str, Any]] = [
+    {"role": "user", "content": [{"type": "text", "text": "a"}, PARTS[0]]},
+    {"role": "assistant", "content": "b"},
+    {"role": "user", "content": "c"},
+]
+
+
+@pytest.mark.parametrize("kind", ["see-earlier", "see-chain"])
+async def test_earlier_files_are_in_a_native_history(apps: Zoo, kind: str) -> None:
+    url = await anyio.to_thread.run_sync(apps.url_of, kind)
+    assert await ask(url, *EARLIER, history="native").text() == "image 3x2"
+    assert await ask(url, *EARLIER, history="native", files=png(4, 5)).text() == (
+        "image 3x2" if kind == "see-earlier" else "image 3x2 and image 4x5"
+    )
+
+
+async def test_earlier_files_are_named_in_a_flat_question(
+    newest: Zoo, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = await ask(newest.url_of("see-interface"), *EARLIER).text()
     assert said == "User: a\n[attached: file.png]\nAssistant: b\nUser: c\nAssistant: nothing"
-    assert "messages[0]: files of earlier turns are only named, not sent: file.png" in caplog.text
+    assert "Files of earlier turns are only named in the question: file.png" in caplog.text
 
 
 @pytest.mark.parametrize(

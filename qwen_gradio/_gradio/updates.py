@@ -59,7 +59,7 @@ class OutputSink:
 
     def attach(self, upload: Callable[[Attachment], dict[str, Any]]) -> None:
         """Give the components their files, uploading them."""
-        self._plan.attach(self.values, upload)
+        self._plan.attach(self.values, self._prompt, self._habits, upload)
 
     def start_step(self, step: Step) -> list[Any]:
         """Expect the outputs of a step, and return what it is called with."""

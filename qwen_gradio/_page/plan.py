@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from .._attachments import Attachment
-from .._messages import Prompt, Turn, as_messages, as_pairs, as_parts, as_segments
+from .._messages import HistoryTurn, Prompt, as_messages, as_pairs, as_parts, as_segments
 from ..errors import SpaceInterfaceError
 from .app import plain
 from .attaching import fill_in, find_slots, place_files
@@ -21,7 +21,7 @@ from .fragments import Habits
 from .outputs import UNCHANGED, Reply, Source, written
 
 Form: TypeAlias = Literal["pairs", "messages", "parts", "segments"]
-HISTORY: Mapping[Form, Callable[[Sequence[Turn]], list[Any]]] = {
+HISTORY: Mapping[Form, Callable[[Sequence[HistoryTurn]], list[Any]]] = {
     "pairs": as_pairs,
     "messages": as_messages,
     "parts": as_parts,
@@ -204,12 +204,24 @@ class Plan:
         entered = frozenset({*given, *files})
         return Values(values, entered, props, notes, has_turns=bool(turns), files=files)
 
-    def attach(self, values: Values, upload: Callable[[Attachment], dict[str, Any]]) -> None:
-        """Give the components their files.
+    def attach(
+        self,
+        values: Values,
+        prompt: Prompt,
+        habits: Habits,
+        upload: Callable[[Attachment], dict[str, Any]],
+    ) -> None:
+        """Give the components their files, and the earlier turns theirs.
 
         :param upload: brings one to the Space, and returns the value that stands for it.
         """
         for held in self.inputs:
+            if held.use == "history" and values.has_turns and prompt.earlier_files:
+                turns = [
+                    (role, upload(said) if isinstance(said, Attachment) else said)
+                    for role, said in prompt.history_with_files()
+                ]
+                values.held[held.id] = [*held.value, *HISTORY[self._form_for(held, habits)](turns)]
             if files := values.files.get(held.id):
                 uploaded = [upload(file) for file in files]
                 values.held[held.id] = fill_in(held, values.held[held.id], uploaded, self.gradio)
@@ -325,6 +337,7 @@ class Values:
     :ivar written: what steps have written, by component id.
     :ivar notes: which options were changed, so that the Space accepts them.
     :ivar files: which components take which files.
+    :ivar has_turns: whether earlier turns go into the Space's own history.
     """
 
     def __init__(
@@ -340,7 +353,7 @@ class Values:
         self.held = held
         self.files = files
         self.written: dict[int, Any] = {}
-        self._has_turns = has_turns
+        self.has_turns = has_turns
         self.notes = notes
         self._given = given
         self._props = props
@@ -351,7 +364,7 @@ class Values:
         return [
             step
             for step in plan.steps
-            if not (goes_on and step.is_load) and (self._has_turns or not step.is_for_turns)
+            if not (goes_on and step.is_load) and (self.has_turns or not step.is_for_turns)
         ]
 
     def take_over(self, written: Mapping[int, Any]) -> None:

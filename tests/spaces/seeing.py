@@ -24,6 +24,19 @@ def look(path):
         return f"{file.suffix} {file.stat().st_size} bytes".strip()
 
 
+def paths_in(history):
+    """The paths of the files in a history, in each form that Gradio hands it over in."""
+    for message in history:
+        content = message["content"]
+        for part in content if isinstance(content, list) else [content]:
+            if isinstance(part, dict) and "file" in part:
+                yield part["file"]["path"]
+            elif isinstance(part, tuple):
+                yield part[0]
+            elif not isinstance(part, (str, dict)):
+                yield part.file.path
+
+
 @kind("see-interface", [])
 def a_chat_interface():
     def reply(message, history):
@@ -31,6 +44,14 @@ def a_chat_interface():
 
     box = gr.MultimodalTextbox(file_count="multiple", file_types=["image", ".txt"])
     return gr.ChatInterface(reply, multimodal=True, textbox=box, **FORM)
+
+
+@kind("see-earlier", [])
+def a_chat_interface_that_sees_what_came_before():
+    def reply(message, history):
+        yield see(*paths_in(history))
+
+    return gr.ChatInterface(reply, multimodal=True, **FORM)
 
 
 @blocks("see-chain", [])
@@ -43,17 +64,8 @@ def a_chain_that_takes_the_question_from_its_box(app):
             history = asked(history, {"path": path})
         return asked(history, message["text"]), None
 
-    def paths(history):
-        for message in history:
-            content = message["content"]
-            for part in content if isinstance(content, list) else [content]:
-                if isinstance(part, dict) and "file" in part:
-                    yield part["file"]["path"]
-                elif isinstance(part, (tuple, list)):
-                    yield part[0]
-
     def bot(history):
-        yield answered(history, see(*paths(history)))
+        yield answered(history, see(*paths_in(history)))
 
     box.submit(ask, [box, chatbot], [chatbot, box]).then(bot, chatbot, chatbot)
 
