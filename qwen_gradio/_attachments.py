@@ -19,8 +19,11 @@ MAX_FILES = 20
 """The files of one question."""
 MAX_NAME = 100
 DATA_URL = re.compile(r"data:([\w.+/-]*)(?:;[^;,]*)*?;base64,")
-FILE_PARTS = ("image_url", "input_audio", "file", "input_image", "input_file")
-"""The types of parts with files, in OpenAI's formats."""
+FILE_PARTS = (
+    *("image_url", "input_audio", "file", "input_image", "input_file"),
+    *("image", "audio", "video"),
+)
+"""The types of parts with files, in OpenAI's formats and LangChain's."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def from_url(where: str, url: str, kind: Kind = "file", name: str = "") -> Attac
 
 
 def from_part(where: str, part: Mapping[str, Any]) -> Attachment:
-    """Return the file of a part of a message, in OpenAI's formats.
+    """Return the file of a part of a message, in OpenAI's formats or LangChain's.
 
     :raises InvalidMessagesError: if it has none, or one that cannot be sent.
     """
@@ -117,6 +120,11 @@ def from_part(where: str, part: Mapping[str, Any]) -> Attachment:
             return from_url(where, url, name=str(part.get("filename") or ""))
         case {"type": "input_file", "file_url": str(url)}:
             return from_url(where, url, name=str(part.get("filename") or ""))
+        case {"type": "image" | "audio" | "video" | "file" as kind, "url": str(url)}:
+            return from_url(where, url, kind)
+        case {"type": str(), "base64": str(data)} | {"source_type": "base64", "data": str(data)}:
+            name, declared = (str(part.get(key) or "") for key in ("filename", "mime_type"))
+            return from_bytes(where, _decode(where, data), name, declared)
     raise InvalidMessagesError(
         f"{where}: a part of the type {part.get('type')!r} needs its file as a data: or https: URL"
     )

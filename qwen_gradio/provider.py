@@ -110,8 +110,9 @@ class Provider:
 
         :param model: one of `models`; `default_model` if it is None or empty.
         :param messages: the chat so far: dicts in OpenAI's format, message objects of OpenAI's,
-            LangChain's or your own, or tuples of role and text. Tool calls are rejected; a
-            participant's `name` is not sent, as Spaces have no place for it.
+            LangChain's or your own, or tuples of role and text. The user's may have images, audio
+            and files, as `data:` or https URLs. Tool calls are rejected; a participant's `name` is
+            not sent, as Spaces have no place for it.
         :param proxy: URL of the proxy for every request; else those in the environment are used.
         :param space: the Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`; else `url`.
             Without a system message, an app other than the one at `url` is asked with what its page

@@ -93,11 +93,20 @@ PARTS: list[tuple[dict[str, Any], str, str]] = [
         *("n.txt", "file"),
     ),
     ({"type": "input_file", "file_url": "https://a.b/c.pdf"}, "c.pdf", "file"),
+    ({"type": "image", "url": "https://a.b/c"}, "c", "image"),
+    ({"type": "audio", "url": "https://a.b/c.mp3"}, "c.mp3", "audio"),
+    ({"type": "image", "base64": ENCODED, "mime_type": "image/png"}, "file.png", "image"),
+    (
+        {"type": "file", "source_type": "base64", "data": "YQ==", "mime_type": "text/plain"},
+        *("file.txt", "file"),
+    ),
 ]
 
 
 @pytest.mark.parametrize(("part", "name", "kind"), PARTS)
-def test_parts_in_openais_formats_are_files(part: dict[str, Any], name: str, kind: str) -> None:
+def test_parts_in_the_formats_of_libraries_are_files(
+    part: dict[str, Any], name: str, kind: str
+) -> None:
     file = from_part("it", part)
     assert (file.name, file.kind) == (name, kind)
     prompt = prompt_from([{"role": "user", "content": [{"type": "text", "text": "?"}, part]}])

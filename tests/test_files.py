@@ -109,6 +109,7 @@ PARTS: list[dict[str, Any]] = [
     {"type": "input_image", "image_url": DATA_URL},
     {"type": "file", "file": {"file_data": DATA_URL, "filename": "red.png"}},
     {"type": "input_file", "file_data": DATA_URL},
+    {"type": "image", "base64": base64.b64encode(PNG).decode(), "mime_type": "image/png"},
 ]
 
 

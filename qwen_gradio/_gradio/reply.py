@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Executor, Future
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from io import BytesIO
 from typing import Any, NoReturn
 
 from gradio_client import Client, utils
@@ -207,7 +208,8 @@ class ReplyClient(Client):  # type: ignore[misc]
 
     def _post(self, file: Attachment) -> str:
         """Upload a file, and return its path on the Space."""
-        content = (file.name, file.data, file.media_type)
+        # httpx sends an open file in small pieces, and of bytes makes copies.
+        content = (file.name, BytesIO(file.data or b""), file.media_type)
         response = self._connection.request(
             "POST", self.upload_url, headers=self.headers, files=[("files", content)]
         )
