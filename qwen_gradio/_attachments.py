@@ -107,6 +107,8 @@ def from_part(where: str, part: Mapping[str, Any]) -> Attachment:
     :raises InvalidMessagesError: if it has none, or one that cannot be sent.
     """
     match part:
+        case {"type": "file", "file": Attachment() as file}:  # of a conversation's
+            return file
         case {"type": "image_url", "image_url": {"url": str(url)}}:
             return from_url(where, url, "image")
         case {"type": "image_url" | "input_image", "image_url": str(url)}:
@@ -114,8 +116,8 @@ def from_part(where: str, part: Mapping[str, Any]) -> Attachment:
         case {"type": "input_audio", "input_audio": {"data": str(data)} as audio}:
             name = f"audio.{audio.get('format', '')}"
             return from_bytes(where, _decode(where, data), name if type_of_name(name) else "audio")
-        case {"type": "file", "file": {"file_data": str(url)} as file}:
-            return from_url(where, url, name=str(file.get("filename") or ""))
+        case {"type": "file", "file": {"file_data": str(url)} as held}:
+            return from_url(where, url, name=str(held.get("filename") or ""))
         case {"type": "input_file", "file_data": str(url)}:
             return from_url(where, url, name=str(part.get("filename") or ""))
         case {"type": "input_file", "file_url": str(url)}:

@@ -14,7 +14,13 @@ import anyio.to_thread
 import pytest
 
 import qwen_gradio
-from qwen_gradio import GenerationError, SpaceInterfaceError, SpaceUnavailableError
+from qwen_gradio import (
+    Chat,
+    GenerationError,
+    InvalidMessagesError,
+    SpaceInterfaceError,
+    SpaceUnavailableError,
+)
 
 from .asking import ask
 from .fronts import Forward, Front, answer
@@ -148,6 +154,17 @@ async def test_earlier_files_are_named_in_a_flat_question(
     said = await ask(newest.url_of("see-interface"), *EARLIER).text()
     assert said == "User: a\n[attached: file.png]\nAssistant: b\nUser: c\nAssistant: nothing"
     assert "Files of earlier turns are only named in the question: file.png" in caplog.text
+
+
+async def test_a_conversation_keeps_the_files_of_its_turns(newest: Zoo) -> None:
+    chat = Chat(space=await anyio.to_thread.run_sync(newest.url_of, "see-earlier"))
+    assert await chat.ask("a", files=PNG) == "nothing"
+    assert await chat.ask("b") == "image 3x2"
+    assert [turn["content"] for turn in chat.messages][:3] == ["a", "nothing", "b"]
+    with pytest.raises(InvalidMessagesError, match=r"files\[0\] is empty"):
+        chat.stream("c", files=b"")
+    with pytest.raises(TypeError, match="Unknown option: files"):
+        Chat(files=PNG)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(
