@@ -17,7 +17,10 @@ from qwen_gradio._files import read_files
 from qwen_gradio._media import ending_of, kind_of, type_of_bytes, type_of_name
 from qwen_gradio._messages import as_messages, as_pairs, as_parts, as_segments, prompt_from
 from qwen_gradio._page.attaching import fill_in, place_files
+from qwen_gradio._page.fragments import Habits
 from qwen_gradio._page.plan import ComponentValue
+
+from .plans import BOX, RESPOND, planned
 
 PNG = b"\x89PNG\r\n\x1a\nrest"
 ENCODED = base64.b64encode(PNG).decode()
@@ -180,7 +183,7 @@ def held(id_: int, kind: str, use: Any = "value", **props: Any) -> ComponentValu
     return ComponentValue(id_, kind, use, (f"the {kind}",), None, props=props)
 
 
-BOX = held(1, "textbox", "query")
+TEXT_BOX = held(1, "textbox", "query")
 FILES = {
     name: from_bytes(name, data, name)
     for name, data in {
@@ -208,7 +211,7 @@ def test_a_multimodal_box_takes_all_files() -> None:
 
 
 def test_other_inputs_take_files_of_their_kind() -> None:
-    inputs = [BOX, held(5, "file"), held(2, "image"), held(3, "audio"), held(4, "video")]
+    inputs = [TEXT_BOX, held(5, "file"), held(2, "image"), held(3, "audio"), held(4, "video")]
     assert placed("a.pdf a.mp4 a.wav a.png", *inputs) == {
         5: ["a.pdf"],
         4: ["a.mp4"],
@@ -222,7 +225,7 @@ def test_other_inputs_take_files_of_their_kind() -> None:
 @pytest.mark.parametrize(
     ("names", "component", "complaint"),
     [
-        ("a.png", BOX, r"it does not take a\.png \(image/png\)\. It takes text only"),
+        ("a.png", TEXT_BOX, r"it does not take a\.png \(image/png\)\. It takes text only"),
         ("a.png", held(2, "image", interactive=False), "It takes text only"),
         ("a.png", held(2, "image", visible=False), "It takes text only"),
         ("a.png", held(2, "image", "earlier step"), "It takes text only"),
@@ -340,3 +343,15 @@ def test_the_files_of_a_question_before_its_answer_begins_are_its_own() -> None:
         {"role": "assistant", "content": "So"},
     ]
     assert len(prompt_from(turns).files) == 1
+
+
+def test_a_plan_gives_a_url_to_the_box_and_uploads_nothing() -> None:
+    box = {BOX: ("multimodaltextbox", {"file_count": "single", "file_types": ["image"]})}
+    plan = planned(RESPOND, components=box)
+    file = from_url("it", "https://a.b/c", "image")
+    prompt = prompt_from([{"role": "user", "content": "?"}], files=[file])
+    values = plan.values(prompt)
+    plan.attach(values, prompt, Habits(), lambda file: file.value(file.url or ""))
+    asked, _ = values.arguments_for(plan.steps[0])
+    assert (asked["text"], [each["path"] for each in asked["files"]]) == ("?", [file.url])
+    assert "with files=... for a file of the types image in 'component 1'" in str(plan)

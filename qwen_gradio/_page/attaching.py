@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._attachments import Attachment
-from .._media import Kind
+from .._media import UNKNOWN, Kind
 from ..errors import SpaceInterfaceError
 from .app import get
 
@@ -45,7 +45,8 @@ class Slot:
         if self.kind not in ("file", file.kind):
             return False
         name = file.name.lower()
-        is_any = not self.types or "file" in self.types
+        is_unknown = file.url is not None and file.media_type == UNKNOWN  # only the Space sees it
+        is_any = not self.types or "file" in self.types or is_unknown
         major = file.media_type.partition("/")[0]
         return is_any or any(
             name.endswith(each.lower()) if each.startswith(".") else each in (file.kind, major)
