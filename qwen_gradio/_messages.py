@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+from ._attachments import FILE_PARTS, Attachment, from_part, require_count
 from .errors import InvalidMessagesError
+
+logger = logging.getLogger(__package__)
 
 History: TypeAlias = Literal["flat", "native"]
 Turn: TypeAlias = tuple[str, str]
 """A message that was checked: its role and its text."""
+HistoryTurn: TypeAlias = tuple[str, str | dict[str, Any]]
+"""A turn of a Space's own history: its role, and its text or a file as the Space has it."""
 
 ROLES = {
     **{name: name for name in ("system", "user", "assistant")},
@@ -68,6 +74,8 @@ class Prompt:
     :ivar options: the same, for as far as the Space has such inputs.
     :ivar api_name: the endpoint to ask, by name or number, where several could be meant.
     :ivar reasoning_tags: pairs of tags that enclose reasoning, besides those that a page declares.
+    :ivar files: what goes with the last user message.
+    :ivar earlier_files: what went with earlier ones, by the number of the turn.
     """
 
     turns: tuple[Turn, ...]
@@ -78,10 +86,12 @@ class Prompt:
     options: Mapping[str, Any] = field(default_factory=dict)
     api_name: str | int | None = None
     reasoning_tags: tuple[tuple[str, str], ...] = ()
+    files: tuple[Attachment, ...] = ()
+    earlier_files: Mapping[int, Sequence[Attachment]] = field(default_factory=dict)
 
     def last_turn(self) -> Prompt:
         """The prompt without the earlier turns."""
-        return replace(self, turns=self.turns[-1:])
+        return replace(self, turns=self.turns[-1:], earlier_files={})
 
     def query_and_history(self, *, history: bool, system: bool) -> tuple[str, tuple[Turn, ...]]:
         """The query, and the turns before it, for a Space that has inputs for these or has not.
@@ -91,22 +101,47 @@ class Prompt:
         said = (("system", self.system),) if self.system is not None and not system else ()
         if self.native and history:
             return flat(said + self.turns[-1:]), self.turns[:-1]
-        return flat(said + self.turns), ()
+        return flat((*said, *self._turns_with_names())), ()
+
+    def history_with_files(self) -> tuple[tuple[str, str | Attachment], ...]:
+        """Return the turns before the question, each after its files, as a page shows them."""
+        return tuple(
+            said
+            for number, (role, text) in enumerate(self.turns[:-1])
+            for said in (
+                *((role, file) for file in self.earlier_files.get(number, ())),
+                *(((role, text),) if text or number not in self.earlier_files else ()),
+            )
+        )
 
     def all_turns(self, *, system: bool) -> tuple[Turn, ...]:
         """Return all turns, after the system prompt if the Space has no input for that."""
         said = (("system", self.system),) if self.system is not None and not system else ()
-        return said + self.turns
+        return (*said, *self._turns_with_names())
+
+    def _turns_with_names(self) -> list[Turn]:
+        """Return the turns, earlier ones with the names of their files, which are not sent."""
+        turns = list(self.turns)
+        for number, files in self.earlier_files.items():
+            names = ", ".join(file.name for file in files)
+            logger.warning("Files of earlier turns are only named in the question: %s", names)
+            role, text = turns[number]
+            turns[number] = role, "\n".join(filter(None, [text, f"[attached: {names}]"]))
+        return turns
 
 
-def prompt_from(messages: Messages, history: History = "flat") -> Prompt:
+def prompt_from(
+    messages: Messages, history: History = "flat", files: Sequence[Attachment] = ()
+) -> Prompt:
     """Check messages.
 
     :param messages: the chat so far, in OpenAI's format: `role` is one of `ROLES` and `content` a
-        string or a list of text parts, which is sent verbatim. Other fields, such as `name`, are
-        not sent. Of the assistant's turns, reasoning is left out, and those without text as well.
+        string or a list of text parts, which is sent verbatim; the user's may have files. Other
+        fields, such as `name`, are not sent. Of the assistant's turns, reasoning is left out, and
+        those without text as well.
     :param history: "flat" puts all turns into the query; "native" leaves the earlier turns to the
         Space's own history input.
+    :param files: what goes with the last user message, besides its own.
     :raises InvalidMessagesError: naming the first message that cannot be sent, by its index among
         those that the caller gave.
     """
@@ -116,11 +151,22 @@ def prompt_from(messages: Messages, history: History = "flat") -> Prompt:
     apart = ["system"] if isinstance(listed[0], _SystemPrompt) else []
     places = apart + [f"messages[{number}]" for number in range(len(listed) - len(apart))]
     checked = [_turn(place, message) for place, message in zip(places, listed, strict=True)]
-    turns = tuple(turn for turn in checked if turn[0] != "system" and turn != ("assistant", ""))
+    attached = _attached(places, listed, checked)
+    last = max((n for n, (role, _) in enumerate(checked) if role == "user"), default=-1)
+    files = (*files, *attached.pop(last, ()))
+    require_count(len(files))
+    numbers = [
+        number
+        for number, turn in enumerate(checked)
+        if turn[0] != "system" and turn != ("assistant", "")
+    ]
+    turns = tuple(checked[number] for number in numbers)
     if not any(role == "user" for role, _ in turns):
         raise InvalidMessagesError("messages: there is no user message to answer")
     system = "\n".join(text for role, text in checked if role == "system") or None
-    return Prompt(turns, system, history == "native" and turns[-1][0] == "user")
+    is_native = history == "native" and turns[-1][0] == "user"
+    earlier = {numbers.index(number): listed for number, listed in attached.items()}
+    return Prompt(turns, system, is_native, files=tuple(files), earlier_files=earlier)
 
 
 class _SystemPrompt(dict[str, str]):
@@ -151,36 +197,53 @@ def flat(turns: Sequence[Turn]) -> str:
     return "\n".join([*lines, "Assistant:"])
 
 
-def as_pairs(turns: Sequence[Turn]) -> list[list[str | None]]:
+def as_pairs(turns: Sequence[HistoryTurn]) -> list[list[Any]]:
     """Turns in Gradio's first form of history: `[user, assistant]`, None where one is missing."""
-    pairs: list[list[str | None]] = []
-    for role, text in turns:
+    pairs: list[list[Any]] = []
+    for role, said in turns:
+        content = said if isinstance(said, str) else {"file": said, "alt_text": None}
         if role == "assistant" and pairs and pairs[-1][1] is None:
-            pairs[-1][1] = text
+            pairs[-1][1] = content
         else:
-            pairs.append([text, None] if role == "user" else [None, text])
+            pairs.append([content, None] if role == "user" else [None, content])
     return pairs
 
 
-def as_messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
+def as_messages(turns: Sequence[HistoryTurn]) -> list[dict[str, Any]]:
     """Turns in the form of history that came with Gradio 4.44: messages, in OpenAI's format."""
-    return [{"role": role, "content": text} for role, text in turns]
-
-
-def as_parts(turns: Sequence[Turn]) -> list[dict[str, Any]]:
-    """Turns in the only form of history that Gradio 6 takes: messages, their text in parts."""
-    return [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in turns]
-
-
-def as_segments(turns: Sequence[Turn]) -> list[dict[str, Any]]:
-    """Turns as modelscope_studio's `pro.Chatbot` has them: its assistant answers in parts."""
     return [
         {
             "role": role,
-            "content": [{"type": "text", "content": text}] if role == "assistant" else text,
+            "content": said if isinstance(said, str) else {"file": said, "alt_text": None},
         }
-        for role, text in turns
+        for role, said in turns
     ]
+
+
+def as_parts(turns: Sequence[HistoryTurn]) -> list[dict[str, Any]]:
+    """Turns in the only form of history that Gradio 6 takes: messages, their text in parts."""
+    return [
+        {
+            "role": role,
+            "content": [
+                {"type": "text", "text": said}
+                if isinstance(said, str)
+                else {"type": "file", "file": said, "alt_text": None}
+            ],
+        }
+        for role, said in turns
+    ]
+
+
+def as_segments(turns: Sequence[HistoryTurn]) -> list[dict[str, Any]]:
+    """Turns as modelscope_studio's `pro.Chatbot` has them: its assistant answers in parts."""
+
+    def content(role: str, said: str | dict[str, Any]) -> Any:
+        if isinstance(said, dict):
+            return [{"type": "file", "content": [said]}]
+        return [{"type": "text", "content": said}] if role == "assistant" else said
+
+    return [{"role": role, "content": content(role, said)} for role, said in turns]
 
 
 def _listed(messages: Any) -> list[Any]:
@@ -236,7 +299,11 @@ def _turn(where: str, message: Any) -> Turn:
             f"{where} {found}; roles are system (or developer), user and assistant"
         )
     content = message.get("content")
-    text = _text(where, _without_reasoning(content) if role == "assistant" else content)
+    if role == "user":
+        content = _without_files(content)
+    elif role == "assistant":
+        content = _without_reasoning(content)
+    text = _text(where, content)
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -248,11 +315,39 @@ def _turn(where: str, message: Any) -> Turn:
     return role, text
 
 
+def _attached(
+    places: Sequence[str], messages: Sequence[Any], checked: Sequence[Turn]
+) -> dict[int, list[Attachment]]:
+    """Return the files in the user's messages, by the number of the message."""
+    found: dict[int, list[Attachment]] = {}
+    for number, (place, message, (role, _)) in enumerate(
+        zip(places, messages, checked, strict=True)
+    ):
+        content = message.get("content")
+        for position, part in enumerate(content if isinstance(content, (list, tuple)) else ()):
+            if role == "user" and part.get("type") in FILE_PARTS:
+                file = from_part(f"{place}, part {position}", part)
+                found.setdefault(number, []).append(file)
+    return found
+
+
 def _without_reasoning(content: Any) -> Any:
     """Return the content of an assistant's turn, which another model may have written, as text."""
     if isinstance(content, (list, tuple)):
         return [_as_text_part(part) for part in content] or ""
     return "" if content is None else content
+
+
+def _without_files(content: Any) -> Any:
+    """Return the content of a user's message with empty texts in place of its files."""
+    if not isinstance(content, (list, tuple)):
+        return content
+    return [
+        {"type": "text", "text": ""}  # keeps the other parts' numbers, for errors
+        if isinstance(part, Mapping) and part.get("type") in FILE_PARTS
+        else part
+        for part in content
+    ]
 
 
 def _as_text_part(part: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from ._access import Auth, Secret
+from ._files import Files, is_files
 from ._messages import History
 from ._page.outputs import THOUGHT_TAGS
 from ._reply import StreamStatus
@@ -67,7 +68,13 @@ class BatchOptions(_CommonOptions, total=False):
 
 
 class Options(ChatOptions, BatchOptions, total=False):
-    """All options of `Provider.create_async_generator`, and the inputs that its Spaces may have."""
+    """The options that may be the same for many questions, and the inputs that Spaces may have."""
+
+
+class QuestionOptions(Options, total=False):
+    """All options of `Provider.create_async_generator`."""
+
+    files: Files | None
 
 
 class _Rule(NamedTuple):
@@ -143,6 +150,7 @@ RULES: dict[str, _Rule] = {
     "oauth_token": _or_none(SECRET),
     "ssl_verify": _Rule("True, False or an ssl.SSLContext", _is_ssl_verify),
     "reasoning_tags": _or_none(_Rule("True, False or pairs of tags", _is_reasoning_tags)),
+    "files": _or_none(_Rule("a path, a URL, bytes, an open file, or a list of these", is_files)),
     "temperature": _or_none(NUMBER),
     "max_tokens": _or_none(WHOLE),
     "top_p": _or_none(NUMBER),

@@ -21,6 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar
 
+from ._page.files import FoundFile
 from .errors import QwenGradioError, StreamInterruptedError, StreamTimeoutError
 
 E = TypeVar("E", bound=Exception)
@@ -121,6 +122,7 @@ class ReplyState:
         queued, it is at least `MAX_QUEUE_SILENCE`.
     :ivar text: the reply so far, as the page shows it; it may be ahead of the fragments.
     :ivar reasoning: what the model thought so far.
+    :ivar files: those that came with the reply, once it is complete.
     :ivar on_close: called once if the reply is closed while a thread asks; may be set.
     """
 
@@ -129,6 +131,7 @@ class ReplyState:
         self.name: Literal["new", "open", "complete", "closed"] = "new"
         self.text = ""
         self.reasoning = ""
+        self.files: tuple[FoundFile, ...] = ()
         self.on_close: Callable[[], object] | None = None
         self._timeout = math.inf if timeout is None else timeout
         self._stream_timeout = math.inf if stream_timeout is None else stream_timeout

@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 from anyio.lowlevel import checkpoint, current_token
 
+from ._downloads import ReplyFile
 from ._page.plan import Session
 from ._reply import End, Reasoning, ReplyState, StreamStatus, Update
 from ._tasks import stoppable
@@ -125,6 +126,15 @@ class FragmentStream(AsyncIterator[str]):
     def reasoning(self) -> str:
         """What the model thought before it answered, so far; "" where the Space shows none."""
         return self._reply.reasoning
+
+    @property
+    def files(self) -> list[ReplyFile]:
+        """The files that came with the reply, such as pictures, once it is complete."""
+        asked = self._question
+        return [
+            ReplyFile(file.url, file.mime_type, file.alt, asked.access, asked.request_timeout)
+            for file in self._reply.files
+        ]
 
     def continue_session(self, session: Session, remember: Callable[[str], object]) -> None:
         """Ask as a turn of a conversation; call `remember` with the complete reply."""

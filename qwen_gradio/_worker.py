@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from contextvars import copy_context
 from dataclasses import dataclass
 from threading import Event, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._access import Access
 from ._messages import Prompt
@@ -84,6 +84,7 @@ class Worker:
         self._stopped = Event()
         self._connection: Connection | None = None
         self._client: ReplyClient | None = None
+        self._uploaded: dict[Any, dict[str, Any]] = {}  # a retry does not upload again
 
     def stop(self) -> None:
         """Stop the reply. Returns at once; the thread cancels the request, and exits."""
@@ -203,6 +204,7 @@ class Worker:
             self._question.prompt,
             self._reply,
             self._question.session,
+            self._uploaded,
         )
         cleanup.callback(client.close)
         client.run()

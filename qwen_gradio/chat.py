@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from typing_extensions import Unpack
 
+from ._files import Files, read_files
+from ._messages import to_turn
 from ._models import to_provider
 from ._options import ChatOptions, Options, require
 from ._page.plan import Session
@@ -40,7 +44,7 @@ class Chat:
         provider = to_provider(provider, model)
         require_known(provider, options)
         self.system = system
-        self._turns: list[dict[str, str]] = []
+        self._turns: list[dict[str, Any]] = []
         self._session = Session()
         self._provider = provider
         self._model = model
@@ -49,28 +53,35 @@ class Chat:
 
     @property
     def messages(self) -> list[dict[str, str]]:
-        """The conversation so far, as messages. The system prompt comes first."""
-        return [dict(turn) for turn in self._after_system(self._turns)]
+        """The text of the conversation so far, as messages. The system prompt comes first."""
+        turns = map(to_turn, self._after_system(self._turns))
+        return [{"role": role, "content": text} for role, text in turns]
 
-    async def ask(self, question: str) -> str:
+    async def ask(self, question: str, *, files: Files | None = None) -> str:
         """Ask, wait for the complete reply, and return it.
 
+        :param files: what goes with the question, as for a provider.
         :raises QwenGradioError: if there is no reply, or no complete one.
         """
-        return await self.stream(question).text()
+        return await self.stream(question, files=files).text()
 
-    def stream(self, question: str) -> FragmentStream:
+    def stream(self, question: str, *, files: Files | None = None) -> FragmentStream:
         """Ask, and return the reply as a stream. When it is complete, the turn is remembered.
 
-        :raises InvalidMessagesError: at once, if the question is not text.
+        :param files: what goes with the question, as for a provider. They are kept, and belong to
+            this turn when later ones are asked.
+        :raises InvalidMessagesError: at once, if the question is not text or a file cannot be sent.
         """
         if not isinstance(question, str):
             raise InvalidMessagesError(
                 f"question must be text, not {type(question).__name__}: the turns before it are "
                 "remembered here. To send messages of your own, use a provider or `ask`"
             )
-        require(system=self.system)
-        asked = {"role": "user", "content": question}
+        require(system=self.system, files=files)
+        attached = [] if files is None else read_files(files)
+        parts = [{"type": "file", "file": file} for file in attached]
+        content = [{"type": "text", "text": question}, *parts] if parts else question
+        asked = {"role": "user", "content": content}
         turns = self._turns  # reset() replaces the list, so that a late turn is not remembered
 
         session = self._session
@@ -93,6 +104,6 @@ class Chat:
     def __repr__(self) -> str:
         return f"<Chat with {self._provider.label}: {len(self._turns) // 2} turns>"
 
-    def _after_system(self, turns: list[dict[str, str]]) -> list[dict[str, str]]:
+    def _after_system(self, turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
         before = [] if self.system is None else [{"role": "system", "content": self.system}]
         return [*before, *turns]

@@ -71,9 +71,19 @@ def ask(
         typer.Option(
             "--json",
             help="Write one JSON object, when the reply is complete: reply, reasoning, model, "
-            "space and seconds.",
+            "space and seconds, and files if some came with it.",
         ),
     ] = False,
+    files: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--attach",
+            "-a",
+            metavar="FILE",
+            help="A picture or other file that goes with the question: its path, or an https URL "
+            "that the Space reads. Repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Ask one question, and write the reply as it arrives."""
     if invocation.args:
@@ -87,7 +97,9 @@ def ask(
     with arguments_to_ask(options) as arguments, reported_errors():
         provider, system = arguments.pop("provider"), arguments.pop("system", None)
         model = arguments.pop("model", None)
-        stream = provider.create_async_generator(model, to_messages(text, system), **arguments)
+        stream = provider.create_async_generator(
+            model, to_messages(text, system), files=files, **arguments
+        )
         if as_json:
             anyio.run(write_as_json, stream)
         else:

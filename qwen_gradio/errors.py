@@ -53,8 +53,8 @@ class SpaceUnavailableError(QwenGradioError, ConnectionError):
 class SpaceInterfaceError(QwenGradioError):
     """The Space runs, but offers no chat that can be used, or its reply is not in the form of one.
 
-    Also raised, before anything is sent, for `inputs` that it has not or whose values it does not
-    accept; the message says which it does.
+    Also raised, before anything is sent, for `files` that it does not take, and for `inputs` that
+    it has not or whose values it does not accept; the message says what it takes.
 
     :ivar is_malformed_reply: whether the form of this reply is the only problem.
     """

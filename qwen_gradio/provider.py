@@ -7,11 +7,13 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._access import Access, Auth, Secret
+from ._attachments import Attachment
+from ._files import Files, read_files
 from ._messages import History, Messages, Prompt, prompt_from
 from ._options import RULES, ReasoningTags, require, to_pairs
 from ._reply import StreamStatus
@@ -99,6 +101,7 @@ class Provider:
         oauth_token: str | Secret | None = None,
         ssl_verify: bool | SSLContext = True,
         reasoning_tags: ReasoningTags | None = None,
+        files: Files | None = None,
         **kwargs: Any,
     ) -> FragmentStream:
         """Ask the model, and read its reply as it is written.
@@ -107,8 +110,9 @@ class Provider:
 
         :param model: one of `models`; `default_model` if it is None or empty.
         :param messages: the chat so far: dicts in OpenAI's format, message objects of OpenAI's,
-            LangChain's or your own, or tuples of role and text. Tool calls are rejected; a
-            participant's `name` is not sent, as Spaces have no place for it.
+            LangChain's or your own, or tuples of role and text. The user's may have images, audio
+            and files, as `data:` or https URLs. Tool calls are rejected; a participant's `name` is
+            not sent, as Spaces have no place for it.
         :param proxy: URL of the proxy for every request; else those in the environment are used.
         :param space: the Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`; else `url`.
             Without a system message, an app other than the one at `url` is asked with what its page
@@ -144,11 +148,15 @@ class Provider:
             similar tags, before they answer, out of the text: it is reasoning. Pairs of tags do so
             for others, and False for none. By default, it is what the provider has. Tags that the
             Space's page declares always count.
+        :param files: what goes with the last user message, besides the images, audio and files in
+            it: a path, bytes, a file opened in binary mode, a `data:` or https URL, or a list of
+            these. They are read now, and may have 20 MB each; an https URL is read by the Space.
+            A Space that does not take one raises `SpaceInterfaceError` before anything is sent.
         :param kwargs: what registries pass along. `temperature`, `max_tokens`, `top_p` and what
             else is in `optional_inputs` are given to a Space that has such inputs, as the nearest
             value within their bounds, with a log line if that is another; everything else is only
             logged.
-        :raises InvalidMessagesError: at once, if the messages or `inputs` cannot be sent.
+        :raises InvalidMessagesError: at once, if the messages, `files` or `inputs` cannot be sent.
         :raises ModelNotFoundError: at once, if there is no such model.
         :raises SpaceUnavailableError: at once, if `space` is not the address of a Space.
         :raises AuthenticationError: at once, if `api_key` or `oauth_token` cannot be a token.
@@ -158,7 +166,8 @@ class Provider:
         :raises TypeError: at once, if a parameter has a wrong type.
         """
         require(**{name: value for name, value in locals().items() if name in RULES})
-        prompt = cls._prompt(model, messages, history, inputs or {}, api_name, kwargs)
+        attached = () if files is None else read_files(files)
+        prompt = cls._prompt(model, messages, history, inputs or {}, api_name, attached, kwargs)
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
         access = Access.to(address, api_key, proxy, auth, headers, oauth_token, ssl_verify)
         is_own = access.space == cls.url
@@ -194,6 +203,7 @@ class Provider:
         history: History,
         inputs: Mapping[str, Any],
         api_name: str | int | None,
+        files: Sequence[Attachment],
         kwargs: Mapping[str, Any],
     ) -> Prompt:
         """Check what is asked, with what registries pass along."""
@@ -209,7 +219,10 @@ class Provider:
         if unused := sorted(given.keys() - options.keys()):
             logger.debug("%s has no use for %s", cls.__name__, ", ".join(unused))
         return replace(
-            prompt_from(messages, history), inputs=inputs, options=options, api_name=api_name
+            prompt_from(messages, history, files),
+            inputs=inputs,
+            options=options,
+            api_name=api_name,
         )
 
     @classmethod
@@ -298,7 +311,10 @@ def _require_json(name: str, value: Any) -> None:
 def require_known(provider: type[Provider], options: Iterable[str]) -> None:
     """Reject options that a provider would only log: registries pass such along, users mistype.
 
+    Files are not among those that may be the same for many questions.
+
     :raises TypeError: naming them.
     """
-    if unknown := set(options).difference(provider.get_parameters(), provider.optional_inputs):
+    known = {*provider.get_parameters(), *provider.optional_inputs} - {"files"}
+    if unknown := set(options) - known:
         raise TypeError(f"Unknown option: {', '.join(sorted(unknown))}")

@@ -14,7 +14,7 @@ from typing_extensions import Unpack
 
 from ._messages import Messages, to_messages
 from ._models import to_provider
-from ._options import Options, require
+from ._options import QuestionOptions, require
 from ._reply import Reasoning, Update
 from ._stream import FragmentStream
 from ._tasks import without_await
@@ -28,7 +28,7 @@ def ask(
     *,
     system: str | None = None,
     provider: type[Provider] | str | None = None,
-    **options: Unpack[Options],
+    **options: Unpack[QuestionOptions],
 ) -> str:
     """Ask the model, wait for its complete reply, and return it.
 
@@ -37,8 +37,8 @@ def ask(
         else Qwen3.
     :param system: the system prompt.
     :param provider: a provider, or its name; by default, the model's own.
-    :param options: those of `Provider.create_async_generator`: space, api_key, timeout and so on.
-        `on_status` and `on_reasoning` are called in this thread.
+    :param options: those of `Provider.create_async_generator`: files, space, api_key, timeout and
+        so on. `on_status` and `on_reasoning` are called in this thread.
     :raises QwenGradioError: if the reply fails.
     :raises TypeError, ValueError: at once, if a parameter is wrong.
     """
@@ -51,7 +51,7 @@ def stream(
     *,
     system: str | None = None,
     provider: type[Provider] | str | None = None,
-    **options: Unpack[Options],
+    **options: Unpack[QuestionOptions],
 ) -> Fragments:
     """Ask the model, and read its reply as it is written. Takes what `ask` takes.
 
@@ -65,11 +65,11 @@ def _open(
     model: str | None,
     system: str | None,
     provider: type[Provider] | str | None,
-    options: Options,
+    options: QuestionOptions,
 ) -> FragmentStream:
     require(system=system)
     provider = to_provider(provider, model)
-    require_known(provider, options)
+    require_known(provider, options.keys() - {"files"})
     return provider.create_async_generator(model, to_messages(question, system), **options)
 
 

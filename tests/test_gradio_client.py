@@ -77,7 +77,7 @@ parameters where they matter."""
 
 ATTRIBUTES = {
     *("src", "config", "_info", "headers", "session_hash", "sse_url", "app_version", "endpoints"),
-    *("executor", "stream_open", "space_id", "_skip_components", "protocol"),
+    *("executor", "stream_open", "space_id", "_skip_components", "protocol", "upload_url"),
 }
 """Undocumented ones that a `Client` has once it has read its Space."""
 FIELDS = {

@@ -282,8 +282,8 @@ async def test_options_that_a_text_chat_does_not_support_are_rejected(complaint:
 @pytest.mark.parametrize(
     ("message", "complaint"),
     [
-        (HumanMessage([{"type": "image_url", "image_url": {"url": "data:,"}}]), "only text"),
-        (HumanMessage([{"type": "image", "base64": "", "mime_type": "image/png"}]), "only text"),
+        (HumanMessage([{"type": "image_url", "image_url": {"url": "data:,"}}]), "a data: URL must"),
+        (HumanMessage([{"type": "image", "base64": "", "mime_type": "image/png"}]), "is empty"),
         (ToolMessage("4", tool_call_id="1"), "what a tool returned"),
         (
             AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "1"}]),

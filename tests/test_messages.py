@@ -216,7 +216,7 @@ def test_messages_and_parts_keep_role_and_text() -> None:
         ([user([{"type": "text"}])], r"messages\[0\], part 0: .* its text"),
         (
             [user([{"type": "text", "text": "?"}, {"type": "image_url", "image_url": {}}])],
-            r"messages\[0\], part 1: only text can be sent, not 'image_url'",
+            r"messages\[0\], part 1: .*'image_url' needs its file as a data: or https: URL",
         ),
         ([system("s")], "no user message"),
         ([system("s"), assistant("hello")], "no user message"),

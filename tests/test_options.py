@@ -28,7 +28,7 @@ from qwen_gradio import (
     providers,
 )
 from qwen_gradio._access import Access
-from qwen_gradio._options import RULES, Options, Sampling, require
+from qwen_gradio._options import RULES, Options, QuestionOptions, Sampling, require
 from qwen_gradio._reply import StreamStatus
 from qwen_gradio.batch.ray import QwenBatch
 from qwen_gradio.registries.langchain import ChatQwenGradio
@@ -62,9 +62,11 @@ SIGNATURE = inspect.signature(Provider.create_async_generator).parameters
 
 def test_the_options_are_those_of_the_provider_interface() -> None:
     declared = hints_of(Provider.create_async_generator)
-    assert OPTIONS.keys() - SAMPLING.keys() == SIGNATURE.keys() - {"model", "messages", "kwargs"}
-    for name in OPTIONS.keys() - SAMPLING.keys():
-        assert OPTIONS[name] == declared[name], name
+    options = hints_of(QuestionOptions)
+    assert options.keys() - SAMPLING.keys() == SIGNATURE.keys() - {"model", "messages", "kwargs"}
+    for name in options.keys() - SAMPLING.keys():
+        assert options[name] == declared[name], name
+    assert options.keys() - OPTIONS.keys() == {"files"}
     inputs = {name for provider in providers().values() for name in provider.optional_inputs}
     assert SAMPLING.keys() == inputs
 
@@ -84,7 +86,9 @@ def test_the_options_are_those_of_the_provider_interface() -> None:
 def test_every_place_takes_every_option(place: Any, own: set[str]) -> None:
     hints = hints_of(place)
     (taken,) = get_args(hints.pop("options"))
-    assert hints_of(taken) | {name: hints[name] for name in own} == OPTIONS
+    files = {"files"} if place in (qwen_gradio.ask, qwen_gradio.stream) else set()
+    expected = {n: hint for n, hint in hints_of(QuestionOptions).items() if n in files | {*OPTIONS}}
+    assert hints_of(taken) | {name: hints[name] for name in own} == expected
     assert hints_of(taken).keys().isdisjoint(inspect.signature(place).parameters)
 
 
@@ -153,11 +157,12 @@ WRONG: dict[str, list[Any]] = {
     "max_tokens": ["10", 10.5, True, 0, -1],
     "top_p": ["0.5", True],
     "thinking_budget": ["8", 8.5, 0],
+    "files": [7, {"a": b"x"}, [7], [None], True],
 }
 
 
 def test_every_option_is_given_wrong_values_here() -> None:
-    assert WRONG.keys() == OPTIONS.keys() | {"model"}
+    assert WRONG.keys() == hints_of(QuestionOptions).keys() | {"model"}
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ def test_its_signature_is_the_contracts() -> None:
         ("oauth_token", None),
         ("ssl_verify", True),
         ("reasoning_tags", None),
+        ("files", None),
         ("kwargs", inspect.Parameter.empty),
     ]
 

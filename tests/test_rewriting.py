@@ -62,6 +62,11 @@ def newest(server: None) -> Iterator[Zoo]:
     found.close()
 
 
+def size_of_png(data: bytes) -> tuple[int, int]:
+    assert data.startswith(b"\x89PNG")
+    return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+
+
 async def url_of(apps: Zoo, kind: str) -> str:
     return await anyio.to_thread.run_sync(apps.url_of, kind)
 
@@ -143,18 +148,32 @@ def test_a_stop_sequence_in_the_text_ends_it(newest: Zoo) -> None:
     assert through_the_endpoint(url, stop=[","]) == (expected, expected)
 
 
-async def test_a_reply_of_pictures_alone_is_an_error_that_says_so(apps: Zoo) -> None:
-    with pytest.raises(GenerationError, match=r"The reply has no text, only: (image|a file)"):
-        await ask(await url_of(apps, "pictures-only"), QUESTION).text()
+async def test_a_reply_of_pictures_alone_is_a_reply_without_text(apps: Zoo) -> None:
+    stream = ask(await url_of(apps, "pictures-only"), QUESTION)
+    assert await stream.text() == ""
+    (picture,) = stream.files
+    assert size_of_png(await picture.read()) == (3, 2)
+    assert picture.mime_type == "image/png"
+    assert picture.alt == ("a red square" if apps.form == "pairs" else "")
+    assert picture.url.endswith("qwen-gradio-red.png")
 
 
-async def test_a_picture_among_texts_has_none(apps: Zoo) -> None:
+async def test_a_picture_among_texts_is_a_file_and_no_text(apps: Zoo) -> None:
     stream = ask(await url_of(apps, "pictures-mixed"), QUESTION)
+    assert stream.files == []
     fragments = [fragment async for fragment in stream]
     assert "".join(fragments) == "Here it is.\n\nDone."
+    assert [size_of_png(file.read_sync()) for file in stream.files] == [(3, 2)]
 
 
-async def test_a_picture_of_a_chat_interface_is_no_text(newest: Zoo) -> None:
+async def test_the_pictures_of_a_gallery_are_files_with_their_captions(newest: Zoo) -> None:
+    stream = ask(await url_of(newest, "pictures-gallery"), QUESTION)
+    assert await stream.text() == ""
+    assert [file.alt for file in stream.files] == ["one", "two"]
+    assert [size_of_png(await file.read()) for file in stream.files] == [(3, 2)] * 2
+
+
+async def test_a_picture_that_the_space_does_not_serve_is_no_reply(newest: Zoo) -> None:
     with pytest.raises(GenerationError, match="The reply has no text, only: "):
         await ask(await url_of(newest, "pictures-interface"), QUESTION).text()
 

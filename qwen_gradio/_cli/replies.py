@@ -41,6 +41,8 @@ async def write_reply(stream: FragmentStream) -> None:
             spinner.stop()
             reasoning.end()
             reply.end()
+    for file in stream.files:
+        note(f"{file.mime_type}: {file.url}")
 
 
 async def write_as_json(stream: FragmentStream) -> None:
@@ -52,13 +54,16 @@ async def write_as_json(stream: FragmentStream) -> None:
             reply = await stream.text()
     except QwenGradioError as raised:
         error = raised
-    result = {
+    result: dict[str, Any] = {
         "reply": reply,
         "reasoning": stream.reasoning,
         "model": stream.model,
         "space": stream.space,
         "seconds": round(anyio.current_time() - began, 3),
     }
+    if stream.files:
+        names = ("url", "mime_type", "alt")
+        result["files"] = [{name: getattr(file, name) for name in names} for file in stream.files]
     if error is None:
         write(_json(result))
         return

@@ -26,6 +26,10 @@ ENCODED = ("content-encoding", "content-length")
 """Headers that a response has no longer once it was decompressed."""
 
 
+class TooLargeError(ValueError):
+    """An answer has more bytes than are read."""
+
+
 class Connection:
     """A reply's way to its Space: one connection at a time, kept from request to request.
 
@@ -76,6 +80,7 @@ class Connection:
         *,
         server: str | None = None,
         accepted: Container[int] = (),
+        max_bytes: int = MAX_BYTES,
         **options: Any,
     ) -> httpx.Response:
         """Send a request, and return its response, which has been read.
@@ -83,15 +88,15 @@ class Connection:
         :param server: who is asked, for errors, if it is not the Space.
         :param accepted: statuses to return besides success.
         :raises QwenGradioError: if its status is another one.
-        :raises ValueError: if it has more than `MAX_BYTES`.
+        :raises TooLargeError: if it has more than `max_bytes`.
         """
         deadline = time.monotonic() + self.timeout
         with self._response(method, url, server, accepted, **options) as response:
             body = bytearray()
             for chunk in _chunks(response):
                 body += chunk
-                if len(body) > MAX_BYTES:
-                    raise ValueError(f"an answer of more than {MAX_BYTES} bytes")
+                if len(body) > max_bytes:
+                    raise TooLargeError(f"an answer of more than {max_bytes} bytes")
                 if time.monotonic() > deadline:
                     raise httpx.ReadTimeout("the answer took too long")
         return httpx.Response(

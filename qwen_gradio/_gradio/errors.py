@@ -183,6 +183,8 @@ def error_from_status(
         error = AuthenticationError(
             f"{space} denied access ({status}{through}): give an api_key or auth{hint}"
         )
+    elif response.status_code == 413 and path.endswith("/upload"):
+        error = GenerationError(f"{space} rejected a file ({status}{through}): it is too large")
     elif response.status_code in REJECTED and is_joining:
         error = GenerationError(
             f"{space} rejected the question ({status}{through})" + (reason and f": {reason}")

@@ -11,17 +11,20 @@ from concurrent.futures import Executor, Future
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from hashlib import sha256
+from io import BytesIO
 from typing import Any, NoReturn
 
 from gradio_client import Client, utils
 from gradio_client.client import Endpoint
 from gradio_client.exceptions import AppError
 
+from .._attachments import Attachment
 from .._messages import Prompt
 from .._page.app import add_drawn, add_missing
 from .._page.chain import plan_of
 from .._page.plan import Plan, Session, Step
-from .._reply import ReplyState
+from .._reply import ReplyState, StreamStatus
+from ..errors import SpaceUnavailableError
 from .connection import Connection
 from .errors import connect_errors, error_from_app, reply_errors
 from .seam import requests_over
@@ -30,6 +33,8 @@ from .updates import OutputSink
 
 logger = logging.getLogger("qwen_gradio")
 
+LARGE_FILE = 2**20
+"""Bytes of a file whose upload is worth a status."""
 CANCEL_TIMEOUT = 4.0
 """Seconds that a Space may take to confirm that it has stopped."""
 DRAIN_TIMEOUT = 2.0
@@ -43,6 +48,7 @@ class ReplyClient(Client):  # type: ignore[misc]
 
     :param reply: the state to report to.
     :param session: the conversation that the question belongs to.
+    :param uploaded: what is on the Space already, which may be added to.
     :raises SpaceInterfaceError: if the Space offers no chat, or has no such inputs.
     """
 
@@ -58,6 +64,7 @@ class ReplyClient(Client):  # type: ignore[misc]
         prompt: Prompt,
         reply: ReplyState,
         session: Session | None = None,
+        uploaded: dict[Any, dict[str, Any]] | None = None,
     ) -> None:
         for name, value in vars(description.client).items():
             # What a reply may change is copied: a hostile Space may give all of them one event id.
@@ -76,6 +83,7 @@ class ReplyClient(Client):  # type: ignore[misc]
         self._prompt = prompt
         self._reply = reply
         self._drawn: list[dict[str, Any]] = []
+        self._uploaded = {} if uploaded is None else uploaded
         connection.use_cookies(description.cookies)
         plan = description.plan(prompt.api_name)
         self._habits = description.habits_of(plan)
@@ -85,7 +93,9 @@ class ReplyClient(Client):  # type: ignore[misc]
             self._session.start_turn(app, session_hash)
             self.session_hash = self._session.hash
             prompt = prompt.last_turn() if self._session.goes_on else prompt
-        self._follow(plan, replace(prompt, inputs={}, options={}) if plan.draws else prompt)
+        if plan.draws:
+            prompt = replace(prompt, inputs={}, options={}, files=())
+        self._follow(plan, prompt)
 
     @property
     def has_begun(self) -> bool:
@@ -103,6 +113,9 @@ class ReplyClient(Client):  # type: ignore[misc]
             try:
                 if self._plan.draws:
                     self._draw()
+                if not self.has_begun:
+                    with connect_errors(self._plan.space):
+                        self._outputs.attach(self._upload)
                 while self._waiting:
                     if self.has_begun:
                         self._drain()
@@ -136,8 +149,9 @@ class ReplyClient(Client):  # type: ignore[misc]
         """Ask by this plan from now on."""
         self._plan = plan
         connection = self._connection  # the sink must not refer to this client
+        root = self.upload_url.removesuffix("upload")  # files are uploaded and served beside it
         self._outputs = OutputSink(
-            plan, prompt, self._habits, self._reply, lambda: connection.received
+            plan, prompt, self._habits, self._reply, lambda: connection.received, root
         )
         if self._session is not None:
             self._outputs.values.take_over(self._session.written)
@@ -179,6 +193,36 @@ class ReplyClient(Client):  # type: ignore[misc]
         endpoint.process_input_files = endpoint.process_predictions = _unchanged
         endpoint._sse_fn_v1plus = self._read_events
         return endpoint
+
+    def _upload(self, file: Attachment) -> dict[str, Any]:
+        """Bring a file to the Space, unless it is there, and return the value that stands for it.
+
+        gradio_client's own upload reads it from a path, and its name there is the name that it has.
+        """
+        if file.url is not None:
+            return file.value(file.url)
+        key = (self.config.get("app_id"), self.upload_url, file)
+        if key not in self._uploaded:
+            if len(file.data or b"") >= LARGE_FILE:
+                self._reply.put(StreamStatus("log", log=f"Uploading {file.name}", level="info"))
+            self._uploaded[key] = file.value(self._post(file))
+        return self._uploaded[key]
+
+    def _post(self, file: Attachment) -> str:
+        """Upload a file, and return its path on the Space."""
+        # httpx sends an open file in small pieces, and of bytes makes copies.
+        content = (file.name, BytesIO(file.data or b""), file.media_type)
+        response = self._connection.request(
+            "POST", self.upload_url, headers=self.headers, files=[("files", content)]
+        )
+        with suppress(ValueError):  # a proxy's page, or other text
+            match response.json():
+                case [str(path)] if path and "://" not in path:
+                    return path
+        raise SpaceUnavailableError(
+            f"{self._plan.space} answered the upload of {file.name} with something that is not its "
+            f"path: {response.text!r:.200}"
+        )
 
     def _run_step(self, step: Step) -> None:
         self._events = _Events()

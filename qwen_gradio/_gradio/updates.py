@@ -8,6 +8,7 @@ from typing import Any
 
 from gradio_client import utils
 
+from .._attachments import Attachment
 from .._messages import Prompt
 from .._page.fragments import Habits
 from .._page.outputs import Reply, size_of
@@ -25,6 +26,7 @@ class OutputSink:
 
     :param state: the state to report to.
     :param received: returns the bytes of events so far.
+    :param root: the URL under which the Space serves its files.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class OutputSink:
         habits: Habits,
         state: ReplyState,
         received: Callable[[], int],
+        root: str,
     ) -> None:
         self._plan = plan
         self._prompt = prompt
@@ -41,6 +44,7 @@ class OutputSink:
         self.values = plan.values(prompt, habits)
         self._state = state
         self._received = received
+        self._root = root
         self._step = plan.steps[0]
         self._sizes: list[int] = []
         self._size_carried = 0
@@ -53,6 +57,10 @@ class OutputSink:
         """Which options were changed, so that the Space accepts them."""
         return self.values.notes
 
+    def attach(self, upload: Callable[[Attachment], dict[str, Any]]) -> None:
+        """Give the components their files, uploading them."""
+        self._plan.attach(self.values, self._prompt, self._habits, upload)
+
     def start_step(self, step: Step) -> list[Any]:
         """Expect the outputs of a step, and return what it is called with."""
         self._step = step
@@ -61,7 +69,7 @@ class OutputSink:
         if len(self._plan.steps) > 1:
             self._size_carried = size_of(self.values.held)
         if step.reply is not None and self._reply is None:
-            self._reply = self._plan.new_reply(self.values, self._prompt, self._habits)
+            self._reply = self._plan.new_reply(self.values, self._prompt, self._habits, self._root)
         return self.values.arguments_for(step)
 
     def end(self) -> None:
@@ -109,6 +117,7 @@ class OutputSink:
 
     def _report(self, reply: Reply, updates: Iterable[Update]) -> None:
         self._state.text, self._state.reasoning = reply.text, reply.reasoning
+        self._state.files = reply.files
         for update in updates:
             self._state.put(update)
 

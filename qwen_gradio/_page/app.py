@@ -165,6 +165,7 @@ class Function:
 class App:
     """The app behind a Space, as its components and functions.
 
+    :ivar max_file_bytes: the size of a file that it accepts; None sets no limit.
     :ivar functions: in the order of `/config`, by number.
     :ivar followers: the functions that run at the end of one that has not failed, by its number.
     """
@@ -172,6 +173,7 @@ class App:
     def __init__(self, config: Any, info: Any) -> None:
         version = re.match(r"\d+", get(config, "version", str, ""))
         self.gradio = int(version[0][:9]) if version else 0
+        self.max_file_bytes: int | None = get(config, "max_file_size", int, None)
         endpoints = get(info, "named_endpoints", dict, {})
         self.functions: dict[int, Function] = {}
         self.followers: dict[int | None, list[Function]] = {}

@@ -433,6 +433,8 @@ def _make_plan(app: App, chain: Chain, space: str, others: tuple[str, ...]) -> P
         others,
         _list_notes(app, chain),
         keeps_turns=keeps_turns,
+        gradio=app.gradio,
+        max_file_bytes=app.max_file_bytes,
     )
 
 

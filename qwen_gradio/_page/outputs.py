@@ -23,6 +23,7 @@ from typing import Any, Literal, TypeAlias
 
 from .._reply import Reasoning, StreamStatus, Update
 from ..errors import GenerationError
+from .files import FoundFile, find_files
 from .fragments import Appender, Habits
 
 UNCHANGED = object()
@@ -65,8 +66,10 @@ class Reply:
         the answer is reasoning.
     :param habits: what earlier replies from this app have shown.
     :param source: where it is read.
+    :param root: the URL under which the Space serves its files.
     :ivar text: the reply so far, as the page shows it.
     :ivar reasoning: what the model thought before it; not part of the reply.
+    :ivar files: those that came with it, once it is complete.
     """
 
     def __init__(
@@ -77,9 +80,12 @@ class Reply:
         thought_tags: Sequence[tuple[str, str]] = (),
         habits: Habits | None = None,
         source: Source = "page",
+        root: str = "",
     ) -> None:
         self.text = ""
         self.reasoning = ""
+        self.files: tuple[FoundFile, ...] = ()
+        self._root = root
         self._tags = tags
         self._thought_tags = thought_tags
         self._habits = habits or Habits()
@@ -131,8 +137,11 @@ class Reply:
     def end(self) -> list[Update]:
         """Check that the reply is complete; return the text and reasoning held back until now.
 
+        A reply may consist of files alone; its text is "" then.
+
         :raises ValueError: if the last output holds no answer; the message shows that output.
-        :raises GenerationError: if the answer has no text; the message says what it has.
+        :raises GenerationError: if the answer has no text and no file; the message says what it
+            has.
         """
         said = self._new_turn(self._last)
         if all(map(_is_empty, said)):
@@ -141,7 +150,8 @@ class Reply:
         self.reasoning = reasoning or self.reasoning
         if isinstance(said[-1], dict):
             self._habits.answers_in_parts = isinstance(_content(said[-1]), list)
-        if not self.text:
+        self.files = find_files(said, self._root)
+        if not self.text and not self.files:
             raise GenerationError(_why_no_text(said, self.reasoning))
         return _updates(
             self._reasoning_appender.end(self.reasoning), self._text_appender.end(self.text)
@@ -322,7 +332,7 @@ def _mark_components(output: Any) -> Any:
         if value is not output:  # of a component
             paths = value if isinstance(value, list) else [value]
             if all(isinstance(path, str) and PATH.fullmatch(path) for path in paths):
-                return {"path": value}
+                return {"component": "a file"}  # which the Space does not serve
         if "content" in output:
             return {**output, "content": _mark_components(output["content"])}
     return output
@@ -343,7 +353,7 @@ def _is_attachment(part: Mapping[str, Any]) -> bool:
 def _why_no_text(said: list[Any], reasoning: str) -> str:
     came = list(dict.fromkeys(kind for content in said for kind in _attachments(content)))
     if came:
-        return f"The reply has no text, only: {', '.join(came)}. Files cannot be read yet"
+        return f"The reply has no text, only: {', '.join(came)}"
     if reasoning:
         return "The reply has no text: the model thought and did not answer"
     return "The reply is empty"

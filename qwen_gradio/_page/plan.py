@@ -11,15 +11,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from .._messages import Prompt, Turn, as_messages, as_pairs, as_parts, as_segments
+from .._attachments import Attachment
+from .._messages import HistoryTurn, Prompt, as_messages, as_pairs, as_parts, as_segments
 from ..errors import SpaceInterfaceError
 from .app import plain
+from .attaching import fill_in, find_slots, place_files
 from .bounds import Bounds
 from .fragments import Habits
 from .outputs import UNCHANGED, Reply, Source, written
 
 Form: TypeAlias = Literal["pairs", "messages", "parts", "segments"]
-HISTORY: Mapping[Form, Callable[[Sequence[Turn]], list[Any]]] = {
+HISTORY: Mapping[Form, Callable[[Sequence[HistoryTurn]], list[Any]]] = {
     "pairs": as_pairs,
     "messages": as_messages,
     "parts": as_parts,
@@ -121,6 +123,8 @@ class Plan:
     :ivar notes: what a user should know of it.
     :ivar draws: whether these steps only draw the page, whose chat is known when they have run.
     :ivar keeps_turns: whether the Space keeps the conversation, for as long as a session lasts.
+    :ivar gradio: the major version of its Gradio.
+    :ivar max_file_bytes: the size of a file that it accepts; None sets no limit.
     """
 
     space: str
@@ -134,6 +138,8 @@ class Plan:
     notes: tuple[str, ...] = field(default=(), compare=False)
     draws: bool = False
     keeps_turns: bool = False
+    gradio: int = 0
+    max_file_bytes: int | None = None
 
     @property
     def inputs(self) -> list[ComponentValue]:
@@ -155,7 +161,7 @@ class Plan:
 
         :param habits: what earlier replies from this app have shown.
         :raises SpaceInterfaceError: if `prompt.inputs` has one that no step takes, or a value that
-            its component does not accept.
+            its component does not accept, or if the Space does not take the files.
         """
         if unknown := self.unused(prompt.inputs):
             names = [i.names[0] for i in self.inputs if i.names]
@@ -192,9 +198,33 @@ class Plan:
                         form = given.get(held.id)
                         filled_in = form if isinstance(form, dict) else held.value
                         given[held.id] = {**filled_in, key: value}
+        files = place_files(prompt.files, self.inputs, self.space, self.max_file_bytes)
         values = {held.id: held.value for held in self.held} | given
         props = {held.id: held.props for held in self.held}
-        return Values(values, frozenset(given), props, notes, has_turns=bool(turns))
+        entered = frozenset({*given, *files})
+        return Values(values, entered, props, notes, has_turns=bool(turns), files=files)
+
+    def attach(
+        self,
+        values: Values,
+        prompt: Prompt,
+        habits: Habits,
+        upload: Callable[[Attachment], dict[str, Any]],
+    ) -> None:
+        """Give the components their files, and the earlier turns theirs.
+
+        :param upload: brings one to the Space, and returns the value that stands for it.
+        """
+        for held in self.inputs:
+            if held.use == "history" and values.has_turns and prompt.earlier_files:
+                turns = [
+                    (role, upload(said) if isinstance(said, Attachment) else said)
+                    for role, said in prompt.history_with_files()
+                ]
+                values.held[held.id] = [*held.value, *HISTORY[self._form_for(held, habits)](turns)]
+            if files := values.files.get(held.id):
+                uploaded = [upload(file) for file in files]
+                values.held[held.id] = fill_in(held, values.held[held.id], uploaded, self.gradio)
 
     def _form_for(self, held: ComponentValue, habits: Habits | None) -> Form:
         """Return the form in which the app itself writes turns, as far as that is known."""
@@ -216,14 +246,18 @@ class Plan:
                 f"{self.space} does not accept {value!r:.100} as {name}: it takes {accepted}"
             ) from None
 
-    def new_reply(self, values: Values, prompt: Prompt, habits: Habits) -> Reply:
-        """An empty reply, to be fed with that output of each step that has one."""
+    def new_reply(self, values: Values, prompt: Prompt, habits: Habits, root: str = "") -> Reply:
+        """An empty reply, to be fed with that output of each step that has one.
+
+        :param root: the URL under which the Space serves its files.
+        """
         return Reply(
             values.held.get(self.reply),
             self.reasoning_tags,
             thought_tags=prompt.reasoning_tags,
             habits=habits,
             source=self.source,
+            root=root,
         )
 
     def __str__(self) -> str:
@@ -255,6 +289,8 @@ class Plan:
             lines += [
                 f"    {key!r}: {reprlib.repr(user_input.value[key])}" for key in user_input.fields
             ]
+        if slots := find_slots(self.inputs):
+            lines.append(f"with files=... for {'; '.join(map(str, slots))}")
         if self.others:
             lines.append(f"Other endpoints that may be a chat: {', '.join(self.others)}")
         return "\n".join(lines)
@@ -306,6 +342,8 @@ class Values:
     :ivar held: by component id. State is not among it: the Space keeps that, by session hash.
     :ivar written: what steps have written, by component id.
     :ivar notes: which options were changed, so that the Space accepts them.
+    :ivar files: which components take which files.
+    :ivar has_turns: whether earlier turns go into the Space's own history.
     """
 
     def __init__(
@@ -316,10 +354,12 @@ class Values:
         notes: Sequence[str],
         *,
         has_turns: bool,
+        files: Mapping[int, Sequence[Attachment]],
     ) -> None:
         self.held = held
+        self.files = files
         self.written: dict[int, Any] = {}
-        self._has_turns = has_turns
+        self.has_turns = has_turns
         self.notes = notes
         self._given = given
         self._props = props
@@ -330,7 +370,7 @@ class Values:
         return [
             step
             for step in plan.steps
-            if not (goes_on and step.is_load) and (self._has_turns or not step.is_for_turns)
+            if not (goes_on and step.is_load) and (self.has_turns or not step.is_for_turns)
         ]
 
     def take_over(self, written: Mapping[int, Any]) -> None:

@@ -29,7 +29,7 @@ from .._extras import needing
 from .._messages import as_messages, to_turn
 from .._models import provider_of
 from .._openai import UNSUPPORTED, cut, cut_async, cut_text, stop_sequences, unsupported
-from .._options import Options, Sampling
+from .._options import QuestionOptions, Sampling
 from .._reply import Reasoning
 from ..sync import pieces, read
 
@@ -153,7 +153,9 @@ class Call:
                 f"{PROVIDER} does not support {', '.join(rejected)}. "
                 "To leave out unsupported options, set `drop_params=True`",
             )
-        if forbidden := sorted(options.keys() & (Options.__annotations__.keys() - FOR_CALLERS)):
+        if forbidden := sorted(
+            options.keys() & (QuestionOptions.__annotations__.keys() - FOR_CALLERS)
+        ):
             raise self._error(
                 exceptions.UnsupportedParamsError,
                 f"{', '.join(forbidden)} cannot be set here: use `api_base` for the Space, "

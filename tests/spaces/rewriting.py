@@ -45,6 +45,7 @@ SHAPES = {
     "again": [*words("This first try is bad"), "🔄 Retrying...", *words(TEXT)],
     "typo": [*words("Paris is in Germny and"), "Paris is in France. It is large."],
 }
+GALLERY = object()
 PICTURE = str(Path(tempfile.gettempdir()) / "qwen-gradio-red.png")
 
 
@@ -86,7 +87,9 @@ def pictures(*said):
     def bot(history):
         for content in said:
             if content is PICTURE:
-                content = (PICTURE,) if PAIRS else gr.Image(PICTURE)
+                content = (PICTURE, "a red square") if PAIRS else gr.Image(PICTURE)
+            elif content is GALLERY:
+                content = gr.Gallery([(PICTURE, "one"), (PICTURE, "two")])
             if PAIRS:
                 history = [*history, [None, content]]
             else:
@@ -116,6 +119,7 @@ KINDS = {
 } | {
     "pictures-only": Kind(lambda: pictures(PICTURE), []),
     "pictures-mixed": Kind(lambda: pictures("Here it is.", PICTURE, "Done."), []),
+    "pictures-gallery": Kind(lambda: pictures(GALLERY), []),
     "pictures-interface": Kind(picture_of_an_interface, []),
     "pieces": Kind(lambda: api_that_yields("Hel", "lo", " the", "re"), []),
     "snapshots": Kind(lambda: api_that_yields("Hel", "Hello", "Hello the", "Hello there"), []),

@@ -1,0 +1,177 @@
+"""Files that go with a question, as they were checked. Nothing here does I/O."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from ._media import CERTAIN, UNKNOWN, Kind, ending_of, kind_of, type_of_bytes, type_of_name
+from .errors import InvalidMessagesError
+
+MAX_FILE_BYTES = 20 * 2**20
+"""The size of a file."""
+MAX_FILES = 20
+"""The files of one question."""
+MAX_NAME = 100
+DATA_URL = re.compile(r"data:([\w.+/-]*)(?:;[^;,]*)*?;base64,")
+FILE_PARTS = (
+    *("image_url", "input_audio", "file", "input_image", "input_file"),
+    *("image", "audio", "video"),
+)
+"""The types of parts with files, in OpenAI's formats and LangChain's."""
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file that goes with a question: its content, or an https URL that the Space reads itself.
+
+    :ivar name: its name, without a folder.
+    :ivar kind: which kind of component takes it.
+    :ivar media_type: its type, such as image/png, as its content or its name says.
+    """
+
+    name: str
+    kind: Kind
+    media_type: str
+    data: bytes | None = field(default=None, repr=False)
+    url: str | None = None
+
+    def value(self, path: str) -> dict[str, Any]:
+        """Return the file as a component takes it, once it is at a path on the Space."""
+        return {
+            "path": path,
+            "orig_name": self.name,
+            "mime_type": None if self.media_type == UNKNOWN else self.media_type,
+            "meta": {"_type": "gradio.FileData"},
+        }
+
+
+def from_bytes(where: str, data: bytes, name: str = "", declared: str = "") -> Attachment:
+    """Return a file with this content. Its type is what its bytes say, else its name.
+
+    :param where: what it is called in errors.
+    :param declared: the type that it is said to have, which counts only if nothing else says one.
+    :raises InvalidMessagesError: if it is empty, too large, or not of the type that it should have.
+    """
+    if not data:
+        raise InvalidMessagesError(f"{where} is empty")
+    require_size(where, len(data))
+    expected = type_of_name(name) or declared
+    found = type_of_bytes(data)
+    if (expected in CERTAIN and found is None) or (
+        found and expected and declared and kind_of(found) != kind_of(declared)
+    ):
+        raise InvalidMessagesError(
+            f"{where} is not of the type {expected}: it does not begin like such a file"
+        )
+    media_type = found or expected or UNKNOWN
+    name = _clean(name) or "file"
+    if type_of_name(name) != media_type:
+        name += ending_of(media_type)
+    return Attachment(name, kind_of(media_type), media_type, data)
+
+
+def from_url(where: str, url: str, kind: Kind = "file", name: str = "") -> Attachment:
+    """Return the file of a `data:` URL, or one that the Space will read from an https URL.
+
+    :param kind: what it is if the URL does not say.
+    :raises InvalidMessagesError: if it is no such URL.
+    """
+    if url.startswith("data:"):
+        return _from_data_url(where, url, name)
+    try:
+        parsed = urlsplit(url)
+        is_public = parsed.scheme == "https" and bool(parsed.hostname) and url.isprintable()
+        is_public = is_public and parsed.port != 0 and " " not in url
+    except ValueError:
+        is_public = False
+    if not is_public:
+        raise InvalidMessagesError(f"{where} must be a data: or an https: URL")
+    if parsed.username is not None or parsed.password is not None:
+        raise InvalidMessagesError(f"{where}: a URL with a user name or a password cannot be sent")
+    name = _clean(name or unquote(parsed.path.rpartition("/")[2])) or "file"
+    media_type = type_of_name(name)
+    return Attachment(
+        name, kind_of(media_type) if media_type else kind, media_type or UNKNOWN, url=url
+    )
+
+
+def from_part(where: str, part: Mapping[str, Any]) -> Attachment:
+    """Return the file of a part of a message, in OpenAI's formats or LangChain's.
+
+    :raises InvalidMessagesError: if it has none, or one that cannot be sent.
+    """
+    match part:
+        case {"type": "file", "file": Attachment() as file}:  # of a conversation's
+            return file
+        case {"type": "image_url", "image_url": {"url": str(url)}}:
+            return from_url(where, url, "image")
+        case {"type": "image_url" | "input_image", "image_url": str(url)}:
+            return from_url(where, url, "image")
+        case {"type": "input_audio", "input_audio": {"data": str(data)} as audio}:
+            name = f"audio.{audio.get('format', '')}"
+            return from_bytes(where, _decode(where, data), name if type_of_name(name) else "audio")
+        case {"type": "file", "file": {"file_data": str(url)} as held}:
+            return from_url(where, url, name=str(held.get("filename") or ""))
+        case {"type": "input_file", "file_data": str(url)}:
+            return from_url(where, url, name=str(part.get("filename") or ""))
+        case {"type": "input_file", "file_url": str(url)}:
+            return from_url(where, url, name=str(part.get("filename") or ""))
+        case {"type": "image" | "audio" | "video" | "file" as kind, "url": str(url)}:
+            return from_url(where, url, kind)
+        case {"type": str(), "base64": str(data)} | {"source_type": "base64", "data": str(data)}:
+            name, declared = (str(part.get(key) or "") for key in ("filename", "mime_type"))
+            return from_bytes(where, _decode(where, data), name, declared)
+    raise InvalidMessagesError(
+        f"{where}: a part of the type {part.get('type')!r} needs its file as a data: or https: URL"
+    )
+
+
+def require_size(where: str, size: int) -> None:
+    """Check the size of a file.
+
+    :raises InvalidMessagesError: if it is too large.
+    """
+    if size > MAX_FILE_BYTES:
+        raise InvalidMessagesError(
+            f"{where} is larger than {MAX_FILE_BYTES // 2**20} MB, which is the limit"
+        )
+
+
+def require_count(count: int) -> None:
+    """Check how many files go with a question.
+
+    :raises InvalidMessagesError: if there are too many.
+    """
+    if count > MAX_FILES:
+        raise InvalidMessagesError(f"{count} files cannot be sent at once, only {MAX_FILES}")
+
+
+def _from_data_url(where: str, url: str, name: str) -> Attachment:
+    start = DATA_URL.match(url[:300])
+    if start is None:
+        raise InvalidMessagesError(f"{where}: a data: URL must be data:TYPE;base64,...")
+    declared = start[1].lower()
+    data = _decode(where, url[start.end() :])
+    return from_bytes(where, data, name, declared)
+
+
+def _decode(where: str, text: str) -> bytes:
+    require_size(where, len(text) * 3 // 4 - 2)
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidMessagesError(f"{where} is not base64: {error}") from None
+
+
+def _clean(name: str) -> str:
+    """Return the last part of a path, with nothing in it that means something elsewhere."""
+    last = re.split(r"[/\\]", name)[-1]
+    cleaned = re.sub(r"[^\w. ()-]", "_", last).lstrip(". ")
+    stem, dot, ending = cleaned.rpartition(".")
+    return f"{stem[:MAX_NAME]}{dot}{ending[:MAX_NAME]}"

@@ -1,0 +1,67 @@
+"""Read the files that a caller gives with a question."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any, TypeAlias
+
+from ._attachments import MAX_FILE_BYTES, Attachment, from_bytes, from_url, require_size
+from .errors import InvalidMessagesError
+
+File: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes]
+"""A path, a `data:` or https URL, the content itself, or an open file."""
+Files: TypeAlias = File | Sequence[File]
+
+
+def is_files(value: Any) -> bool:
+    """Whether a value is a file, or a list of files."""
+    return _is_file(value) or (isinstance(value, (list, tuple)) and all(map(_is_file, value)))
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, (str, bytes, bytearray, os.PathLike)) or callable(
+        getattr(value, "read", None)
+    )
+
+
+def read_files(files: Files) -> tuple[Attachment, ...]:
+    """Read files now, so that they may change or vanish afterwards. URLs are not read.
+
+    :raises InvalidMessagesError: naming the first that cannot be sent.
+    """
+    listed: Sequence[Any] = files if isinstance(files, (list, tuple)) else [files]
+    return tuple(_read(f"files[{number}]", file) for number, file in enumerate(listed))
+
+
+def _read(where: str, file: Any) -> Attachment:
+    if isinstance(file, (bytes, bytearray)):
+        return from_bytes(where, bytes(file))
+    if isinstance(file, str) and (file.startswith("data:") or "://" in file):
+        return from_url(where, file)
+    if isinstance(file, (str, os.PathLike)):
+        return _read_path(where, os.fspath(file))
+    data = file.read(MAX_FILE_BYTES + 1)
+    if not isinstance(data, bytes):
+        raise InvalidMessagesError(f'{where} must be opened in binary mode, as in open(path, "rb")')
+    name = getattr(file, "name", "")
+    return from_bytes(where, data, name if isinstance(name, str) else "")
+
+
+def _read_path(where: str, path: str) -> Attachment:
+    shown = f"{where}, {path!r:.200},"
+    try:
+        found = Path(path).stat()
+        if not stat.S_ISREG(found.st_mode):  # reading from a pipe or a device may never end
+            raise InvalidMessagesError(f"{shown} is not a file")
+        require_size(shown, found.st_size)
+        with Path(path).open("rb") as opened:
+            data = opened.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        if isinstance(error, InvalidMessagesError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InvalidMessagesError(f"{shown} cannot be read: {reason}") from error
+    return from_bytes(shown, data, path)

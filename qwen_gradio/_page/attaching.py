@@ -1,0 +1,132 @@
+"""Where the page of a Space puts the files of a question. Nothing here does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .._attachments import Attachment
+from .._media import UNKNOWN, Kind
+from ..errors import SpaceInterfaceError
+from .app import get
+
+if TYPE_CHECKING:
+    from .plan import ComponentValue
+
+KINDS: Mapping[str, Kind] = {
+    "image": "image",
+    "imageeditor": "image",
+    "audio": "audio",
+    "video": "video",
+    "file": "file",
+    "uploadbutton": "file",
+}
+"""The types of components that take a file, and its kind; "file" is any."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A component that takes files.
+
+    :ivar kind: their kind; "file" is any.
+    :ivar types: their types and endings, as Gradio's `file_types` has them; () is any.
+    :ivar takes_several: whether it takes more than one.
+    """
+
+    component: int
+    name: str
+    kind: Kind
+    types: tuple[str, ...]
+    takes_several: bool
+
+    def takes(self, file: Attachment) -> bool:
+        """Whether it takes this file, were there no others."""
+        if self.kind not in ("file", file.kind):
+            return False
+        name = file.name.lower()
+        is_unknown = file.url is not None and file.media_type == UNKNOWN  # only the Space sees it
+        is_any = not self.types or "file" in self.types or is_unknown
+        major = file.media_type.partition("/")[0]
+        return is_any or any(
+            name.endswith(each.lower()) if each.startswith(".") else each in (file.kind, major)
+            for each in self.types
+        )
+
+    def __str__(self) -> str:
+        """What it takes, for people."""
+        what = {"file": "files" if self.takes_several else "a file"}.get(
+            self.kind, f"{'an' if self.kind[0] in 'ia' else 'a'} {self.kind} file"
+        )
+        types = f" of the types {', '.join(self.types)}" if self.types else ""
+        return f"{what}{types} in {self.name!r}"
+
+
+def find_slots(inputs: Iterable[ComponentValue]) -> list[Slot]:
+    """Return the components that take files: the question's own box first, then by kind."""
+    slots = [slot for held in inputs if (slot := _slot(held)) is not None]
+    return sorted(slots, key=lambda slot: slot.kind == "file")
+
+
+def _slot(held: ComponentValue) -> Slot | None:
+    props = held.props
+    is_box = held.use == "query" and "multimodal" in held.kind
+    kind = "file" if is_box else KINDS.get(held.kind) if held.use == "value" else None
+    if kind is None or props.get("interactive") is False or props.get("visible") is False:
+        return None
+    types = tuple(t for t in get(props, "file_types", list, []) if isinstance(t, str))
+    return Slot(held.id, held.name, kind, types, kind == "file" and _takes_list(held))
+
+
+def _takes_list(held: ComponentValue) -> bool:
+    default = "multiple" if "multimodal" in held.kind else "single"  # of other families' boxes
+    return held.props.get("file_count", default) in ("multiple", "directory")
+
+
+def place_files(
+    files: Sequence[Attachment],
+    inputs: Sequence[ComponentValue],
+    space: str,
+    max_bytes: int | None = None,
+) -> dict[int, list[Attachment]]:
+    """Decide which component takes which file, as a user of the page would.
+
+    A multimodal box of the question takes all. Otherwise each goes into a component of its kind.
+
+    :param max_bytes: the size of a file that the Space accepts.
+    :raises SpaceInterfaceError: if there is none for one of them; says what the Space takes.
+    """
+    slots = find_slots(inputs)
+    boxes = {held.id for held in inputs if held.use == "query"}
+    slots = [slot for slot in slots if slot.component in boxes] or slots
+    placed: dict[int, list[Attachment]] = {}
+    for file in files:
+        if max_bytes is not None and file.data is not None and len(file.data) > max_bytes:
+            raise SpaceInterfaceError(
+                f"{space} takes files up to {max_bytes} bytes, and {file.name} has {len(file.data)}"
+            )
+        for slot in slots:
+            if slot.takes(file) and (slot.takes_several or slot.component not in placed):
+                placed.setdefault(slot.component, []).append(file)
+                break
+        else:
+            taken = "; ".join(map(str, slots))
+            only = f"Besides text, it takes {taken}" if taken else "It takes text only"
+            is_full = any(slot.takes(file) for slot in slots)
+            what = f"{file.name} ({file.media_type})" + (" as well" if is_full else "")
+            raise SpaceInterfaceError(f"{space} does not take {what}. {only}")
+    return placed
+
+
+def fill_in(held: ComponentValue, value: Any, files: list[dict[str, Any]], gradio: int) -> Any:
+    """Return the value of a component with files, as the page sends it.
+
+    :param gradio: the major version of Gradio.
+    """
+    if "multimodal" in held.kind:
+        return {**value, "files": files}
+    if held.kind == "imageeditor":
+        return {"background": files[0], "layers": [], "composite": files[0]}
+    if held.kind == "video" and gradio < 6:
+        return {"video": files[0], "subtitles": None}
+    return files if KINDS[held.kind] == "file" and _takes_list(held) else files[0]
