@@ -68,6 +68,8 @@ class Prompt:
     :ivar options: the same, for as far as the Space has such inputs.
     :ivar api_name: the endpoint to ask, by name or number, where several could be meant.
     :ivar reasoning_tags: pairs of tags that enclose reasoning, besides those that a page declares.
+    :ivar no_think: what the model takes at the end of a message, in place of a missing input
+        `enable_thinking`, for False.
     """
 
     turns: tuple[Turn, ...]
@@ -78,6 +80,14 @@ class Prompt:
     options: Mapping[str, Any] = field(default_factory=dict)
     api_name: str | int | None = None
     reasoning_tags: tuple[tuple[str, str], ...] = ()
+    no_think: str = ""
+
+    def without_thinking(self) -> Prompt:
+        """The prompt with `no_think` at the end of the last user's turn."""
+        turns = list(self.turns)
+        last = max(index for index, (role, _) in enumerate(turns) if role == "user")
+        turns[last] = ("user", f"{turns[last][1]} {self.no_think}")
+        return replace(self, turns=tuple(turns))
 
     def last_turn(self) -> Prompt:
         """The prompt without the earlier turns."""
