@@ -21,7 +21,7 @@ from .servers import NOBODY, PATIENCE
 VALID: dict[str, Any] = {"model": "qwen-2.5-max", "messages": [{"role": "user", "content": "hi"}]}
 FIELDS = [
     *("model", "messages", "stop", "stream", "stream_options", "n", "tools", "response_format"),
-    *("logprobs", "user", *NUMBERS),
+    *("logprobs", "user", "tool_choice", "chat_template_kwargs", "reasoning_effort", *NUMBERS),
 ]
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

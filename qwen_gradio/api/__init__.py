@@ -1,14 +1,22 @@
 """An endpoint in OpenAI's format, for every tool that can ask one. Needs the extra `api`.
 
-`temperature`, `top_p`, `max_tokens` and `thinking_budget` are given to Spaces that have such
-inputs, a reply ends before a text in `stop`, and `reasoning_tags` (true or false) says whether text
-between tags such as `<think>` is reasoning; unknown fields are ignored. Tools, images, audio,
-`n > 1`, JSON modes and logprobs are rejected with status 400. `GET /v1/models` lists the models;
-`GET /health` says that the endpoint runs, and asks no Space.
-An error has the status 401, 404, 429, 502, 503 or 504, and `Retry-After` where the Space says
-when. After a stream's first text, or 3 seconds, it is an event in it, as by then comments (`:
-queued 3 of 9`) keep proxies awake. Reasoning is `reasoning_content`. The usage is an estimate, a
-token for four bytes, as Spaces report none. Failures of its own are logged, and no requests.
+`temperature`, `top_p`, `top_k`, `min_p`, `seed`, penalties, `max_tokens` and `thinking_budget` are
+given to Spaces that have such inputs. Where one has none for `max_tokens`, it is stopped at an
+estimate, and the finish reason is "length"; 0 and -1 set no limit. Thinking is switched off by
+`enable_thinking: false`, also in `chat_template_kwargs`, `think: false` and `reasoning_effort:
+"none"`. A reply ends before a text in `stop`, and `reasoning_tags` (true or false) says whether
+text between tags such as `<think>` is reasoning. Unknown fields are ignored.
+
+Tools that a model may use or not are answered in text. JSON, with or without a schema, is asked for
+in the system prompt and comes without a code fence; that it is JSON, or valid, is not enforced.
+Required tools, images, audio, `n > 1` and logprobs are rejected with status 400.
+
+`GET /v1/models` lists the models; `GET /health` says that the endpoint runs, and asks no Space. An
+error has the status 400, 401, 404, 429, 502, 503 or 504, and `Retry-After` where the Space says
+when; `x-should-retry: false` where asking again would not help. After a stream's first text, or 3
+seconds, it is an event in it, as by then comments (`: queued 3 of 9`) keep proxies awake. Reasoning
+is `reasoning_content` and `reasoning`. The usage is an estimate, a token for four bytes, as Spaces
+report none. Failures of its own are logged, and no requests.
 """
 
 from __future__ import annotations

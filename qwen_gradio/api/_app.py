@@ -20,10 +20,10 @@ from .._models import provider_of, providers
 from .._options import require
 from .._stream import FragmentStream
 from ..errors import QwenGradioError
-from ._answers import Answer, error_object
+from ._answers import ChatAnswer, error_object
 from ._completion import JSON, Completion, CompletionStream, error_response
 from ._places import Places
-from ._requests import RequestError, chat_request
+from ._requests import ChatRequest, RequestError, chat_request
 
 MAX_BODY = 8 * 2**20
 """Bytes that a request's body may have."""
@@ -90,20 +90,24 @@ class Endpoint:
             asked = chat_request(await _body(request))
         except ClientDisconnect:
             return Response()  # to nobody
+        answer = ChatAnswer(asked, uuid4().hex, int(time.time()))
+        reply = CompletionStream if asked.is_streamed else Completion
+        return reply([self._ask(asked, asked.messages)], asked, answer, self._places)
+
+    def _ask(self, asked: ChatRequest, messages: list[Any]) -> FragmentStream:
+        """Return the reply to a question, which is asked when it is read."""
         space = self._spaces.get(asked.model)
         model = None if space else asked.model
         stream = provider_of(model).create_async_generator(
             model,
-            asked.messages,
+            messages,
             space=space or self._space,
             api_key=self._token,
             history=self._history,
             **asked.options,
         )
         self.streams.add(stream)
-        answer = Answer(f"chatcmpl-{uuid4().hex}", int(time.time()), asked.model, asked.messages)
-        reply = CompletionStream if asked.is_streamed else Completion
-        return reply(stream, asked, answer, self._places)
+        return stream
 
     def _admit(self, request: Request) -> None:
         """Reject a request without the key; without any key, one from another site's page."""
