@@ -24,6 +24,7 @@ from .chat_api import (
     assert_it_answers,
     assert_it_streams,
     atexts,
+    client_of,
     texts,
     whole,
 )
@@ -76,12 +77,6 @@ def busy(one_at_once: ScriptedSpace) -> Iterator[openai.OpenAI]:
     """A client of that Space."""
     with endpoint(space=one_at_once.url) as url, client_of(url) as client:
         yield client
-
-
-def client_of(url: str, key: str = "unused", **options: Any) -> openai.OpenAI:
-    return openai.OpenAI(
-        base_url=url, api_key=key, **{"max_retries": 0, "timeout": PATIENCE, **options}
-    )
 
 
 def ask(client: openai.OpenAI, *messages: Any, **options: Any) -> Any:

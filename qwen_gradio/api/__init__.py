@@ -1,4 +1,9 @@
-"""An endpoint in OpenAI's format, for every tool that can ask one. Needs the extra `api`.
+"""An endpoint in OpenAI's formats, for every tool that can ask one. Needs the extra `api`.
+
+It answers `/v1/chat/completions` and `/v1/responses`, complete or streamed. Responses are of text,
+and nothing is kept between requests: `previous_response_id`, `conversation` and `background` are
+rejected, and so are function calls and images among the items. `store`, `metadata`, `include` and
+such fields are ignored.
 
 `temperature`, `top_p`, `top_k`, `min_p`, `seed`, penalties, `max_tokens` and `thinking_budget` are
 given to Spaces that have such inputs. Where one has none for `max_tokens`, it is stopped at an
@@ -23,6 +28,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from .._extras import needing
 from .._listening import require_free
@@ -72,7 +78,10 @@ def app(
     endpoint = _app.Endpoint(spaces, space, token, server_key, max_concurrency, history)
     application = Starlette(
         routes=[
-            Route("/v1/chat/completions", endpoint.complete, methods=["POST"]),
+            *(
+                Route(path, partial(endpoint.reply, form), methods=["POST"])
+                for path, form in _app.FORMATS.items()
+            ),
             Route("/v1/models", endpoint.models),
             Route("/v1/models/{model:path}", endpoint.model),
             Route("/health", endpoint.health),

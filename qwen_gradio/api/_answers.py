@@ -68,9 +68,10 @@ def _described(error: errors.QwenGradioError) -> tuple[int, str, str | None]:
     return next(STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES)
 
 
-def event(data: Mapping[str, Any]) -> bytes:
-    """Return data as a server-sent event."""
-    return f"data: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+def event(data: Mapping[str, Any], kind: str | None = None) -> bytes:
+    """Return data as a server-sent event, of a kind if readers tell kinds apart."""
+    head = "" if kind is None else f"event: {kind}\n"
+    return f"{head}data: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
 
 
 def comment(text: str) -> bytes:
@@ -138,7 +139,7 @@ class ChatAnswer(Answer):
             **self._head,
             "object": "chat.completion",
             "choices": [choice],
-            "usage": usage_of([self._request.messages], replies),
+            "usage": usage_of(self._request.questions, replies),
         }
 
     def add(self, piece: str | Reasoning, number: int) -> bytes:
@@ -153,7 +154,7 @@ class ChatAnswer(Answer):
     def end(self, replies: Sequence[Written]) -> bytes:
         if not self._request.includes_usage:
             return DONE
-        usage = usage_of([self._request.messages], replies)
+        usage = usage_of(self._request.questions, replies)
         chunk = {"object": "chat.completion.chunk", "choices": [], "usage": usage}
         return event({**self._head, **chunk}) + DONE
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 from uuid import uuid4
 from weakref import WeakSet
 
@@ -19,11 +19,12 @@ from .._messages import History
 from .._models import provider_of, providers
 from .._options import require
 from .._stream import FragmentStream
-from ..errors import QwenGradioError
-from ._answers import ChatAnswer, error_object
+from ..errors import InvalidMessagesError, QwenGradioError
+from ._answers import Answer, ChatAnswer, error_object
 from ._completion import JSON, Completion, CompletionStream, error_response
 from ._places import Places
 from ._requests import ChatRequest, RequestError, chat_request
+from ._responses import ResponseAnswer, responses_request
 
 MAX_BODY = 8 * 2**20
 """Bytes that a request's body may have."""
@@ -31,6 +32,21 @@ HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 413: {"Connection": "close"}}
 """Headers of errors, by status; the rest of a body that is too large is not read."""
 LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
 """What a request to this computer has in its Host header."""
+
+
+class Format(NamedTuple):
+    """One of OpenAI's formats: how a request is read, its field for the question, its replies."""
+
+    read: Callable[[bytes], ChatRequest]
+    question: str
+    answer: type[Answer]
+
+
+FORMATS = {
+    "/v1/chat/completions": Format(chat_request, "messages", ChatAnswer),
+    "/v1/responses": Format(responses_request, "input", ResponseAnswer),
+}
+"""The formats, each with its path."""
 
 
 class Endpoint:
@@ -83,16 +99,21 @@ class Endpoint:
             _model_object(name, "Space" if name in self._spaces else provider_of(name).label)
         )
 
-    async def complete(self, request: Request) -> Any:
-        """Answer a request for a chat completion."""
+    async def reply(self, form: Format, request: Request) -> Any:
+        """Answer a request in one of OpenAI's formats."""
         self._admit(request)
         try:
-            asked = chat_request(await _body(request))
+            asked = form.read(await _body(request))
         except ClientDisconnect:
             return Response()  # to nobody
-        answer = ChatAnswer(asked, uuid4().hex, int(time.time()))
-        reply = CompletionStream if asked.is_streamed else Completion
-        return reply([self._ask(asked, asked.messages)], asked, answer, self._places)
+        try:
+            streams = [self._ask(asked, messages) for messages in asked.questions]
+        except InvalidMessagesError as error:
+            message = re.sub(r"^messages", form.question, str(error))
+            raise RequestError(message, form.question, code="invalid_messages") from error
+        answer = form.answer(asked, uuid4().hex, int(time.time()))
+        kind = CompletionStream if asked.is_streamed else Completion
+        return kind(streams, asked, answer, self._places)
 
     def _ask(self, asked: ChatRequest, messages: list[Any]) -> FragmentStream:
         """Return the reply to a question, which is asked when it is read."""

@@ -20,10 +20,11 @@ NUMBERS = {
     "seed": (-(2**63), 2**63 - 1),
     "max_tokens": (-1, MAX_NUMBER),
     "max_completion_tokens": (-1, MAX_NUMBER),
+    "max_output_tokens": (-1, MAX_NUMBER),
     "thinking_budget": (1, MAX_NUMBER),
 }
 """Options that are given to a Space that has such inputs, each with its limits and their type."""
-LIMITS = ("max_tokens", "max_completion_tokens")
+LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 """Names of the limit for a reply. Values below 1 set none, as in other servers."""
 
 OPTIONAL = ("tools", "functions")
@@ -46,8 +47,9 @@ class RequestError(Exception):
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """A request for a chat completion, of which everything but the messages was checked.
+    """A request for replies, of which everything but the messages was checked.
 
+    :ivar questions: the messages of each question; only completions have several.
     :ivar options: values for the Space's inputs, as far as it has them, and `reasoning_tags`.
     :ivar max_tokens: the limit for the reply, if there is one.
     :ivar is_json: whether the reply should be JSON, without a fence around it.
@@ -56,7 +58,7 @@ class ChatRequest:
     """
 
     model: str
-    messages: list[Any]
+    questions: list[list[Any]]
     options: dict[str, Any]
     stops: list[str]
     is_streamed: bool
@@ -76,7 +78,7 @@ def chat_request(body: bytes) -> ChatRequest:
     given = read_object(body)
     if not isinstance(given.get("messages"), list):
         raise RequestError("messages must be a list of messages", "messages")
-    request = check_request(given, given["messages"])
+    request = check_request(given, [given["messages"]])
     form = check_object(given, "response_format")
     if form.get("type") != "json_schema":
         return ask_for_json(request, form, "response_format")
@@ -84,7 +86,7 @@ def chat_request(body: bytes) -> ChatRequest:
     return ask_for_json(request, {**form, "schema": schema}, "response_format")
 
 
-def check_request(given: Mapping[str, Any], messages: list[Any]) -> ChatRequest:
+def check_request(given: Mapping[str, Any], questions: list[list[Any]]) -> ChatRequest:
     """Check the fields that all formats of a request have in common.
 
     :raises RequestError: if one is wrong, or requests what a text chat does not support.
@@ -100,7 +102,7 @@ def check_request(given: Mapping[str, Any], messages: list[Any]) -> ChatRequest:
         options["enable_thinking"] = thinks
     return ChatRequest(
         model=given["model"],
-        messages=messages,
+        questions=questions,
         options=options,
         stops=_stops(given.get("stop")),
         is_streamed=check_flag(given, "stream"),
@@ -129,7 +131,8 @@ def ask_for_json(request: ChatRequest, form: Mapping[str, Any], name: str) -> Ch
             )
     # At the end, as errors name messages by their numbers. System messages are joined.
     instruction = {"role": "system", "content": JSON_ONLY.format(wanted)}
-    return replace(request, messages=[*request.messages, instruction], is_json=True)
+    questions = [[*messages, instruction] for messages in request.questions]
+    return replace(request, questions=questions, is_json=True)
 
 
 def read_object(body: bytes) -> dict[str, Any]:
