@@ -1,9 +1,11 @@
 """An endpoint in OpenAI's formats, for every tool that can ask one. Needs the extra `api`.
 
-It answers `/v1/chat/completions` and `/v1/responses`, complete or streamed. Responses are of text,
-and nothing is kept between requests: `previous_response_id`, `conversation` and `background` are
-rejected, and so are function calls and images among the items. `store`, `metadata`, `include` and
-such fields are ignored.
+It answers `/v1/chat/completions`, `/v1/responses` and `/v1/completions`, complete or streamed.
+Responses are of text, and nothing is kept between requests: `previous_response_id`, `conversation`
+and `background` are rejected, and so are function calls and images among the items. `store`,
+`metadata`, `include` and such fields are ignored. For `/v1/completions`, each prompt is a question
+of its own, and they are asked one after the other; reasoning is not sent, and `echo`, `suffix` and
+`best_of` are rejected.
 
 `temperature`, `top_p`, `top_k`, `min_p`, `seed`, penalties, `max_tokens` and `thinking_budget` are
 given to Spaces that have such inputs. Where one has none for `max_tokens`, it is stopped at an

@@ -23,6 +23,7 @@ from ..errors import InvalidMessagesError, QwenGradioError
 from ._answers import Answer, ChatAnswer, error_object
 from ._completion import JSON, Completion, CompletionStream, error_response
 from ._places import Places
+from ._prompts import PromptAnswer, prompt_request
 from ._requests import ChatRequest, RequestError, chat_request
 from ._responses import ResponseAnswer, responses_request
 
@@ -45,6 +46,7 @@ class Format(NamedTuple):
 FORMATS = {
     "/v1/chat/completions": Format(chat_request, "messages", ChatAnswer),
     "/v1/responses": Format(responses_request, "input", ResponseAnswer),
+    "/v1/completions": Format(prompt_request, "prompt", PromptAnswer),
 }
 """The formats, each with its path."""
 

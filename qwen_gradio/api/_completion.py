@@ -165,8 +165,9 @@ class CompletionStream(Completion):
         return reply
 
     async def _send_event(self, data: bytes) -> None:
-        async with self._sending:
-            await self._write(data)
+        if data:
+            async with self._sending:
+                await self._write(data)
 
     async def _write(self, data: bytes, is_last: bool = False) -> None:
         if not self._has_begun:
