@@ -526,9 +526,3 @@ def test_a_body_that_is_too_large_is_rejected(url: str, is_declared: bool) -> No
         response = connection.getresponse()
         assert response.status == 413
         assert json.load(response)["error"]["type"] == "invalid_request_error"
-
-
-def test_unknown_paths_and_methods_have_openais_errors(url: str) -> None:
-    for response in (httpx.get(f"{url}/nothing"), httpx.get(f"{url}/chat/completions")):
-        assert response.status_code in (404, 405)
-        assert response.json()["error"]["type"] == "invalid_request_error"

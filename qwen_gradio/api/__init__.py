@@ -23,11 +23,13 @@ error has the status 400, 401, 404, 429, 502, 503 or 504, and `Retry-After` wher
 when; `x-should-retry: false` where asking again would not help. After a stream's first text, or 3
 seconds, it is an event in it, as by then comments (`: queued 3 of 9`) keep proxies awake. Reasoning
 is `reasoning_content` and `reasoning`. The usage is an estimate, a token for four bytes, as Spaces
-report none. Failures of its own are logged, and no requests.
+report none. Failures of its own are logged; requests only at the level INFO of the logger
+`qwen_gradio.api`, a line for each, with its model, status, seconds and characters, and no texts.
 """
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -42,13 +44,18 @@ with needing("api"):
     import uvicorn
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
+    from starlette.middleware import Middleware
+    from starlette.middleware.cors import CORSMiddleware
     from starlette.routing import Route
 
     from . import _app
+    from ._log import RequestLog
 
 __all__ = ["app", "serve"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+")
+"""What a browser sends as the origin of a page, some of which are not of the web."""
 SHUTDOWN_TIMEOUT = 2
 """Seconds that clients have to read the end of their replies."""
 
@@ -61,6 +68,8 @@ def app(
     server_key: str | None = None,
     max_concurrency: int | None = None,
     history: History = "native",
+    stream_timeout: float | None = 300.0,
+    allow_origins: Iterable[str] = (),
 ) -> Starlette:
     """Return the endpoint as an ASGI application, for a server of your own.
 
@@ -74,10 +83,27 @@ def app(
     :param max_concurrency: how many requests are asked at once; the others wait.
     :param history: "native" hands earlier turns to a Space's own chat, where it takes them; "flat"
         sends all turns as one question.
-    :raises ValueError: if `max_concurrency` is less than 1.
+    :param stream_timeout: seconds that may pass without any update from a Space; None sets no
+        limit.
+    :param allow_origins: the origins, such as `https://chat.example`, whose pages in a browser may
+        ask; "*" allows every page. The key is required of them as of others.
+    :raises ValueError: if `max_concurrency` is less than 1, or an origin is not one.
     :raises SpaceUnavailableError: if `space` or one of `spaces` is not the address of a Space.
     """
-    endpoint = _app.Endpoint(spaces, space, token, server_key, max_concurrency, history)
+    origins = list(allow_origins)
+    for origin in origins:
+        if not ORIGIN.fullmatch(origin):
+            raise ValueError(f"{origin!r} is not an origin, such as https://chat.example, or *")
+    endpoint = _app.Endpoint(
+        spaces, space, token, server_key, max_concurrency, history, stream_timeout
+    )
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=["Retry-After", "x-should-retry"],
+    )
     application = Starlette(
         routes=[
             *(
@@ -88,6 +114,7 @@ def app(
             Route("/v1/models/{model:path}", endpoint.model),
             Route("/health", endpoint.health),
         ],
+        middleware=[Middleware(RequestLog), *([cors] if origins else [])],
         exception_handlers={
             RequestError: _app.on_request_error,
             QwenGradioError: _app.on_error,
@@ -109,6 +136,8 @@ def serve(
     server_key: str | None = None,
     max_concurrency: int | None = None,
     history: History = "native",
+    stream_timeout: float | None = 300.0,
+    allow_origins: Iterable[str] = (),
     on_start: Callable[[str], object] | None = None,
 ) -> None:
     """Serve the endpoint until Ctrl-C, which also stops the replies that are being written.
@@ -123,7 +152,7 @@ def serve(
     :raises KeyboardInterrupt: at Ctrl-C, once everything is stopped.
     """
     if host not in LOOPBACK and not server_key:
-        raise ValueError(f"Listening on {host} requires a key for clients to send")
+        raise ValueError(f"Listening on {host} requires a key for clients to send: --server-key")
     require_free(host, port)
     application = app(
         spaces,
@@ -132,6 +161,8 @@ def serve(
         server_key=server_key,
         max_concurrency=max_concurrency,
         history=history,
+        stream_timeout=stream_timeout,
+        allow_origins=allow_origins,
     )
     config = uvicorn.Config(
         application,

@@ -65,8 +65,9 @@ class Endpoint:
         server_key: str | None,
         max_concurrency: int | None,
         history: History,
+        stream_timeout: float | None,
     ) -> None:
-        require(max_concurrency=max_concurrency)
+        require(max_concurrency=max_concurrency, stream_timeout=stream_timeout)
         # Raises if there is no such Space; a stream that is not read asks nothing.
         provider_of(None).create_async_generator(
             None, [("user", "?")], space=space, history=history
@@ -74,6 +75,7 @@ class Endpoint:
         self._spaces = {name: address_of(name) for name in spaces}
         self._space = space
         self._history = history
+        self._stream_timeout = stream_timeout
         self._token = token
         self._server_key = server_key or None
         self._places = Places(max_concurrency)
@@ -127,6 +129,7 @@ class Endpoint:
             space=space or self._space,
             api_key=self._token,
             history=self._history,
+            stream_timeout=self._stream_timeout,
             **asked.options,
         )
         self.streams.add(stream)
@@ -149,7 +152,11 @@ class Endpoint:
         # A page's own name may lead here (DNS rebinding), and a page can send a form anywhere, but
         # JSON only where the server allows it.
         if not LOOPBACK_HOST.fullmatch(request.headers.get("host", "")):
-            raise RequestError("Without a key, only localhost can be asked", status=403)
+            raise RequestError(
+                "This endpoint has no key for clients, so it can only be asked as localhost. Start "
+                "it with --server-key KEY, and send `Authorization: Bearer KEY`",
+                status=403,
+            )
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if request.method == "POST" and kind != "application/json":
             raise RequestError("The Content-Type must be application/json", status=415)
@@ -189,7 +196,17 @@ async def on_error(request: Request, error: Exception) -> Response:
 async def on_http_error(request: Request, error: Exception) -> Response:
     """Return the response for a path or method that does not exist."""
     assert isinstance(error, HTTPException)
-    content = error_object(error.detail, error.status_code)
+    message = error.detail
+    if error.status_code == 404:
+        posted = ", ".join(f"POST {path}" for path in FORMATS)
+        message = (
+            f"There is nothing at {request.url.path!r:.200}. There are {posted} and GET "
+            "/v1/models; the base URL for clients ends with /v1"
+        )
+    elif error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        message = f"{request.url.path!r:.200} takes {allowed}, not {request.method}"
+    content = error_object(message, error.status_code)
     return JSON(content, error.status_code, error.headers)
 
 

@@ -16,6 +16,7 @@ from .._reply import Reasoning, StreamStatus
 from .._stream import FragmentStream
 from ..errors import GenerationError, QwenGradioError, SpaceInterfaceError
 from ._answers import Answer, Written, comment, error_of, status_of
+from ._log import add_details
 from ._places import Places
 from ._requests import ChatRequest
 from ._shaping import Shaper
@@ -65,6 +66,13 @@ class Completion:
         self.places = places
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._respond_unless_closed(scope, receive, send)
+        finally:
+            characters = sum(len(stream.partial) for stream in self.streams)
+            add_details(scope, model=self.request.model, characters=characters)
+
+    async def _respond_unless_closed(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_cancel_at_disconnect, receive, tasks.cancel_scope)
             await self.respond(scope, receive, send)
@@ -75,6 +83,7 @@ class Completion:
         try:
             replies = [await self._reply(stream) for stream in self.streams]
         except QwenGradioError as error:
+            add_details(scope, error=type(error).__name__)
             response = error_response(error)
         else:
             response = JSON(self.answer.complete(replies))
@@ -140,6 +149,7 @@ class CompletionStream(Completion):
                 async with self._sending:
                     await self._write(self.answer.end(replies), is_last=True)
             except QwenGradioError as error:
+                add_details(scope, error=type(error).__name__)
                 async with self._sending:
                     if self._has_begun:
                         await self._write(self.answer.fail(error), is_last=True)
