@@ -18,13 +18,14 @@ from qwen_gradio.api._requests import NUMBERS, RequestError, chat_request
 from .endpoints import endpoint
 from .servers import NOBODY, PATIENCE
 
-PATHS = ["chat/completions", "responses", "completions"]
+PATHS = ["chat/completions", "responses", "messages", "completions"]
 QUESTIONS = {"input": "hi", "prompt": "hi"}
 """What the other formats have for messages."""
 VALID: dict[str, Any] = {"model": "qwen-2.5-max", "messages": [{"role": "user", "content": "hi"}]}
 FIELDS = [
     *("model", "messages", "stop", "stream", "stream_options", "n", "tools", "response_format"),
-    *("input", "instructions", "text", "previous_response_id", "prompt", "echo"),
+    *("system", "stop_sequences", "input", "instructions", "text", "previous_response_id"),
+    *("prompt", "echo"),
     *("logprobs", "user", "tool_choice", "chat_template_kwargs", "reasoning_effort", *NUMBERS),
 ]
 VALUES = st.recursive(

@@ -16,7 +16,7 @@ from .endpoints import endpoint
 from .servers import PATIENCE, ScriptedSpace, script
 
 PAGE = "https://chat.example"
-FORMATS = ("/v1/chat/completions", "/v1/responses", "/v1/completions")
+FORMATS = ("/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/completions")
 
 
 @pytest.fixture(scope="module")

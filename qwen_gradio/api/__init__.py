@@ -1,6 +1,7 @@
-"""An endpoint in OpenAI's formats, for every tool that can ask one. Needs the extra `api`.
+"""An endpoint in OpenAI's formats, for every tool that asks one. Needs the extra `api`.
 
-It answers `/v1/chat/completions`, `/v1/responses` and `/v1/completions`, complete or streamed.
+It answers `/v1/chat/completions`, `/v1/responses`, `/v1/completions` and, for Anthropic's clients,
+`/v1/messages` (their key may be in `x-api-key`; errors have OpenAI's format), complete or streamed.
 Responses are of text, and nothing is kept between requests: `previous_response_id`, `conversation`
 and `background` are rejected, and so are function calls and images among the items. `store`,
 `metadata`, `include` and such fields are ignored. For `/v1/completions`, each prompt is a question

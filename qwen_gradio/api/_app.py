@@ -21,6 +21,7 @@ from .._options import require
 from .._stream import FragmentStream
 from ..errors import InvalidMessagesError, QwenGradioError
 from ._answers import Answer, ChatAnswer, error_object
+from ._anthropic import AnthropicAnswer, anthropic_request
 from ._completion import JSON, Completion, CompletionStream, error_response
 from ._places import Places
 from ._prompts import PromptAnswer, prompt_request
@@ -36,7 +37,7 @@ LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORE
 
 
 class Format(NamedTuple):
-    """One of OpenAI's formats: how a request is read, its field for the question, its replies."""
+    """A format: how its requests are read, their field for the question, and its replies."""
 
     read: Callable[[bytes], ChatRequest]
     question: str
@@ -46,6 +47,7 @@ class Format(NamedTuple):
 FORMATS = {
     "/v1/chat/completions": Format(chat_request, "messages", ChatAnswer),
     "/v1/responses": Format(responses_request, "input", ResponseAnswer),
+    "/v1/messages": Format(anthropic_request, "messages", AnthropicAnswer),
     "/v1/completions": Format(prompt_request, "prompt", PromptAnswer),
 }
 """The formats, each with its path."""
@@ -104,7 +106,7 @@ class Endpoint:
         )
 
     async def reply(self, form: Format, request: Request) -> Any:
-        """Answer a request in one of OpenAI's formats."""
+        """Answer a request in one of the formats."""
         self._admit(request)
         try:
             asked = form.read(await _body(request))
@@ -139,6 +141,8 @@ class Endpoint:
         """Reject a request without the key; without any key, one from another site's page."""
         if self._server_key is not None:
             kind, _, key = request.headers.get("authorization", "").partition(" ")
+            if "x-api-key" in request.headers:  # as Anthropic's clients send it
+                kind, key = "bearer", request.headers["x-api-key"]
             expected = self._server_key.encode()
             if kind.lower() != "bearer" or not secrets.compare_digest(
                 key.encode("latin-1"), expected

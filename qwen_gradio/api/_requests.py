@@ -104,7 +104,7 @@ def check_request(given: Mapping[str, Any], questions: list[list[Any]]) -> ChatR
         model=given["model"],
         questions=questions,
         options=options,
-        stops=_stops(given.get("stop")),
+        stops=[*_stops(given, "stop"), *_stops(given, "stop_sequences")],
         is_streamed=check_flag(given, "stream"),
         includes_usage=check_flag(check_object(given, "stream_options"), "include_usage"),
     )
@@ -229,8 +229,9 @@ def _thinks(given: Mapping[str, Any]) -> bool | None:
     return True if any(switch is True for switch in switches) or "enabled" in names else None
 
 
-def _stops(stop: Any) -> list[str]:
+def _stops(given: Mapping[str, Any], name: str) -> list[str]:
+    stop = given.get(name)
     listed = [stop] if isinstance(stop, str) else [] if stop is None else stop
     if not isinstance(listed, list) or not all(isinstance(text, str) for text in listed):
-        raise RequestError("stop must be a string or a list of strings", "stop")
+        raise RequestError(f"{name} must be a string or a list of strings", name)
     return stop_sequences(listed)
