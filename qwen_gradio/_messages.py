@@ -76,6 +76,8 @@ class Prompt:
     :ivar reasoning_tags: pairs of tags that enclose reasoning, besides those that a page declares.
     :ivar files: what goes with the last user message.
     :ivar earlier_files: what went with earlier ones, by the number of the turn.
+    :ivar no_think: what the model takes at the end of a message, in place of a missing input
+        `enable_thinking`, for False.
     """
 
     turns: tuple[Turn, ...]
@@ -88,6 +90,14 @@ class Prompt:
     reasoning_tags: tuple[tuple[str, str], ...] = ()
     files: tuple[Attachment, ...] = ()
     earlier_files: Mapping[int, Sequence[Attachment]] = field(default_factory=dict)
+    no_think: str = ""
+
+    def without_thinking(self) -> Prompt:
+        """The prompt with `no_think` at the end of the last user's turn."""
+        turns = list(self.turns)
+        last = max(index for index, (role, _) in enumerate(turns) if role == "user")
+        turns[last] = ("user", f"{turns[last][1]} {self.no_think}")
+        return replace(self, turns=tuple(turns))
 
     def last_turn(self) -> Prompt:
         """The prompt without the earlier turns."""

@@ -52,9 +52,9 @@ class Qwen_Qwen_3(Provider):
     """Qwen3 in its open sizes, as the Space Qwen/Qwen3-Demo serves them.
 
     `thinking_budget` limits the reasoning: 1 to 38 thousand tokens, 38 unless it is given. Models
-    think unless a message ends with `/no_think`, which Qwen3 itself follows. The page's button
-    cannot be set from here: its state is a `gr.State`, which Gradio keeps for each session and
-    takes from no caller.
+    think unless `enable_thinking` is False, for which the question ends with `/no_think`, which
+    Qwen3 itself follows. The page's button cannot be set from here: its state is a `gr.State`,
+    which Gradio keeps for each session and takes from no caller.
     """
 
     label = "Qwen Qwen-3"
@@ -65,6 +65,7 @@ class Qwen_Qwen_3(Provider):
         for size in ("235b-a22b", "32b", "30b-a3b", "14b", "8b", "4b", "1.7b", "0.6b")
     }
     optional_inputs: ClassVar = (*Provider.optional_inputs, "thinking_budget")
+    no_think = "/no_think"
     reasoning_tags = True
     model_aliases: ClassVar = {
         "qwen-3": default_model,

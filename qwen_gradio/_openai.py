@@ -5,6 +5,7 @@ Nothing here does I/O.
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -25,7 +26,11 @@ UNSUPPORTED: dict[str, tuple[Any, ...]] = {
     "audio": (),
     "web_search_options": (),
 }
-"""Options that a text chat does not support, each with the values that request nothing."""
+"""Options that a text chat does not support, each with the values that request nothing.
+
+Registries reject them: their callers can leave them out, and a benchmark must not run without its
+tools. The endpoint answers optional tools in text, and asks for JSON, as tools send them always.
+"""
 
 
 def unsupported(options: Mapping[str, Any]) -> list[str]:
@@ -42,12 +47,15 @@ def stop_sequences(stop: str | Sequence[str] | None) -> list[str]:
     return [text for text in ([stop] if isinstance(stop, str) else stop or []) if text]
 
 
+BYTES_PER_TOKEN = 4
+
+
 def estimated_tokens(text: str) -> int:
     """Return about how many tokens a text has: one for four bytes. Spaces report no numbers.
 
     LangChain and LiteLLM estimate with counters of their own, by which they compare models.
     """
-    return (len(text.encode(errors="replace")) + 3) // 4
+    return math.ceil(len(text.encode(errors="replace")) / BYTES_PER_TOKEN)
 
 
 def cut(pieces: Iterable[str | Reasoning], stops: Sequence[str]) -> Iterator[str | Reasoning]:
@@ -58,7 +66,7 @@ def cut(pieces: Iterable[str | Reasoning], stops: Sequence[str]) -> Iterator[str
 
     :param stops: the sequences, none of them empty.
     """
-    search = _Search(stops)
+    search = StopSearch(stops)
     for piece in pieces:
         yield piece if isinstance(piece, Reasoning) else search.feed(piece)
         if search.is_over:
@@ -68,7 +76,7 @@ def cut(pieces: Iterable[str | Reasoning], stops: Sequence[str]) -> Iterator[str
 
 async def cut_async(stream: _Stream, stops: Sequence[str]) -> AsyncGenerator[str | Reasoning, None]:
     """Do the same as `cut`, for a stream."""
-    search = _Search(stops)
+    search = StopSearch(stops)
     while (piece := await stream.next_piece()) is not None:
         yield piece if isinstance(piece, Reasoning) else search.feed(piece)
         if search.is_over:
@@ -78,7 +86,7 @@ async def cut_async(stream: _Stream, stops: Sequence[str]) -> AsyncGenerator[str
 
 def cut_text(text: str, stops: Sequence[str]) -> str:
     """Return a complete text up to its first stop sequence."""
-    search = _Search(stops)
+    search = StopSearch(stops)
     return search.feed(text) + search.held
 
 
@@ -86,7 +94,7 @@ class _Stream(Protocol):
     async def next_piece(self) -> str | Reasoning | None: ...
 
 
-class _Search:
+class StopSearch:
     """A search for the first complete stop sequence in a text that arrives in fragments.
 
     :ivar is_over: whether one was found.

@@ -35,6 +35,12 @@ class Sampling(TypedDict, total=False):
     temperature: float | None
     max_tokens: int | None
     top_p: float | None
+    seed: int | None
+    top_k: int | None
+    min_p: float | None
+    presence_penalty: float | None
+    frequency_penalty: float | None
+    enable_thinking: bool | None
     thinking_budget: int | None
 
 
@@ -154,6 +160,12 @@ RULES: dict[str, _Rule] = {
     "temperature": _or_none(NUMBER),
     "max_tokens": _or_none(WHOLE),
     "top_p": _or_none(NUMBER),
+    "seed": _or_none(_Rule("a whole number", _is(Integral))),
+    "top_k": _or_none(_Rule("a whole number", _is(Integral))),
+    "min_p": _or_none(NUMBER),
+    "presence_penalty": _or_none(_Rule("a number", _is(Real))),
+    "frequency_penalty": _or_none(_Rule("a number", _is(Real))),
+    "enable_thinking": _or_none(FLAG),
     "thinking_budget": _or_none(WHOLE),
     # Of a conversation and of a batch:
     "system": _or_none(TEXT),

@@ -123,6 +123,7 @@ class ReplyState:
     :ivar text: the reply so far, as the page shows it; it may be ahead of the fragments.
     :ivar reasoning: what the model thought so far.
     :ivar files: those that came with the reply, once it is complete.
+    :ivar unused_options: the options for which the Space has no input, once it is asked.
     :ivar on_close: called once if the reply is closed while a thread asks; may be set.
     """
 
@@ -132,6 +133,7 @@ class ReplyState:
         self.text = ""
         self.reasoning = ""
         self.files: tuple[FoundFile, ...] = ()
+        self.unused_options: frozenset[str] = frozenset()
         self.on_close: Callable[[], object] | None = None
         self._timeout = math.inf if timeout is None else timeout
         self._stream_timeout = math.inf if stream_timeout is None else stream_timeout

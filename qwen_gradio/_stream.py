@@ -136,6 +136,11 @@ class FragmentStream(AsyncIterator[str]):
             for file in self._reply.files
         ]
 
+    @property
+    def unused_options(self) -> frozenset[str]:
+        """The options, such as `max_tokens`, for which the Space has no input, once it is asked."""
+        return self._reply.unused_options
+
     def continue_session(self, session: Session, remember: Callable[[str], object]) -> None:
         """Ask as a turn of a conversation; call `remember` with the complete reply."""
         self._question = replace(self._question, session=session)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import shlex
 import sys
@@ -33,6 +34,10 @@ except ModuleNotFoundError as missing:
     sys.exit(f"qwen-gradio: {missing}")
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+TOKEN_PREFIXES = ("hf_", "api_")
+"""How Hugging Face tokens begin, old ones included."""
 
 
 def _show_version(is_wanted: bool) -> None:
@@ -269,23 +274,35 @@ def api(
         ),
     ] = False,
     host: Annotated[
-        str, typer.Option(help="The address to listen on. Others than this need --api-key.")
+        str, typer.Option(help="The address to listen on. Any other address requires --server-key.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="N", min=1, max=65535)] = 8000,
-    api_key: Annotated[
+    server_key: Annotated[
         str | None,
         typer.Option(
             metavar="KEY",
             envvar="QWEN_GRADIO_SERVER_KEY",
-            help="The key that clients have to send. Not a Hugging Face token: see --token.",
+            help="The key that clients have to send. Visible in the process list; prefer the "
+            "environment variable.",
         ),
     ] = None,
-    token: Annotated[
+    api_key: Annotated[
         str | None,
         typer.Option(
+            "--api-key",
+            "--token",
             metavar="TOKEN",
             envvar="QWEN_GRADIO_API_KEY",
             help="Hugging Face token, sent to every Space.",
+        ),
+    ] = None,
+    allow_origins: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-origin",
+            metavar="ORIGIN",
+            help="An origin, such as https://chat.example, whose pages in a browser may ask; * "
+            "allows every page. Repeatable.",
         ),
     ] = None,
     max_concurrency: Annotated[
@@ -298,12 +315,35 @@ def api(
         History,
         typer.Option(help="How earlier turns are sent: as the Space's own, or in the question."),
     ] = "native",
+    stream_timeout: Annotated[
+        float,
+        typer.Option(
+            metavar="S", min=0, help="Seconds that may pass without any update from a Space."
+        ),
+    ] = 300.0,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            help="Log a line for each request: its model, status, seconds and characters. Never "
+            "texts or keys.",
+        ),
+    ] = False,
 ) -> None:
     """Serve the models to tools that ask OpenAI's API, at http://127.0.0.1:8000/v1."""
     try:
         from .api import serve as serve_api
     except ModuleNotFoundError as missing:
         fail(str(missing))
+    if api_key and not api_key.startswith(TOKEN_PREFIXES):
+        raise typer.BadParameter(
+            "this is not a Hugging Face token, which begins with hf_. The key that clients have to "
+            "send is --server-key",
+            param_hint="--api-key",
+        )
+    if verbose:
+        logging.basicConfig(format="%(asctime)s %(message)s")
+        logging.getLogger("qwen_gradio.api").setLevel(logging.INFO)
     with embedded_space() if local else nullcontext(None) as space, reported_errors():
         try:
             serve_api(
@@ -311,14 +351,16 @@ def api(
                 port,
                 spaces=spaces or [],
                 space=space,
-                token=token,
-                server_key=api_key,
+                token=api_key,
+                server_key=server_key,
                 max_concurrency=max_concurrency,
                 history=history,
+                stream_timeout=stream_timeout,
+                allow_origins=allow_origins or [],
                 on_start=_announce_endpoint,
             )
         except ValueError as error:
-            raise typer.BadParameter(str(error), param_hint="--api-key") from None
+            raise typer.BadParameter(str(error)) from None
 
 
 def _announce_endpoint(url: str) -> None:

@@ -58,8 +58,13 @@ class Provider:
     default_system: ClassVar[str] = "You are a helpful assistant."
     model_inputs: ClassVar[dict[str, dict[str, Any]]] = {}
     """Values of the inputs that choose a model, on Spaces that serve several."""
-    optional_inputs: ClassVar[tuple[str, ...]] = ("temperature", "max_tokens", "top_p")
+    optional_inputs: ClassVar[tuple[str, ...]] = (
+        *("temperature", "max_tokens", "top_p", "top_k", "min_p", "seed"),
+        *("presence_penalty", "frequency_penalty", "enable_thinking"),
+    )
     """Options that are given to a Space that has such inputs."""
+    no_think: ClassVar[str] = ""
+    """What a model takes at the end of a message for `enable_thinking=False`."""
     reasoning_tags: ClassVar[bool] = False
     """Whether the text between a model's tags is reasoning, unless a caller says otherwise."""
 
@@ -155,7 +160,8 @@ class Provider:
         :param kwargs: what registries pass along. `temperature`, `max_tokens`, `top_p` and what
             else is in `optional_inputs` are given to a Space that has such inputs, as the nearest
             value within their bounds, with a log line if that is another; everything else is only
-            logged.
+            logged. For `enable_thinking=False`, Qwen3's models are also asked with `/no_think`
+            where the Space has no such input.
         :raises InvalidMessagesError: at once, if the messages, `files` or `inputs` cannot be sent.
         :raises ModelNotFoundError: at once, if there is no such model.
         :raises SpaceUnavailableError: at once, if `space` is not the address of a Space.
@@ -175,7 +181,9 @@ class Provider:
             tags = cls.reasoning_tags if reasoning_tags is None else reasoning_tags
             name = cls.get_model(model)
             options = {**prompt.options, **cls.model_inputs.get(name, {})}
-            prompt = replace(prompt, options=options, reasoning_tags=to_pairs(tags))
+            prompt = replace(
+                prompt, options=options, reasoning_tags=to_pairs(tags), no_think=cls.no_think
+            )
         else:  # another app, which may have an input of that name for other models
             name = None
             prompt = replace(prompt, reasoning_tags=to_pairs(reasoning_tags or False))

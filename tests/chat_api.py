@@ -8,7 +8,7 @@ from typing import Any
 
 import openai
 
-from .servers import ScriptedSpace, script, tag_of
+from .servers import PATIENCE, ScriptedSpace, script, tag_of
 
 PIECES = ["Hello", ", ", "world"]
 
@@ -26,6 +26,13 @@ def texts(chunks: Any) -> list[str]:
 async def atexts(chunks: AsyncIterator[Any]) -> list[str]:
     """Return the fragments of a reply that is streamed to async code."""
     return texts([chunk async for chunk in chunks])
+
+
+def client_of(url: str, key: str = "unused", **options: Any) -> openai.OpenAI:
+    """Return a client that asks once, and not again."""
+    return openai.OpenAI(
+        base_url=url, api_key=key, **{"max_retries": 0, "timeout": PATIENCE, **options}
+    )
 
 
 def assert_it_streams(client: openai.OpenAI, **wanted: Any) -> None:

@@ -37,6 +37,7 @@ FORMS = [("4.44.1", "pairs"), ("4.44.1", "messages"), ("5.49.1", "pairs"), ("5.4
 
 NEEDED = {
     "IPython": ["test_notebook*.py"],
+    "anthropic": ["test_api_anthropic.py"],
     "g4f": ["test_g4f*.py"],
     "gevent": ["test_gevent.py"],
     "inspect_ai": ["test_inspect_ai*.py"],

@@ -24,6 +24,7 @@ from .chat_api import (
     assert_it_answers,
     assert_it_streams,
     atexts,
+    client_of,
     texts,
     whole,
 )
@@ -33,6 +34,7 @@ from .servers import NOBODY, PATIENCE, ScriptedSpace, ZooSpace, script, stopped,
 
 MODEL = "qwen-2.5-max"
 HI = {"role": "user", "content": "hi"}
+SCHEMA_FORM = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
 
 pytestmark = pytest.mark.anyio
 
@@ -86,12 +88,6 @@ def busy(one_at_once: ScriptedSpace) -> Iterator[openai.OpenAI]:
     """A client of that Space."""
     with endpoint(space=one_at_once.url) as url, client_of(url) as client:
         yield client
-
-
-def client_of(url: str, key: str = "unused", **options: Any) -> openai.OpenAI:
-    return openai.OpenAI(
-        base_url=url, api_key=key, **{"max_retries": 0, "timeout": PATIENCE, **options}
-    )
 
 
 def ask(client: openai.OpenAI, *messages: Any, **options: Any) -> Any:
@@ -149,7 +145,15 @@ def test_reasoning_comes_apart_from_the_text(thoughts: openai.OpenAI, thinking: 
     ]
     reasoning = [getattr(delta, "reasoning_content", None) for delta in deltas]
     assert reasoning == ["Let me", " think.", *[None] * (len(deltas) - 2)]
+    assert [getattr(delta, "reasoning", None) for delta in deltas] == reasoning
+    assert message.reasoning == message.reasoning_content
     assert deltas[0].role == "assistant"
+
+
+def test_a_stream_without_text_has_a_role(client: openai.OpenAI) -> None:
+    (chunk,) = ask(client, script(say=["END"]), stop="END", stream=True)
+    assert chunk.choices[0].delta.role == "assistant"
+    assert chunk.choices[0].finish_reason == "stop"
 
 
 def test_usage_is_the_same_in_both_forms(thoughts: openai.OpenAI, thinking: ZooSpace) -> None:
@@ -219,15 +223,18 @@ def test_messages_with_text_parts_and_a_developer_are_accepted(client: openai.Op
     assert "Be brief." in whole(ask(client, developer, question))
 
 
+TOOL = {"type": "function", "function": {"name": "f"}}
 REJECTED = {
-    "tools": [{"type": "function", "function": {"name": "f"}}],
-    "functions": [{"name": "f"}],
+    "tool_choice": "required",
+    "function_call": {"name": "f"},
     "n": 2,
-    "response_format": {"type": "json_object"},
+    "response_format": {"type": "grammar"},
     "logprobs": True,
     "modalities": ["text", "audio"],
     "temperature": 3,
-    "max_tokens": 0,
+    "max_tokens": -2,
+    "seed": 0.5,
+    "enable_thinking": "no",
     "thinking_budget": 0,
     "stop": [1],
     "stream_options": [],
@@ -253,8 +260,8 @@ def test_images_are_rejected(client: openai.OpenAI) -> None:
 
 def test_values_that_request_nothing_and_unknown_fields_are_ignored(client: openai.OpenAI) -> None:
     nothing: dict[str, Any] = {
-        "tools": [],
         "n": 1,
+        "max_tokens": -1,
         "logprobs": False,
         "response_format": {"type": "text"},
         "extra_body": {"tool_choice": "auto", "whatever": {"a": 1}},
@@ -262,6 +269,74 @@ def test_values_that_request_nothing_and_unknown_fields_are_ignored(client: open
         "user": "me",
     }
     assert whole(ask(client, script(say=["fine"]), **nothing)) == "fine"
+
+
+@pytest.mark.parametrize("choice", ["auto", "none", openai.NOT_GIVEN])
+def test_optional_tools_are_answered_in_text(client: openai.OpenAI, choice: Any) -> None:
+    reply = ask(client, script(say=["text"]), tools=[TOOL], tool_choice=choice)
+    assert whole(reply) == "text"
+    assert reply.choices[0].message.tool_calls is None
+
+
+FENCED = ["```js", "on\n{", '"a": 1}', "\n``", "`\n", "That is all."]
+
+
+@pytest.mark.parametrize("form", [{"type": "json_object"}, SCHEMA_FORM])
+def test_json_is_asked_for_and_comes_without_a_fence(client: openai.OpenAI, form: Any) -> None:
+    assert whole(ask(client, script(say=FENCED), response_format=form)) == '{"a": 1}'
+    chunks = ask(client, script(say=FENCED), response_format=form, stream=True)
+    assert "".join(texts(chunks)) == '{"a": 1}'
+    question = {"role": "user", "content": '{"show": "inputs"}'}
+    told = whole(ask(client, question, response_format=form))
+    assert "Answer only with JSON" in told
+    assert ("JSON Schema" in told) == ("json_schema" in form)
+
+
+@pytest.mark.parametrize("limit", ["max_tokens", "max_completion_tokens"])
+async def test_the_limit_stops_a_space_without_such_an_input(
+    client: openai.OpenAI, scripted: ScriptedSpace, limit: str
+) -> None:
+    for stream in (False, True):
+        question = script(say=["12345", "6789", "more"], finish="hang")
+        reply = ask(client, question, stream=stream, **{limit: 2})
+        if stream:
+            *chunks, last = reply
+            assert "".join(texts(chunks)) == "12345678"
+            assert last.choices[0].finish_reason == "length"
+        else:
+            assert whole(reply) == "12345678"
+            assert reply.choices[0].finish_reason == "length"
+            assert reply.usage.completion_tokens == 2
+        await stopped(scripted, question)
+
+
+def test_a_space_with_such_an_input_keeps_the_limit(thinking: ZooSpace) -> None:
+    with endpoint(space=thinking.url_of("more")) as url, client_of(url) as client:
+        reply = ask(client, HI, max_tokens=2)
+    assert json.loads(whole(reply))["tokens"] == 2
+    assert reply.choices[0].finish_reason == "stop"
+
+
+OFF: list[dict[str, Any]] = [
+    {"enable_thinking": False},
+    {"chat_template_kwargs": {"enable_thinking": False}},
+    {"reasoning_effort": "none"},
+    {"think": False},
+]
+
+
+@pytest.mark.parametrize("field", OFF)
+def test_thinking_is_switched_off_by_any_known_field(client: openai.OpenAI, field: Any) -> None:
+    question = {"role": "user", "content": "3+4?"}
+    for model, said in (("qwen3-8b", "3+4? /no_think"), (MODEL, "3+4?")):
+        assert whole(ask(client, question, model=model, extra_body=field)) == said
+
+
+def test_a_question_that_is_too_long_is_a_bad_request(client: openai.OpenAI) -> None:
+    for said in ("Context length exceeded (32768)", "Your prompt is 9 tokens too long"):
+        with pytest.raises(openai.BadRequestError, match=said.split("(")[0]) as caught:
+            ask(client, script(finish="fail", error=[said, "Error"]))
+        assert caught.value.code == "context_length_exceeded"
 
 
 SPACES_ERRORS = [
@@ -299,6 +374,7 @@ def test_a_failing_space_is_a_bad_gateway(client: openai.OpenAI) -> None:
     with pytest.raises(openai.InternalServerError, match="out of words") as caught:
         ask(client, question)
     assert caught.value.status_code == 502
+    assert caught.value.response.headers["x-should-retry"] == "false"
     with pytest.raises(openai.InternalServerError, match="out of words"):
         ask(client, question, stream=True)
 
@@ -461,9 +537,3 @@ def test_a_body_that_is_too_large_is_rejected(url: str, is_declared: bool) -> No
         response = connection.getresponse()
         assert response.status == 413
         assert json.load(response)["error"]["type"] == "invalid_request_error"
-
-
-def test_unknown_paths_and_methods_have_openais_errors(url: str) -> None:
-    for response in (httpx.get(f"{url}/nothing"), httpx.get(f"{url}/chat/completions")):
-        assert response.status_code in (404, 405)
-        assert response.json()["error"]["type"] == "invalid_request_error"

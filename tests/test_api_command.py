@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
+from typing import Any
 
 import httpx
 import openai
@@ -39,7 +41,28 @@ def test_an_address_on_the_network_requires_a_key() -> None:
         [*COMMAND, "--host", "0.0.0.0"], capture_output=True, text=True, timeout=PATIENCE
     )
     assert found.returncode == 2
-    assert "--api-key" in found.stderr
+    assert "--server-key" in found.stderr
+
+
+def test_a_key_for_clients_is_not_taken_for_a_token() -> None:
+    found = subprocess.run(
+        [*COMMAND, "--api-key", "sesame"], capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert found.returncode == 2
+    assert "--server-key" in found.stderr
+
+
+def test_verbose_logs_a_line_for_each_request(scripted: ScriptedSpace) -> None:
+    options = ("--space", scripted.url, "--server-key", "sesame", "--verbose")
+    with endpoint_command(*options, "--stream-timeout", "50") as (process, url):
+        with openai.OpenAI(base_url=url, api_key="sesame", max_retries=0) as client:
+            messages: Any = [script(say=["secret"])]
+            client.chat.completions.create(model=scripted.url, messages=messages)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert re.search(r"POST /v1/chat/completions: 200 in \d+\.\d s, model=.*, characters=6", errors)
+    assert "secret" not in errors
+    assert "sesame" not in errors
 
 
 def test_the_key_comes_from_the_environment(

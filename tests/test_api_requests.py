@@ -18,10 +18,15 @@ from qwen_gradio.api._requests import NUMBERS, RequestError, chat_request
 from .endpoints import endpoint
 from .servers import NOBODY, PATIENCE
 
+PATHS = ["chat/completions", "responses", "messages", "completions"]
+QUESTIONS = {"input": "hi", "prompt": "hi"}
+"""What the other formats have for messages."""
 VALID: dict[str, Any] = {"model": "qwen-2.5-max", "messages": [{"role": "user", "content": "hi"}]}
 FIELDS = [
     *("model", "messages", "stop", "stream", "stream_options", "n", "tools", "response_format"),
-    *("logprobs", "user", *NUMBERS),
+    *("system", "stop_sequences", "input", "instructions", "text", "previous_response_id"),
+    *("prompt", "echo"),
+    *("logprobs", "user", "tool_choice", "chat_template_kwargs", "reasoning_effort", *NUMBERS),
 ]
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -39,8 +44,8 @@ MESSAGES = st.lists(
     | VALUES
 )
 BODIES = st.fixed_dictionaries(
-    {}, optional={**dict.fromkeys(FIELDS, VALUES), "messages": MESSAGES}
-).map(lambda changes: json.dumps({**VALID, **changes}).encode())
+    {}, optional={**dict.fromkeys(FIELDS, VALUES), "messages": MESSAGES, "input": MESSAGES}
+).map(lambda changes: json.dumps({**VALID, **QUESTIONS, **changes}).encode())
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +57,19 @@ def client() -> Iterator[httpx.Client]:
             yield client
 
 
-@given(st.one_of(BODIES, VALUES.map(lambda value: json.dumps(value).encode()), st.binary()))
-@example(b"[" * 100_000)
-@example(b'{"model": "\\ud800", "messages": []}')
-@example(b'{"model": "qwen-2.5-max", "messages": [{"role": "user", "content": "\\ud800"}]}')
-@example(json.dumps({**VALID, "temperature": float("nan")}).encode())
-@example(json.dumps({**VALID, "temperature": 10**400}).encode())
-@example(json.dumps({**VALID, "max_tokens": 1.5}).encode())
+@pytest.mark.parametrize("path", PATHS)
+@given(body=st.one_of(BODIES, VALUES.map(lambda value: json.dumps(value).encode()), st.binary()))
+@example(body=b"[" * 100_000)
+@example(body=b'{"model": "\\ud800", "messages": []}')
+@example(body=b'{"model": "qwen-2.5-max", "messages": [{"role": "user", "content": "\\ud800"}]}')
+@example(body=json.dumps({**VALID, "input": [{"role": "user", "content": "\ud800"}]}).encode())
+@example(body=json.dumps({**VALID, "prompt": "\ud800"}).encode())
+@example(body=json.dumps({**VALID, "temperature": float("nan")}).encode())
+@example(body=json.dumps({**VALID, "temperature": 10**400}).encode())
+@example(body=json.dumps({**VALID, "max_tokens": 1.5}).encode())
 @settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
-def test_malformed_bodies_never_cause_a_500(client: httpx.Client, body: bytes) -> None:
-    response = client.post("chat/completions", content=body)
+def test_malformed_bodies_never_cause_a_500(client: httpx.Client, path: str, body: bytes) -> None:
+    response = client.post(path, content=body)
     # Such as are valid, too, reach nobody.
     assert response.status_code in (400, 404, 503)
     assert set(response.json()["error"]) == {"message", "type", "param", "code"}

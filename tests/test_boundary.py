@@ -18,6 +18,8 @@ PURE = [
     *("_page/app", "_page/bounds", "_page/chain", "_page/plan", "_page/outputs", "_page/fragments"),
     *("_page/attaching", "_page/files"),
     *("api/_answers", "api/_requests"),
+    *("api/_anthropic", "api/_answers", "api/_prompts", "api/_requests", "api/_responses"),
+    "api/_shaping",
     "_gradio/events",
 ]
 WITH_IO = {

@@ -15,6 +15,7 @@ import pytest
 from g4f import debug, models
 from g4f.client import AsyncClient, Client
 from g4f.cookies import set_cookies_dir
+from g4f.errors import BadRequestError
 from g4f.Provider import ProviderUtils, RetryProvider
 from g4f.providers.base_provider import AsyncGeneratorProvider, ProviderModelMixin
 from g4f.providers.response import Reasoning
@@ -417,3 +418,16 @@ def test_the_http_api_reports_errors_by_status(http_api: str) -> None:
     with openai.OpenAI(base_url=f"{http_api}/api/{NAME}", api_key="secret", max_retries=0) as api:
         with pytest.raises(openai.NotFoundError):
             api.chat.completions.create(model="nope", messages=messages)
+
+
+async def test_clients_of_the_http_api_cannot_name_files(
+    scripted: ScriptedSpace, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret")
+    for provider in registry.Registered.__subclasses__():
+        asked = provider.create_async_generator(
+            "", [script(say=["x"])], space=scripted.url, files=str(secret)
+        )
+        with pytest.raises(BadRequestError, match="files cannot be given"):
+            await asked.__anext__()

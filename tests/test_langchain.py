@@ -378,7 +378,7 @@ async def test_options_can_be_given_for_one_call(
     with pytest.raises(StreamTimeoutError, match="timeout=2"):
         await model.ainvoke([question], timeout=2, seed=1)
     await stopped(scripted, question)
-    assert "has no use for seed" in caplog.text
+    assert "has no inputs for seed" in caplog.text
 
 
 @pytest.mark.parametrize("auth", [("user", "secret"), "user:secret"])

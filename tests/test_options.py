@@ -156,6 +156,12 @@ WRONG: dict[str, list[Any]] = {
     "temperature": ["0.5", True, [0.5], b"1", math.nan, -1],
     "max_tokens": ["10", 10.5, True, 0, -1],
     "top_p": ["0.5", True],
+    "seed": ["1", 1.5, True],
+    "top_k": ["1", 1.5, True],
+    "min_p": ["0.5", True, -0.1],
+    "presence_penalty": ["0.5", True],
+    "frequency_penalty": ["0.5", True],
+    "enable_thinking": ["no", 0],
     "thinking_budget": ["8", 8.5, 0],
     "files": [7, {"a": b"x"}, [7], [None], True],
 }

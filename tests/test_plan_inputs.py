@@ -145,6 +145,24 @@ def test_fields_of_a_form_are_given_by_name() -> None:
     assert first_inputs(plan, replace(QUESTION, inputs={"settings": {"a": 1}}))[2] == {"a": 1}
 
 
+def test_thinking_is_switched_off_by_an_input_else_by_the_question() -> None:
+    silent = replace(NATIVE, options={"enable_thinking": False}, no_think="/no_think")
+    plan = planned(USER, BOT)
+    assert first_inputs(plan, silent)[0].endswith("User: sure? /no_think\nAssistant:")
+    unchanged: list[Any] = [
+        {"options": {}},
+        {"options": {"enable_thinking": True}},
+        {"no_think": ""},
+    ]
+    for same in unchanged:
+        assert first_inputs(plan, replace(silent, **same)) == first_inputs(plan, NATIVE)
+    switch: dict[int, Any] = {SLIDER: ("checkbox", {"label": "Enable thinking", "value": True})}
+    chat = function("chat", SUBMIT, [BOX, CHATBOT, SLIDER], [CHATBOT])
+    query, _, thinks = first_inputs(planned(chat, components=switch), silent)
+    assert query.endswith("sure?\nAssistant:")
+    assert thinks is False
+
+
 def test_inputs_that_no_step_has_are_an_error_and_options_are_not() -> None:
     plan = planned(SETTINGS)
     with pytest.raises(SpaceInterfaceError, match=r"no input 'volume'; it has query, tokens, sett"):

@@ -233,8 +233,8 @@ def test_the_default_system_prompt_is_only_for_the_providers_own_space(
 
 def test_what_registries_pass_along_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG", "qwen_gradio")
-    Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES, stream=True, seed=1)
-    assert "seed, stream" in caplog.text
+    Qwen_Qwen_2_5_Max.create_async_generator(None, MESSAGES, stream=True, user="me")
+    assert "stream, user" in caplog.text
 
 
 def test_a_stream_that_is_never_read_asks_nothing_and_warns_of_nothing() -> None:

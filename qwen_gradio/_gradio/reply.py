@@ -157,7 +157,9 @@ class ReplyClient(Client):  # type: ignore[misc]
             self._outputs.values.take_over(self._session.written)
         self._waiting = deque(self._outputs.values.steps_of(plan, self._session))
         self._length = len(self._waiting)
-        if unused := plan.unused(prompt.options):
+        unused = plan.unused(prompt.options)
+        self._reply.unused_options = frozenset(unused)
+        if unused:
             logger.debug("%s has no inputs for %s", plan.space, ", ".join(unused))
         for note in (*plan.notes, *self._outputs.notes):
             logger.info("%s: %s", plan.space, note)

@@ -169,6 +169,9 @@ class Plan:
             raise SpaceInterfaceError(
                 f"{self.space} has no input {unknown[0]!r}; it has {', '.join(names + fields)}"
             )
+        thinks = prompt.options.get("enable_thinking") is not False
+        if prompt.no_think and not thinks and self.unused(["enable_thinking"]):
+            prompt = prompt.without_thinking()
         uses = {held.use for held in self.inputs}
         query, turns = prompt.query_and_history(history="history" in uses, system="system" in uses)
         given: dict[int, Any] = {}

@@ -1,20 +1,39 @@
-"""An endpoint in OpenAI's format, for every tool that can ask one. Needs the extra `api`.
+"""An endpoint in OpenAI's formats, for every tool that asks one. Needs the extra `api`.
 
-`temperature`, `top_p`, `max_tokens` and `thinking_budget` are given to Spaces that have such
-inputs, a reply ends before a text in `stop`, and `reasoning_tags` (true or false) says whether text
-between tags such as `<think>` is reasoning; unknown fields are ignored. Tools, images, audio,
-`n > 1`, JSON modes and logprobs are rejected with status 400. `GET /v1/models` lists the models;
-`GET /health` says that the endpoint runs, and asks no Space.
-An error has the status 401, 404, 429, 502, 503 or 504, and `Retry-After` where the Space says
-when. After a stream's first text, or 3 seconds, it is an event in it, as by then comments (`:
-queued 3 of 9`) keep proxies awake. Reasoning is `reasoning_content`. The usage is an estimate, a
-token for four bytes, as Spaces report none. Failures of its own are logged, and no requests.
+It answers `/v1/chat/completions`, `/v1/responses`, `/v1/completions` and, for Anthropic's clients,
+`/v1/messages` (their key may be in `x-api-key`; errors have OpenAI's format), complete or streamed.
+Responses are of text, and nothing is kept between requests: `previous_response_id`, `conversation`
+and `background` are rejected, and so are function calls and images among the items. `store`,
+`metadata`, `include` and such fields are ignored. For `/v1/completions`, each prompt is a question
+of its own, and they are asked one after the other; reasoning is not sent, and `echo`, `suffix` and
+`best_of` are rejected.
+
+`temperature`, `top_p`, `top_k`, `min_p`, `seed`, penalties, `max_tokens` and `thinking_budget` are
+given to Spaces that have such inputs. Where one has none for `max_tokens`, it is stopped at an
+estimate, and the finish reason is "length"; 0 and -1 set no limit. Thinking is switched off by
+`enable_thinking: false`, also in `chat_template_kwargs`, `think: false` and `reasoning_effort:
+"none"`. A reply ends before a text in `stop`, and `reasoning_tags` (true or false) says whether
+text between tags such as `<think>` is reasoning. Unknown fields are ignored.
+
+Tools that a model may use or not are answered in text. JSON, with or without a schema, is asked for
+in the system prompt and comes without a code fence; that it is JSON, or valid, is not enforced.
+Required tools, images, audio, `n > 1` and logprobs are rejected with status 400.
+
+`GET /v1/models` lists the models; `GET /health` says that the endpoint runs, and asks no Space. An
+error has the status 400, 401, 404, 429, 502, 503 or 504, and `Retry-After` where the Space says
+when; `x-should-retry: false` where asking again would not help. After a stream's first text, or 3
+seconds, it is an event in it, as by then comments (`: queued 3 of 9`) keep proxies awake. Reasoning
+is `reasoning_content` and `reasoning`. The usage is an estimate, a token for four bytes, as Spaces
+report none. Failures of its own are logged; requests only at the level INFO of the logger
+`qwen_gradio.api`, a line for each, with its model, status, seconds and characters, and no texts.
 """
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from .._extras import needing
 from .._listening import require_free
@@ -26,13 +45,18 @@ with needing("api"):
     import uvicorn
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
+    from starlette.middleware import Middleware
+    from starlette.middleware.cors import CORSMiddleware
     from starlette.routing import Route
 
     from . import _app
+    from ._log import RequestLog
 
 __all__ = ["app", "serve"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+")
+"""What a browser sends as the origin of a page, some of which are not of the web."""
 SHUTDOWN_TIMEOUT = 2
 """Seconds that clients have to read the end of their replies."""
 
@@ -45,6 +69,8 @@ def app(
     server_key: str | None = None,
     max_concurrency: int | None = None,
     history: History = "native",
+    stream_timeout: float | None = 300.0,
+    allow_origins: Iterable[str] = (),
 ) -> Starlette:
     """Return the endpoint as an ASGI application, for a server of your own.
 
@@ -58,17 +84,38 @@ def app(
     :param max_concurrency: how many requests are asked at once; the others wait.
     :param history: "native" hands earlier turns to a Space's own chat, where it takes them; "flat"
         sends all turns as one question.
-    :raises ValueError: if `max_concurrency` is less than 1.
+    :param stream_timeout: seconds that may pass without any update from a Space; None sets no
+        limit.
+    :param allow_origins: the origins, such as `https://chat.example`, whose pages in a browser may
+        ask; "*" allows every page. The key is required of them as of others.
+    :raises ValueError: if `max_concurrency` is less than 1, or an origin is not one.
     :raises SpaceUnavailableError: if `space` or one of `spaces` is not the address of a Space.
     """
-    endpoint = _app.Endpoint(spaces, space, token, server_key, max_concurrency, history)
+    origins = list(allow_origins)
+    for origin in origins:
+        if not ORIGIN.fullmatch(origin):
+            raise ValueError(f"{origin!r} is not an origin, such as https://chat.example, or *")
+    endpoint = _app.Endpoint(
+        spaces, space, token, server_key, max_concurrency, history, stream_timeout
+    )
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=["Retry-After", "x-should-retry"],
+    )
     application = Starlette(
         routes=[
-            Route("/v1/chat/completions", endpoint.complete, methods=["POST"]),
+            *(
+                Route(path, partial(endpoint.reply, form), methods=["POST"])
+                for path, form in _app.FORMATS.items()
+            ),
             Route("/v1/models", endpoint.models),
             Route("/v1/models/{model:path}", endpoint.model),
             Route("/health", endpoint.health),
         ],
+        middleware=[Middleware(RequestLog), *([cors] if origins else [])],
         exception_handlers={
             RequestError: _app.on_request_error,
             QwenGradioError: _app.on_error,
@@ -90,6 +137,8 @@ def serve(
     server_key: str | None = None,
     max_concurrency: int | None = None,
     history: History = "native",
+    stream_timeout: float | None = 300.0,
+    allow_origins: Iterable[str] = (),
     on_start: Callable[[str], object] | None = None,
 ) -> None:
     """Serve the endpoint until Ctrl-C, which also stops the replies that are being written.
@@ -104,7 +153,7 @@ def serve(
     :raises KeyboardInterrupt: at Ctrl-C, once everything is stopped.
     """
     if host not in LOOPBACK and not server_key:
-        raise ValueError(f"Listening on {host} requires a key for clients to send")
+        raise ValueError(f"Listening on {host} requires a key for clients to send: --server-key")
     require_free(host, port)
     application = app(
         spaces,
@@ -113,6 +162,8 @@ def serve(
         server_key=server_key,
         max_concurrency=max_concurrency,
         history=history,
+        stream_timeout=stream_timeout,
+        allow_origins=allow_origins,
     )
     config = uvicorn.Config(
         application,

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from .. import errors
 from .._messages import to_turn
 from .._openai import estimated_tokens
+from .._reply import Reasoning
+from ._requests import ChatRequest
+from ._shaping import FinishReason
 
 DONE = b"data: [DONE]\n\n"
 """The event that ends a complete stream."""
@@ -26,6 +31,13 @@ STATUSES: dict[type[errors.QwenGradioError], tuple[int, str, str | None]] = {
     errors.StreamTimeoutError: (504, "timeout", None),
 }
 """The HTTP status, code and parameter of each error."""
+
+TOO_LONG = re.compile(
+    r"context.{0,20}(length|size|window)|(prompt|input|question|message).{0,30} too long"
+    r"|input length",
+    re.IGNORECASE,
+)
+"""What apps say of a question that is too long for their model."""
 
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 """OpenAI's types of error; others are `invalid_request_error`, and `server_error` from 500 on."""
@@ -51,12 +63,15 @@ def error_object(
 
 
 def _described(error: errors.QwenGradioError) -> tuple[int, str, str | None]:
+    if isinstance(error, errors.GenerationError) and TOO_LONG.search(str(error)):
+        return 400, "context_length_exceeded", "messages"
     return next(STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES)
 
 
-def event(data: Mapping[str, Any]) -> bytes:
-    """Return data as a server-sent event."""
-    return f"data: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+def event(data: Mapping[str, Any], kind: str | None = None) -> bytes:
+    """Return data as a server-sent event, of a kind if readers tell kinds apart."""
+    head = "" if kind is None else f"event: {kind}\n"
+    return f"{head}data: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
 
 
 def comment(text: str) -> bytes:
@@ -64,58 +79,113 @@ def comment(text: str) -> bytes:
     return f": {text}\n\n".encode()
 
 
-class Answer:
-    """A chat completion, complete or as the chunks of a stream.
+@dataclass(frozen=True)
+class Written:
+    """What was written of a reply, and why it ended."""
 
-    :param messages: the question, for its estimated number of tokens.
+    text: str
+    reasoning: str
+    finish_reason: FinishReason
+
+
+class Answer(Protocol):
+    """A format of replies: of a complete one, and of the events of one that is streamed.
+
+    A request may have several questions, each with a number from 0 on.
+
+    :param identifier: what sets the reply apart from all others.
+    :param created: the time, in seconds since 1970.
     """
 
-    def __init__(self, id: str, created: int, model: str, messages: list[Any]) -> None:  # noqa: A002
-        self._head = {"id": id, "created": created, "model": model}
-        self._messages = messages
+    def __init__(self, request: ChatRequest, identifier: str, created: int) -> None: ...
+
+    def complete(self, replies: Sequence[Written]) -> dict[str, Any]:
+        """Return the complete replies to all questions."""
+
+    def add(self, piece: str | Reasoning, number: int) -> bytes:
+        """Return the events for new text or reasoning."""
+
+    def finish(self, reply: Written, number: int) -> bytes:
+        """Return the events for the end of a reply."""
+
+    def end(self, replies: Sequence[Written]) -> bytes:
+        """Return the events that end the stream, once all replies are complete."""
+
+    def fail(self, error: errors.QwenGradioError) -> bytes:
+        """Return the events that end the stream with an error."""
+
+
+class ChatAnswer(Answer):
+    """A chat completion, complete or as the chunks of a stream."""
+
+    def __init__(self, request: ChatRequest, identifier: str, created: int) -> None:
+        head = {"id": f"chatcmpl-{identifier}", "created": created, "model": request.model}
+        self._head: dict[str, Any] = head
+        self._request = request
         self._has_role = False
 
-    def complete(self, text: str, reasoning: str) -> dict[str, Any]:
-        """Return the complete reply."""
-        message = {"role": "assistant", "content": text, "refusal": None}
-        if reasoning:
-            message["reasoning_content"] = reasoning
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    def complete(self, replies: Sequence[Written]) -> dict[str, Any]:
+        (reply,) = replies
+        message = {"role": "assistant", "content": reply.text, "refusal": None}
+        if reply.reasoning:
+            message |= _thought(reply.reasoning)
+        choice = {
+            "index": 0,
+            "message": message,
+            "logprobs": None,
+            "finish_reason": reply.finish_reason,
+        }
         return {
             **self._head,
             "object": "chat.completion",
             "choices": [choice],
-            "usage": self.usage(text, reasoning),
+            "usage": usage_of(self._request.questions, replies),
         }
 
-    def chunk(self, **delta: str) -> dict[str, Any]:
-        """Return a chunk with new text, as `content`, or reasoning, as `reasoning_content`."""
+    def add(self, piece: str | Reasoning, number: int) -> bytes:
+        if isinstance(piece, Reasoning):
+            return self._chunk(_thought(piece.text))
+        return self._chunk({"content": piece})
+
+    def finish(self, reply: Written, number: int) -> bytes:
+        # Without a role, some clients reject a reply that has no text.
+        return self._chunk({} if self._has_role else {"content": ""}, reply.finish_reason)
+
+    def end(self, replies: Sequence[Written]) -> bytes:
+        if not self._request.includes_usage:
+            return DONE
+        usage = usage_of(self._request.questions, replies)
+        chunk = {"object": "chat.completion.chunk", "choices": [], "usage": usage}
+        return event({**self._head, **chunk}) + DONE
+
+    def fail(self, error: errors.QwenGradioError) -> bytes:
+        return event(error_of(error))
+
+    def _chunk(self, delta: dict[str, str], finish_reason: FinishReason | None = None) -> bytes:
         if not self._has_role:
             self._has_role = True
             delta = {"role": "assistant", **delta}
-        return self._chunk(delta, None)
-
-    def last_chunk(self) -> dict[str, Any]:
-        """Return the chunk that says that the reply is complete."""
-        return self._chunk({}, "stop")
-
-    def usage_chunk(self, text: str, reasoning: str) -> dict[str, Any]:
-        """Return the chunk after it, with the usage."""
-        usage = self.usage(text, reasoning)
-        return {**self._head, "object": "chat.completion.chunk", "choices": [], "usage": usage}
-
-    def _chunk(self, delta: dict[str, str], finish_reason: str | None) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-        return {**self._head, "object": "chat.completion.chunk", "choices": [choice]}
+        return event({**self._head, "object": "chat.completion.chunk", "choices": [choice]})
 
-    def usage(self, text: str, reasoning: str) -> dict[str, Any]:
-        """Return the usage, which is estimated: Spaces do not report it."""
-        prompt = sum(estimated_tokens(to_turn(message)[1]) for message in self._messages)
-        thought = estimated_tokens(reasoning)
-        completion = thought + estimated_tokens(text)
-        return {
-            "prompt_tokens": prompt,
-            "completion_tokens": completion,
-            "total_tokens": prompt + completion,
-            "completion_tokens_details": {"reasoning_tokens": thought},
-        }
+
+def _thought(text: str) -> dict[str, str]:
+    """Reasoning, by both of its names: DeepSeek's, and the one of vLLM and OpenRouter."""
+    return {"reasoning_content": text, "reasoning": text}
+
+
+def usage_of(questions: Sequence[list[Any]], replies: Sequence[Written]) -> dict[str, Any]:
+    """Return the usage, which is estimated: Spaces do not report it.
+
+    :param questions: the messages of each.
+    """
+    asked = [to_turn(message)[1] for messages in questions for message in messages]
+    prompt = sum(map(estimated_tokens, asked))
+    thought = sum(estimated_tokens(reply.reasoning) for reply in replies)
+    completion = thought + sum(estimated_tokens(reply.text) for reply in replies)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "completion_tokens_details": {"reasoning_tokens": thought},
+    }

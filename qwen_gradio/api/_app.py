@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 from uuid import uuid4
 from weakref import WeakSet
 
@@ -19,11 +19,14 @@ from .._messages import History
 from .._models import provider_of, providers
 from .._options import require
 from .._stream import FragmentStream
-from ..errors import QwenGradioError
-from ._answers import Answer, error_object
+from ..errors import InvalidMessagesError, QwenGradioError
+from ._answers import Answer, ChatAnswer, error_object
+from ._anthropic import AnthropicAnswer, anthropic_request
 from ._completion import JSON, Completion, CompletionStream, error_response
 from ._places import Places
-from ._requests import RequestError, chat_request
+from ._prompts import PromptAnswer, prompt_request
+from ._requests import ChatRequest, RequestError, chat_request
+from ._responses import ResponseAnswer, responses_request
 
 MAX_BODY = 8 * 2**20
 """Bytes that a request's body may have."""
@@ -31,6 +34,23 @@ HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 413: {"Connection": "close"}}
 """Headers of errors, by status; the rest of a body that is too large is not read."""
 LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
 """What a request to this computer has in its Host header."""
+
+
+class Format(NamedTuple):
+    """A format: how its requests are read, their field for the question, and its replies."""
+
+    read: Callable[[bytes], ChatRequest]
+    question: str
+    answer: type[Answer]
+
+
+FORMATS = {
+    "/v1/chat/completions": Format(chat_request, "messages", ChatAnswer),
+    "/v1/responses": Format(responses_request, "input", ResponseAnswer),
+    "/v1/messages": Format(anthropic_request, "messages", AnthropicAnswer),
+    "/v1/completions": Format(prompt_request, "prompt", PromptAnswer),
+}
+"""The formats, each with its path."""
 
 
 class Endpoint:
@@ -47,8 +67,9 @@ class Endpoint:
         server_key: str | None,
         max_concurrency: int | None,
         history: History,
+        stream_timeout: float | None,
     ) -> None:
-        require(max_concurrency=max_concurrency)
+        require(max_concurrency=max_concurrency, stream_timeout=stream_timeout)
         # Raises if there is no such Space; a stream that is not read asks nothing.
         provider_of(None).create_async_generator(
             None, [("user", "?")], space=space, history=history
@@ -56,6 +77,7 @@ class Endpoint:
         self._spaces = {name: address_of(name) for name in spaces}
         self._space = space
         self._history = history
+        self._stream_timeout = stream_timeout
         self._token = token
         self._server_key = server_key or None
         self._places = Places(max_concurrency)
@@ -83,32 +105,44 @@ class Endpoint:
             _model_object(name, "Space" if name in self._spaces else provider_of(name).label)
         )
 
-    async def complete(self, request: Request) -> Any:
-        """Answer a request for a chat completion."""
+    async def reply(self, form: Format, request: Request) -> Any:
+        """Answer a request in one of the formats."""
         self._admit(request)
         try:
-            asked = chat_request(await _body(request))
+            asked = form.read(await _body(request))
         except ClientDisconnect:
             return Response()  # to nobody
+        try:
+            streams = [self._ask(asked, messages) for messages in asked.questions]
+        except InvalidMessagesError as error:
+            message = re.sub(r"^messages", form.question, str(error))
+            raise RequestError(message, form.question, code="invalid_messages") from error
+        answer = form.answer(asked, uuid4().hex, int(time.time()))
+        kind = CompletionStream if asked.is_streamed else Completion
+        return kind(streams, asked, answer, self._places)
+
+    def _ask(self, asked: ChatRequest, messages: list[Any]) -> FragmentStream:
+        """Return the reply to a question, which is asked when it is read."""
         space = self._spaces.get(asked.model)
         model = None if space else asked.model
         stream = provider_of(model).create_async_generator(
             model,
-            asked.messages,
+            messages,
             space=space or self._space,
             api_key=self._token,
             history=self._history,
+            stream_timeout=self._stream_timeout,
             **asked.options,
         )
         self.streams.add(stream)
-        answer = Answer(f"chatcmpl-{uuid4().hex}", int(time.time()), asked.model, asked.messages)
-        reply = CompletionStream if asked.is_streamed else Completion
-        return reply(stream, asked, answer, self._places)
+        return stream
 
     def _admit(self, request: Request) -> None:
         """Reject a request without the key; without any key, one from another site's page."""
         if self._server_key is not None:
             kind, _, key = request.headers.get("authorization", "").partition(" ")
+            if "x-api-key" in request.headers:  # as Anthropic's clients send it
+                kind, key = "bearer", request.headers["x-api-key"]
             expected = self._server_key.encode()
             if kind.lower() != "bearer" or not secrets.compare_digest(
                 key.encode("latin-1"), expected
@@ -122,7 +156,11 @@ class Endpoint:
         # A page's own name may lead here (DNS rebinding), and a page can send a form anywhere, but
         # JSON only where the server allows it.
         if not LOOPBACK_HOST.fullmatch(request.headers.get("host", "")):
-            raise RequestError("Without a key, only localhost can be asked", status=403)
+            raise RequestError(
+                "This endpoint has no key for clients, so it can only be asked as localhost. Start "
+                "it with --server-key KEY, and send `Authorization: Bearer KEY`",
+                status=403,
+            )
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if request.method == "POST" and kind != "application/json":
             raise RequestError("The Content-Type must be application/json", status=415)
@@ -162,7 +200,17 @@ async def on_error(request: Request, error: Exception) -> Response:
 async def on_http_error(request: Request, error: Exception) -> Response:
     """Return the response for a path or method that does not exist."""
     assert isinstance(error, HTTPException)
-    content = error_object(error.detail, error.status_code)
+    message = error.detail
+    if error.status_code == 404:
+        posted = ", ".join(f"POST {path}" for path in FORMATS)
+        message = (
+            f"There is nothing at {request.url.path!r:.200}. There are {posted} and GET "
+            "/v1/models; the base URL for clients ends with /v1"
+        )
+    elif error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        message = f"{request.url.path!r:.200} takes {allowed}, not {request.method}"
+    content = error_object(message, error.status_code)
     return JSON(content, error.status_code, error.headers)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import Any
 
@@ -11,13 +12,14 @@ import anyio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from .._openai import cut_async, cut_text
 from .._reply import Reasoning, StreamStatus
 from .._stream import FragmentStream
-from ..errors import QwenGradioError
-from ._answers import DONE, Answer, comment, error_of, event, status_of
+from ..errors import GenerationError, QwenGradioError, SpaceInterfaceError
+from ._answers import Answer, Written, comment, error_of, status_of
+from ._log import add_details
 from ._places import Places
 from ._requests import ChatRequest
+from ._shaping import Shaper
 
 ERROR_STATUS_TIME = 3.0
 """Seconds within which an error of a stream gets an HTTP status of its own, if there was no text
@@ -41,26 +43,36 @@ def error_response(error: QwenGradioError) -> Response:
     headers = {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after))
+    if isinstance(error, (GenerationError, SpaceInterfaceError)):
+        headers["x-should-retry"] = "false"  # else OpenAI's clients ask three times
     return JSON(error_of(error), status_of(error), headers)
 
 
 class Completion:
-    """A complete reply, as an ASGI application.
+    """The complete replies to all questions of a request, as an ASGI application.
 
-    A client that disconnects closes the stream, which stops the Space.
+    Questions are asked one after the other. A client that disconnects closes their streams, which
+    stops the Space.
 
-    :param places: where it waits for its turn.
+    :param places: where each waits for its turn.
     """
 
     def __init__(
-        self, stream: FragmentStream, request: ChatRequest, answer: Answer, places: Places
+        self, streams: list[FragmentStream], request: ChatRequest, answer: Answer, places: Places
     ) -> None:
-        self.stream = stream
+        self.streams = streams
         self.request = request
         self.answer = answer
         self.places = places
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._respond_unless_closed(scope, receive, send)
+        finally:
+            characters = sum(len(stream.partial) for stream in self.streams)
+            add_details(scope, model=self.request.model, characters=characters)
+
+    async def _respond_unless_closed(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_cancel_at_disconnect, receive, tasks.cancel_scope)
             await self.respond(scope, receive, send)
@@ -69,26 +81,55 @@ class Completion:
     async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Ask, and send the response."""
         try:
-            async with self.places.taken(_ignore), self.stream:
-                text = await self.stream.text()
+            replies = [await self._reply(stream) for stream in self.streams]
         except QwenGradioError as error:
+            add_details(scope, error=type(error).__name__)
             response = error_response(error)
         else:
-            text = cut_text(text, self.request.stops)
-            response = JSON(self.answer.complete(text, self.stream.reasoning))
+            response = JSON(self.answer.complete(replies))
         await response(scope, receive, send)
+
+    async def _reply(self, stream: FragmentStream) -> Written:
+        """Return the reply as the page shows it at last, shortened in the same way."""
+        async with self.places.taken(_ignore), stream:
+            async for _ in self.pieces(stream, self.shaper()):
+                pass
+        shaper = self.shaper()
+        shaper.limit = self._limit(stream)
+        pieces = (shaper.feed(Reasoning(stream.reasoning)), shaper.feed(stream.partial))
+        return written([*pieces, shaper.end()], shaper)
+
+    def shaper(self) -> Shaper:
+        """Return what shortens one reply as the request wants it."""
+        return Shaper(self.request.stops, is_json=self.request.is_json)
+
+    async def pieces(
+        self, stream: FragmentStream, shaper: Shaper
+    ) -> AsyncGenerator[str | Reasoning, None]:
+        """Yield what is wanted of a reply, until nothing more is."""
+        while not shaper.is_over:
+            if (piece := await stream.next_piece()) is None:
+                break
+            shaper.limit = self._limit(stream)
+            yield shaper.feed(piece)
+        yield shaper.end()
+
+    def _limit(self, stream: FragmentStream) -> int | None:
+        """Return the limit for a reply, unless the Space itself keeps it."""
+        return self.request.max_tokens if "max_tokens" in stream.unused_options else None
 
 
 class CompletionStream(Completion):
-    """A reply as server-sent events, the first of which is preceded by the response's head."""
+    """The replies as server-sent events, the first of which is preceded by the response's head."""
 
     _send: Send
 
     def __init__(
-        self, stream: FragmentStream, request: ChatRequest, answer: Answer, places: Places
+        self, streams: list[FragmentStream], request: ChatRequest, answer: Answer, places: Places
     ) -> None:
-        super().__init__(stream, request, answer, places)
-        stream.on_status = self._take_status
+        super().__init__(streams, request, answer, places)
+        for stream in streams:
+            stream.on_status = self._take_status
         self._sending = anyio.Lock(fast_acquire=True)
         self._has_begun = self._has_ended = False
         self._comment = "waiting"
@@ -101,35 +142,42 @@ class CompletionStream(Completion):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep_awake)
             try:
-                async with self.places.taken(self._take_place), self.stream:
-                    await self._send_pieces()
+                replies = [
+                    await self._send_reply(stream, number)
+                    for number, stream in enumerate(self.streams)
+                ]
+                async with self._sending:
+                    await self._write(self.answer.end(replies), is_last=True)
             except QwenGradioError as error:
+                add_details(scope, error=type(error).__name__)
                 async with self._sending:
                     if self._has_begun:
-                        await self._write(event(error_of(error)), is_last=True)
+                        await self._write(self.answer.fail(error), is_last=True)
                     else:
                         self._has_ended = True
                         await error_response(error)(scope, receive, send)
             tasks.cancel_scope.cancel()
 
-    async def _send_pieces(self) -> None:
-        text = ""
-        async with aclosing(cut_async(self.stream, self.request.stops)) as pieces:
+    async def _send_reply(self, stream: FragmentStream, number: int) -> Written:
+        shaper = self.shaper()
+        sent: list[str | Reasoning] = []
+        async with (
+            self.places.taken(self._take_place),
+            stream,
+            aclosing(self.pieces(stream, shaper)) as pieces,
+        ):
             async for piece in pieces:
-                if isinstance(piece, Reasoning):
-                    await self._send_event(self.answer.chunk(reasoning_content=piece.text))
-                elif piece:
-                    text += piece
-                    await self._send_event(self.answer.chunk(content=piece))
-        end = event(self.answer.last_chunk())
-        if self.request.includes_usage:
-            end += event(self.answer.usage_chunk(text, self.stream.reasoning))
-        async with self._sending:
-            await self._write(end + DONE, is_last=True)
+                if piece.text if isinstance(piece, Reasoning) else piece:
+                    sent.append(piece)
+                    await self._send_event(self.answer.add(piece, number))
+        reply = written(sent, shaper)
+        await self._send_event(self.answer.finish(reply, number))
+        return reply
 
-    async def _send_event(self, data: dict[str, Any]) -> None:
-        async with self._sending:
-            await self._write(event(data))
+    async def _send_event(self, data: bytes) -> None:
+        if data:
+            async with self._sending:
+                await self._write(data)
 
     async def _write(self, data: bytes, is_last: bool = False) -> None:
         if not self._has_begun:
@@ -171,6 +219,14 @@ class CompletionStream(Completion):
         self._comment = text
         self._is_comment_due = True
         self._news.set()
+
+
+def written(pieces: Iterable[str | Reasoning], shaper: Shaper) -> Written:
+    """Return the reply of which these pieces were wanted."""
+    listed = list(pieces)
+    text = "".join(piece for piece in listed if isinstance(piece, str))
+    reasoning = "".join(piece.text for piece in listed if isinstance(piece, Reasoning))
+    return Written(text, reasoning, shaper.finish_reason)
 
 
 async def _cancel_at_disconnect(receive: Receive, scope: anyio.CancelScope) -> None:

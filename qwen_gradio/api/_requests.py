@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from .._openai import stop_sequences, unsupported
@@ -13,11 +13,24 @@ MAX_NUMBER = 2**31 - 1
 NUMBERS = {
     "temperature": (0.0, 2.0),
     "top_p": (0.0, 1.0),
-    "max_tokens": (1, MAX_NUMBER),
-    "max_completion_tokens": (1, MAX_NUMBER),
+    "top_k": (-1, MAX_NUMBER),
+    "min_p": (0.0, 1.0),
+    "presence_penalty": (-2.0, 2.0),
+    "frequency_penalty": (-2.0, 2.0),
+    "seed": (-(2**63), 2**63 - 1),
+    "max_tokens": (-1, MAX_NUMBER),
+    "max_completion_tokens": (-1, MAX_NUMBER),
+    "max_output_tokens": (-1, MAX_NUMBER),
     "thinking_budget": (1, MAX_NUMBER),
 }
 """Options that are given to a Space that has such inputs, each with its limits and their type."""
+LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+"""Names of the limit for a reply. Values below 1 set none, as in other servers."""
+
+OPTIONAL = ("tools", "functions")
+"""What a model may use or not: its answers here are text. `tool_choice` can require it."""
+
+JSON_ONLY = "Answer only with JSON: no other text, no explanation and no code fence. It must be {}."
 
 
 class RequestError(Exception):
@@ -34,19 +47,27 @@ class RequestError(Exception):
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """A request for a chat completion, of which everything but the messages was checked.
+    """A request for replies, of which everything but the messages was checked.
 
-    :ivar options: numbers for the Space's inputs, as far as it has them, and `reasoning_tags`.
+    :ivar questions: the messages of each question; only completions have several.
+    :ivar options: values for the Space's inputs, as far as it has them, and `reasoning_tags`.
+    :ivar max_tokens: the limit for the reply, if there is one.
+    :ivar is_json: whether the reply should be JSON, without a fence around it.
     :ivar is_streamed: whether the reply is sent as it is written.
     :ivar includes_usage: whether a stream ends with its usage.
     """
 
     model: str
-    messages: list[Any]
+    questions: list[list[Any]]
     options: dict[str, Any]
     stops: list[str]
     is_streamed: bool
     includes_usage: bool
+    is_json: bool = False
+
+    @property
+    def max_tokens(self) -> int | None:
+        return self.options.get("max_tokens")
 
 
 def chat_request(body: bytes) -> ChatRequest:
@@ -54,37 +75,71 @@ def chat_request(body: bytes) -> ChatRequest:
 
     :raises RequestError: if it is not one, or requests what a text chat does not support.
     """
-    given = _object(body)
+    given = read_object(body)
+    if not isinstance(given.get("messages"), list):
+        raise RequestError("messages must be a list of messages", "messages")
+    request = check_request(given, [given["messages"]])
+    form = check_object(given, "response_format")
+    if form.get("type") != "json_schema":
+        return ask_for_json(request, form, "response_format")
+    schema = check_object(form, "json_schema", "response_format.").get("schema")
+    return ask_for_json(request, {**form, "schema": schema}, "response_format")
+
+
+def check_request(given: Mapping[str, Any], questions: list[list[Any]]) -> ChatRequest:
+    """Check the fields that all formats of a request have in common.
+
+    :raises RequestError: if one is wrong, or requests what a text chat does not support.
+    """
     if not isinstance(given.get("model"), str):
         raise RequestError("model must be the name of a model; /v1/models lists them", "model")
-    messages = given.get("messages")
-    if not isinstance(messages, list):
-        raise RequestError("messages must be a list of messages", "messages")
-    for name in unsupported(given):
-        raise RequestError(
-            f"This is a chat of text only, which does not support {name}={given[name]!r:.100}",
-            name,
-            code="unsupported_parameter",
-        )
-    stream_options = given.get("stream_options")
-    if stream_options is None:
-        stream_options = {}
-    if not isinstance(stream_options, dict):
-        raise RequestError("stream_options must be an object", "stream_options")
+    handled = (*OPTIONAL, "response_format")
+    reject(given, (name for name in unsupported(given) if name not in handled))
     options = _numbers(given)
     if given.get("reasoning_tags") is not None:
-        options["reasoning_tags"] = _flag(given, "reasoning_tags")
+        options["reasoning_tags"] = check_flag(given, "reasoning_tags")
+    if (thinks := _thinks(given)) is not None:
+        options["enable_thinking"] = thinks
     return ChatRequest(
         model=given["model"],
-        messages=messages,
+        questions=questions,
         options=options,
-        stops=_stops(given.get("stop")),
-        is_streamed=_flag(given, "stream"),
-        includes_usage=_flag(stream_options, "include_usage"),
+        stops=[*_stops(given, "stop"), *_stops(given, "stop_sequences")],
+        is_streamed=check_flag(given, "stream"),
+        includes_usage=check_flag(check_object(given, "stream_options"), "include_usage"),
     )
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def ask_for_json(request: ChatRequest, form: Mapping[str, Any], name: str) -> ChatRequest:
+    """Return the request with an instruction to answer in the form, which is asked for only.
+
+    :param form: what OpenAI calls a format: its `type` and, for "json_schema", the `schema`.
+    :param name: the name of the field it is from.
+    """
+    match form.get("type", "text"):
+        case "text":
+            return request
+        case "json_object":
+            wanted = "an object"
+        case "json_schema" if isinstance(schema := form.get("schema"), Mapping):
+            wanted = f"valid against this JSON Schema: {json.dumps(schema, ensure_ascii=False)}"
+        case "json_schema":
+            raise RequestError(f"{name} must have a schema, which is an object", name)
+        case kind:
+            raise RequestError(
+                f"{name} must be of type text, json_object or json_schema, not {kind!r:.100}", name
+            )
+    # At the end, as errors name messages by their numbers. System messages are joined.
+    instruction = {"role": "system", "content": JSON_ONLY.format(wanted)}
+    questions = [[*messages, instruction] for messages in request.questions]
+    return replace(request, questions=questions, is_json=True)
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object that a body is.
+
+    :raises RequestError: if it is none.
+    """
     try:
         given = json.loads(body, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:
@@ -92,6 +147,41 @@ def _object(body: bytes) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise RequestError("The body must be a JSON object")
     return given
+
+
+def reject(given: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Reject the first of the named fields, which request what a text chat does not support.
+
+    :raises RequestError: naming it.
+    """
+    for name in names:
+        raise RequestError(
+            f"This is a chat of text only, which does not support {name}={given[name]!r:.100}",
+            name,
+            code="unsupported_parameter",
+        )
+
+
+def check_object(given: Mapping[str, Any], name: str, prefix: str = "") -> Mapping[str, Any]:
+    """Return a field that is an object, or an empty one if it is missing.
+
+    :raises RequestError: if it is something else.
+    """
+    value = given.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise RequestError(f"{prefix}{name} must be an object", f"{prefix}{name}")
+    return value or {}
+
+
+def check_flag(given: Mapping[str, Any], name: str) -> bool:
+    """Return a field that is true or false, which it is if it is missing.
+
+    :raises RequestError: if it is something else.
+    """
+    value = given.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise RequestError(f"{name} must be true or false", name)
+    return bool(value)
 
 
 def _reject_constant(name: str) -> NoReturn:
@@ -109,19 +199,39 @@ def _numbers(given: Mapping[str, Any]) -> dict[str, Any]:
         if not is_number or not low <= value <= high or kind(value) != value:
             number = "whole number" if kind is int else "number"
             raise RequestError(f"{name} must be a {number} from {low} to {high}", name)
-        numbers["max_tokens" if name == "max_completion_tokens" else name] = kind(value)
+        if name not in LIMITS:
+            numbers[name] = kind(value)
+        elif value > 0:
+            numbers["max_tokens"] = int(value)
     return numbers
 
 
-def _stops(stop: Any) -> list[str]:
+def _thinks(given: Mapping[str, Any]) -> bool | None:
+    """Return whether the model should think, by any field that tools have for that.
+
+    A level, such as `reasoning_effort: "low"`, is no such field: Spaces have no levels.
+    """
+    template, reasoning, thinking = (
+        found if isinstance(found := given.get(name), dict) else {}
+        for name in ("chat_template_kwargs", "reasoning", "thinking")
+    )
+    if given.get("enable_thinking") is not None:
+        check_flag(given, "enable_thinking")
+    switches = (
+        given.get("enable_thinking"),
+        template.get("enable_thinking"),
+        given.get("think"),
+        reasoning.get("enabled"),
+    )
+    names = (given.get("reasoning_effort"), reasoning.get("effort"), thinking.get("type"))
+    if any(switch is False for switch in switches) or "none" in names or "disabled" in names:
+        return False
+    return True if any(switch is True for switch in switches) or "enabled" in names else None
+
+
+def _stops(given: Mapping[str, Any], name: str) -> list[str]:
+    stop = given.get(name)
     listed = [stop] if isinstance(stop, str) else [] if stop is None else stop
     if not isinstance(listed, list) or not all(isinstance(text, str) for text in listed):
-        raise RequestError("stop must be a string or a list of strings", "stop")
+        raise RequestError(f"{name} must be a string or a list of strings", name)
     return stop_sequences(listed)
-
-
-def _flag(given: Mapping[str, Any], name: str) -> bool:
-    value = given.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise RequestError(f"{name} must be true or false", name)
-    return bool(value)

@@ -50,6 +50,9 @@ class Registered(provider.Provider, AsyncGeneratorProvider, ProviderModelMixin):
         stream: bool | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[str | Reasoning]:
+        # g4f's HTTP API passes on what its clients send, and these name files of this computer.
+        if kwargs.pop("files", None):
+            raise g4f.errors.BadRequestError("files cannot be given through g4f")
         # A key for g4f itself is not passed on; of several keys, this provider's own is.
         token, _ = AuthManager.resolve_api_key(cls, api_key)
         try:

@@ -81,6 +81,13 @@ class ChatQwenGradio(BaseChatModel):
     temperature: float | None = None
     max_tokens: int | None = None
     top_p: float | None = None
+    seed: int | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    enable_thinking: bool | None = None
+    """False asks Qwen3 and Spaces with such an input not to think."""
     thinking_budget: int | None = None
     """Limit for the reasoning of Qwen3, in thousands of tokens."""
     inputs: Mapping[str, Any] | None = None

@@ -1,0 +1,84 @@
+"""OpenAI's first API, which completes prompts: requests and replies. Nothing here does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import errors
+from .._reply import Reasoning
+from ._answers import DONE, Answer, Written, error_of, event, usage_of
+from ._requests import ChatRequest, RequestError, check_request, read_object, reject
+from ._shaping import FinishReason
+
+MAX_PROMPTS = 2048
+HARMLESS: dict[str, tuple[Any, ...]] = {
+    "suffix": ("",),
+    "echo": (),
+    "best_of": (1,),
+    "logprobs": (),
+}
+"""What a chat cannot do with a prompt, each with the values that request nothing."""
+
+
+def prompt_request(body: bytes) -> ChatRequest:
+    """Read the body of a request for completions. Each prompt is a user's only turn.
+
+    :raises RequestError: if it is not one, or requests what a text chat does not support.
+    """
+    given = read_object(body)
+    reject(given, (n for n, none in HARMLESS.items() if given.get(n) not in (None, False, *none)))
+    prompt = given.get("prompt")
+    prompts = [prompt] if isinstance(prompt, str) else prompt
+    if (
+        not isinstance(prompts, list)
+        or not 0 < len(prompts) <= MAX_PROMPTS
+        or not all(isinstance(text, str) for text in prompts)
+    ):
+        raise RequestError(
+            f"prompt must be a string, or a list of 1 to {MAX_PROMPTS} strings; tokens cannot be "
+            "sent to a Space",
+            "prompt",
+        )
+    return check_request(given, [[{"role": "user", "content": text}] for text in prompts])
+
+
+class PromptAnswer(Answer):
+    """A completion of each prompt, complete or as the chunks of a stream. It has no reasoning."""
+
+    def __init__(self, request: ChatRequest, identifier: str, created: int) -> None:
+        self._request = request
+        self._head = {
+            "id": f"cmpl-{identifier}",
+            "object": "text_completion",
+            "created": created,
+            "model": request.model,
+        }
+
+    def complete(self, replies: Sequence[Written]) -> dict[str, Any]:
+        choices = [
+            _choice(reply.text, number, reply.finish_reason) for number, reply in enumerate(replies)
+        ]
+        usage = usage_of(self._request.questions, replies)
+        return {**self._head, "choices": choices, "usage": usage}
+
+    def add(self, piece: str | Reasoning, number: int) -> bytes:
+        if isinstance(piece, Reasoning):
+            return b""
+        return event({**self._head, "choices": [_choice(piece, number, None)]})
+
+    def finish(self, reply: Written, number: int) -> bytes:
+        return event({**self._head, "choices": [_choice("", number, reply.finish_reason)]})
+
+    def end(self, replies: Sequence[Written]) -> bytes:
+        if not self._request.includes_usage:
+            return DONE
+        usage = usage_of(self._request.questions, replies)
+        return event({**self._head, "choices": [], "usage": usage}) + DONE
+
+    def fail(self, error: errors.QwenGradioError) -> bytes:
+        return event(error_of(error))
+
+
+def _choice(text: str, number: int, finish_reason: FinishReason | None) -> dict[str, Any]:
+    return {"text": text, "index": number, "logprobs": None, "finish_reason": finish_reason}
