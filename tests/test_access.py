@@ -23,7 +23,9 @@ def test_a_space_is_known_by_any_of_its_addresses(given: str, address: str) -> N
     assert address_of(given) == address
 
 
-@pytest.mark.parametrize("given", ["", "nowhere", "a/b/c", "ftp://host", "127.0.0.1:7860"])
+@pytest.mark.parametrize(
+    "given", ["", "nowhere", "a/b/c", "ftp://host", "127.0.0.1:7860", "owner/..", "./name"]
+)
 def test_an_invalid_address_is_rejected(given: str) -> None:
     with pytest.raises(SpaceUnavailableError, match="is not a Space"):
         address_of(given)

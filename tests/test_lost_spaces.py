@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
+import weakref
 
 import anyio
 import pytest
@@ -11,16 +13,19 @@ import pytest
 from qwen_gradio import (
     QueueFullError,
     Qwen_Qwen_3,
+    QwenGradioError,
     SpaceUnavailableError,
     StreamInterruptedError,
     StreamStatus,
     StreamTimeoutError,
 )
+from qwen_gradio.sync import Fragments
 
 from .asking import ask, begun
 from .fronts import (
     EVENTS,
     JOIN,
+    STREAM,
     Endless,
     Forward,
     Front,
@@ -206,3 +211,24 @@ async def test_an_unavailable_space_of_a_provider_is_an_error_that_names_other_m
     with pytest.raises(SpaceUnavailableError) as caught:
         await other.text()
     assert "Models on other" not in str(caught.value)
+
+
+@pytest.mark.parametrize("failure", ["nobody listens", "the app fails", "no event"])
+def test_an_error_is_freed_as_soon_as_its_caller_drops_it(
+    scripted: ScriptedSpace, failure: str
+) -> None:
+    behave = misbehaving(EVENTS, STREAM + b"data: nonsense\n\n")
+    with Front(behave, scripted.url) as front:
+        spaces = {"nobody listens": NOBODY, "no event": front.url}
+        gc.disable()
+        try:
+            with pytest.raises(QwenGradioError) as caught:
+                list(Fragments(ask(spaces.get(failure, scripted.url), script(finish="fail"))))
+            error = weakref.ref(caught.value)
+            del caught
+            for thread in threading.enumerate():
+                if thread.name == "qwen_gradio":
+                    thread.join(PATIENCE)
+            assert error() is None
+        finally:
+            gc.enable()

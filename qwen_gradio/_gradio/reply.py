@@ -232,11 +232,7 @@ class ReplyClient(Client):  # type: ignore[misc]
         try:
             with connect_errors(self._plan.space):
                 self._job = self.submit(*arguments, fn_index=step.fn_index)
-                if (error := self._job.exception()) is not None:
-                    try:
-                        raise error  # not by `Job.result`, whose frame would refer to the job
-                    finally:
-                        del error
+                self.executor.raise_error()
         except AppError as error:
             if step.is_load:  # a page goes on without it
                 logger.warning("%s: %s failed: %s", self._plan.space, step.name, error)
@@ -350,18 +346,31 @@ class _Events:
 
 
 class _InThisThread(Executor):
-    """Stands in for the pool of threads that runs jobs."""
+    """Stands in for the pool of threads that runs jobs.
+
+    It keeps an error itself: the job's future is referred to by frames of its traceback.
+    """
+
+    def __init__(self) -> None:
+        self._error: Exception | None = None
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
         except Exception as error:
-            future.set_exception(error)
+            self._error = error
+            future.set_result(None)
+        return future
+
+    def raise_error(self) -> None:
+        """Raise what the last job has raised, if it has."""
+        error, self._error = self._error, None
         try:
-            return future
+            if error is not None:
+                raise error
         finally:
-            del future  # the error's traceback refers to this frame
+            del error
 
 
 class _NoExecutor(Executor):
