@@ -18,7 +18,7 @@ class ReplyFile:
     """A file that came with a reply, such as a picture. Its content is read when it is asked for.
 
     :ivar url: where it is: on the Space, or at another host if the Space's reply names one.
-    :ivar mime_type: its type, such as "image/png", as far as the Space says.
+    :ivar mime_type: its type, such as "image/png", if the Space reports it.
     :ivar alt: its description; "" if it has none.
     """
 

@@ -73,7 +73,7 @@ class Prompt:
     :ivar inputs: what else the Space is to be given, by the name or label of the input.
     :ivar options: the same, for as far as the Space has such inputs.
     :ivar api_name: the endpoint to ask, by name or number, where several could be meant.
-    :ivar reasoning_tags: pairs of tags that enclose reasoning, besides those that a page declares.
+    :ivar reasoning_tags: pairs of tags that enclose reasoning, in addition to a page's own.
     :ivar files: what goes with the last user message.
     :ivar earlier_files: what went with earlier ones, by the number of the turn.
     :ivar no_think: what the model takes at the end of a message, in place of a missing input
@@ -151,7 +151,7 @@ def prompt_from(
         those without text as well.
     :param history: "flat" puts all turns into the query; "native" leaves the earlier turns to the
         Space's own history input.
-    :param files: what goes with the last user message, besides its own.
+    :param files: what goes with the last user message, in addition to its own.
     :raises InvalidMessagesError: naming the first message that cannot be sent, by its index among
         those that the caller gave.
     """

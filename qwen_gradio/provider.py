@@ -148,7 +148,7 @@ class Provider:
             similar tags, before they answer, out of the text: it is reasoning. Pairs of tags do so
             for others, and False for none. By default, it is what the provider has. Tags that the
             Space's page declares always count.
-        :param files: what goes with the last user message, besides the images, audio and files in
+        :param files: what goes with the last user message, in addition to the media and files in
             it: a path, bytes, a file opened in binary mode, a `data:` or https URL, or a list of
             these. They are read now, and may have 20 MB each; an https URL is read by the Space.
             A Space that does not take one raises `SpaceInterfaceError` before anything is sent.

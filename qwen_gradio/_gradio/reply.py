@@ -169,7 +169,7 @@ class ReplyClient(Client):  # type: ignore[misc]
     def _draw(self) -> None:
         """Have the page drawn in this session, and plan how to ask what was drawn.
 
-        :raises SpaceInterfaceError: if that is no chat that can be used.
+        :raises SpaceInterfaceError: if no usable chat was drawn.
         """
         while self._waiting:
             self._run_step(self._waiting[0])

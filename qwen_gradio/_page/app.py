@@ -96,7 +96,7 @@ class Component:
 
     @property
     def takes_turns(self) -> bool:
-        """Whether that is a list, as far as its type is declared."""
+        """Whether that is declared to be a list, or not declared."""
         return self.is_turns and (not self.api_types or "array" in self.api_types)
 
     @property
@@ -141,7 +141,7 @@ class Function:
     :ivar api_name: its name with a slash; None if it cannot be called by name.
     :ivar events: what triggers it: a component, None for the page, and the name of its event.
     :ivar after: the function at whose end it runs.
-    :ivar prop_inputs: the positions of the inputs of which it takes all properties (Gradio 6).
+    :ivar prop_inputs: the positions of the inputs that it takes with all properties (Gradio 6).
     :ivar draws: whether it returns components and functions instead of values (`gr.render`).
     :ivar is_called: whether the Space runs it; the others are JavaScript in the page.
     """

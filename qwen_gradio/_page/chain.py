@@ -320,7 +320,7 @@ def _list_inputs(functions: Iterable[Function]) -> list[int]:
 
 
 def _is_chat_interface(app: App, function: Function) -> bool:
-    """Whether this is the endpoint that `gr.ChatInterface` has besides what its page calls."""
+    """Whether this is the endpoint that `gr.ChatInterface` adds for its API."""
     if function.api_name is None or not function.is_called:
         return False
     match function.inputs, function.outputs:
@@ -540,7 +540,7 @@ def _drop_cleanup_steps(chain: Chain) -> list[Function]:
 def _find_loads(
     app: App, functions: list[Function], entered: list[int], query: int
 ) -> list[Function]:
-    """What runs when the page opens, as far as it writes State or values that the chain reads."""
+    """Return what runs when the page opens and writes State or values that the chain reads."""
     heads = [f for f in app.functions.values() if _runs_on_load(f)]
     wanted = {i for i in entered if i != query and not app[i].has_value}
     needed: list[Function] = []

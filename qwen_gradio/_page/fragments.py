@@ -17,7 +17,7 @@ CURSORS = frozenset("\ufffd⏳⌛⬤⚫⚪") | frozenset(
     map(chr, (*range(0x2580, 0x2600), *range(0x2800, 0x2900)))
 )
 """Characters that are no text at the end of a snapshot: blocks, circles and Braille spinners, which
-pages use as cursors, and the replacement of a character of which only some bytes have arrived."""
+pages use as cursors, and what stands for a character until all its bytes have arrived."""
 PLACEHOLDER = re.compile(
     r"""\W*(?:
         (?:thinking|loading|generating|searching|processing|working|waiting|typing|analyzing
@@ -230,7 +230,7 @@ def _common_length(one: str, other: str) -> int:
 
 
 def _common_words(last: str, text: str) -> str:
-    """Return the whole words with which both begin."""
+    """Return the whole words that both begin with."""
     end = _common_length(last, text)
     if end == len(text) or text[end].isspace():
         return text[:end]

@@ -106,7 +106,7 @@ class Reply:
     def feed(self, output: Any) -> list[Update]:
         """Take the next output, which repeats the complete reply; return what is new in it.
 
-        :returns: reasoning, then text or a placeholder, as far as there is any.
+        :returns: reasoning, then text or a placeholder, if there is any.
         :raises ValueError: if `output` has none of a reply's forms.
         """
         if self._source == "interface":

@@ -40,7 +40,7 @@ class Step:
     :ivar writes: its outputs that a later step needs: their positions and their components.
     :ivar reply: the position of the reply in its outputs, if it writes the reply.
     :ivar is_load: whether the page runs it when it opens; there its failure goes unnoticed.
-    :ivar prop_inputs: the positions of the inputs of which it takes all properties.
+    :ivar prop_inputs: the positions of the inputs that it takes with all properties.
     :ivar is_for_turns: whether it only hands earlier turns to the Space: left out where there are
         none.
     """
@@ -113,7 +113,7 @@ class Plan:
     """The steps that the page of a Space runs when a user sends a message.
 
     :ivar space: the Space, for errors.
-    :ivar steps: the functions that the page runs when it opens, as far as needed, then the chain.
+    :ivar steps: the functions needed of those that the page runs when it opens, then the chain.
     :ivar held: the components that steps take, and the chatbot that holds the reply.
     :ivar reply: the component that holds the reply.
     :ivar source: what kind of output that is.
@@ -230,7 +230,7 @@ class Plan:
                 values.held[held.id] = fill_in(held, values.held[held.id], uploaded, self.gradio)
 
     def _form_for(self, held: ComponentValue, habits: Habits | None) -> Form:
-        """Return the form in which the app itself writes turns, as far as that is known."""
+        """Return the form in which the app itself writes turns, if that is known."""
         contents = [
             item.get("content")
             for item in held.value

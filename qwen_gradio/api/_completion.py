@@ -120,7 +120,7 @@ class Completion:
 
 
 class CompletionStream(Completion):
-    """The replies as server-sent events, the first of which is preceded by the response's head."""
+    """The replies as server-sent events. The response's head precedes the first."""
 
     _send: Send
 
@@ -222,7 +222,7 @@ class CompletionStream(Completion):
 
 
 def written(pieces: Iterable[str | Reasoning], shaper: Shaper) -> Written:
-    """Return the reply of which these pieces were wanted."""
+    """Return the reply that these pieces make."""
     listed = list(pieces)
     text = "".join(piece for piece in listed if isinstance(piece, str))
     reasoning = "".join(piece.text for piece in listed if isinstance(piece, Reasoning))

@@ -47,10 +47,10 @@ class RequestError(Exception):
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """A request for replies, of which everything but the messages was checked.
+    """A request for replies. Everything but the messages was checked.
 
     :ivar questions: the messages of each question; only completions have several.
-    :ivar options: values for the Space's inputs, as far as it has them, and `reasoning_tags`.
+    :ivar options: values for inputs that the Space may have, and `reasoning_tags`.
     :ivar max_tokens: the limit for the reply, if there is one.
     :ivar is_json: whether the reply should be JSON, without a fence around it.
     :ivar is_streamed: whether the reply is sent as it is written.
