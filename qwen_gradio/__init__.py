@@ -14,7 +14,7 @@ __version__ = "0.3.0"
 if TYPE_CHECKING:
     from . import batch as batch
     from . import notebook as notebook
-    from ._downloads import ReplyFile as ReplyFile
+    from ._files.downloads import ReplyFile as ReplyFile
     from ._messages import Messages as Messages
     from ._models import Qwen_Qwen_2_5 as Qwen_Qwen_2_5
     from ._models import Qwen_Qwen_2_5_Max as Qwen_Qwen_2_5_Max
@@ -54,7 +54,7 @@ _HOME = {
         "providers",
     ],
     "_messages": ["Messages"],
-    "_downloads": ["ReplyFile"],
+    "_files.downloads": ["ReplyFile"],
     "_stream": ["FragmentStream"],
     "sync": ["Fragments", "ask", "stream"],
     "chat": ["Chat"],

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
-from ._attachments import FILE_PARTS, Attachment, from_part, require_count
+from ._files.attachments import FILE_PARTS, Attachment, from_part, require_count
 from .errors import InvalidMessagesError
 
 logger = logging.getLogger(__package__)

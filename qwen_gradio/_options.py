@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from ._access import Auth, Secret
-from ._files import Files, is_files
+from ._files.reading import Files, is_files
 from ._messages import History
 from ._page.outputs import THOUGHT_TAGS
 from ._reply import StreamStatus

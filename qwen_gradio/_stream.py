@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 from anyio.lowlevel import checkpoint, current_token
 
-from ._downloads import ReplyFile
+from ._files.downloads import ReplyFile
 from ._page.plan import Session
 from ._reply import End, Reasoning, ReplyState, StreamStatus, Update
 from ._tasks import stoppable

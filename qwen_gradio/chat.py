@@ -6,7 +6,7 @@ from typing import Any
 
 from typing_extensions import Unpack
 
-from ._files import Files, read_files
+from ._files.reading import Files, read_files
 from ._messages import to_turn
 from ._models import to_provider
 from ._options import ChatOptions, Options, require

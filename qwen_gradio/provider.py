@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._access import Access, Auth, Secret
-from ._attachments import Attachment
-from ._files import Files, read_files
+from ._files.attachments import Attachment
+from ._files.reading import Files, read_files
 from ._messages import History, Messages, Prompt, prompt_from
 from ._options import RULES, ReasoningTags, require, to_pairs
 from ._reply import StreamStatus

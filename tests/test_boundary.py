@@ -14,9 +14,9 @@ PACKAGE = Path(qwen_gradio.__file__).parent
 GRADIO = {"gradio_client", "httpx", "httpx2", "huggingface_hub"}
 REGISTRIES = {"g4f", "inspect_ai", "langchain_core", "litellm", "llm"}
 PURE = [
-    *("_access", "_attachments", "_controls", "_media", "_messages", "_openai", "_reply", "errors"),
+    *("_access", "_controls", "_messages", "_openai", "_reply", "errors"),
     *("_page/app", "_page/bounds", "_page/chain", "_page/plan", "_page/outputs", "_page/fragments"),
-    *("_page/attaching", "_page/files"),
+    *("_page/attaching", "_page/files", "_files/media", "_files/attachments"),
     *("api/_answers", "api/_requests"),
     *("api/_anthropic", "api/_answers", "api/_prompts", "api/_requests", "api/_responses"),
     "api/_shaping",

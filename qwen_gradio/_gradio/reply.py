@@ -18,7 +18,7 @@ from gradio_client import Client, utils
 from gradio_client.client import Endpoint
 from gradio_client.exceptions import AppError
 
-from .._attachments import Attachment
+from .._files.attachments import Attachment
 from .._messages import Prompt
 from .._page.app import add_drawn, add_missing
 from .._page.chain import plan_of

@@ -8,7 +8,7 @@ from typing import Any
 
 from gradio_client import utils
 
-from .._attachments import Attachment
+from .._files.attachments import Attachment
 from .._messages import Prompt
 from .._page.fragments import Habits
 from .._page.outputs import Reply, size_of

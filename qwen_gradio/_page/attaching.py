@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .._attachments import Attachment
-from .._media import UNKNOWN, Kind
+from .._files.attachments import Attachment
+from .._files.media import UNKNOWN, Kind
 from ..errors import SpaceInterfaceError
 from .app import get
 

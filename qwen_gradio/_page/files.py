@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from .._media import UNKNOWN, type_of_name
+from .._files.media import UNKNOWN, type_of_name
 
 WRAPPERS = ("file", "image", "video", "audio", "value", "content", "files")
 """The keys under which such objects hold files, or more such objects."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from .._attachments import Attachment
+from .._files.attachments import Attachment
 from .._messages import HistoryTurn, Prompt, as_messages, as_pairs, as_parts, as_segments
 from ..errors import SpaceInterfaceError
 from .app import plain

@@ -7,7 +7,7 @@ from functools import partial
 
 import anyio.to_thread
 
-from ._access import Access
+from .._access import Access
 
 MAX_FILE_BYTES = 20 * 2**20
 """The size of a file, unless a caller allows more."""
@@ -40,6 +40,6 @@ class ReplyFile:
 
     def read_sync(self, max_bytes: int = MAX_FILE_BYTES) -> bytes:
         """Return the same, for callers that cannot await."""
-        from ._gradio.downloads import download  # imports gradio_client
+        from .._gradio.downloads import download  # imports gradio_client
 
         return download(self.url, self._access, self._timeout, max_bytes)

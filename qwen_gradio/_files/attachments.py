@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ._media import CERTAIN, UNKNOWN, Kind, ending_of, kind_of, type_of_bytes, type_of_name
-from .errors import InvalidMessagesError
+from ..errors import InvalidMessagesError
+from .media import CERTAIN, UNKNOWN, Kind, ending_of, kind_of, type_of_bytes, type_of_name
 
 MAX_FILE_BYTES = 20 * 2**20
 """The size of a file."""

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
-from ._attachments import MAX_FILE_BYTES, Attachment, from_bytes, from_url, require_size
-from .errors import InvalidMessagesError
+from ..errors import InvalidMessagesError
+from .attachments import MAX_FILE_BYTES, Attachment, from_bytes, from_url, require_size
 
 File: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes]
 """A path, a `data:` or https URL, the content itself, or an open file."""
