@@ -12,9 +12,15 @@ from typing import Any
 import anyio
 import pytest
 
-from qwen_gradio import Qwen_Qwen_2_5_Max, RateLimitError, SpaceUnavailableError, StreamStatus
+from qwen_gradio import (
+    Qwen_Qwen_2_5_Max,
+    RateLimitError,
+    SpaceUnavailableError,
+    StreamStatus,
+    StreamTimeoutError,
+)
 from qwen_gradio.batch import Outcome, run
-from qwen_gradio.batch._asking import Asker
+from qwen_gradio.batch._asking import Asker, Attempt, _Question
 from qwen_gradio.batch._pace import MAX_RETRY_AFTER, MIN_RATE_LIMIT_PAUSE
 
 from .batches import items_of, joins, rows
@@ -231,3 +237,16 @@ async def test_a_space_that_does_not_wake_ends_the_run(
     _, space = asleep_after(0, looks=10**6)
     with pytest.raises(SpaceUnavailableError, match=r"After 0\.5 seconds: .* is asleep"):
         await Watched(space).ask(*"abc")
+
+
+async def test_items_that_waited_in_a_queue_are_asked_again_and_fewer_at_once(
+    scripted: ScriptedSpace,
+) -> None:
+    asker = Asker(Qwen_Qwen_2_5_Max, None, {"space": scripted.url}, 0, 300.0, 8)
+    queued = Attempt(error=StreamTimeoutError("late"), began=anyio.current_time(), state="queued")
+    begun = Attempt(error=StreamTimeoutError("late"), began=anyio.current_time())
+    (item,) = items_of(["a"])
+    assert asker._is_worth_a_retry(_Question(item), queued)
+    assert not asker._is_worth_a_retry(_Question(item), begun)
+    asker._slow_down(queued, 7)
+    assert asker.pace.limit < 8
