@@ -72,6 +72,11 @@ class Provider:
     supports_stream: ClassVar[bool] = True
     supports_system_message: ClassVar[bool] = True
     supports_message_history: ClassVar[bool] = False
+    # What g4f reads of a class that is given to it unregistered:
+    needs_auth: ClassVar[bool] = False
+    active_by_default: ClassVar[bool] = True
+    use_stream_timeout: ClassVar[bool] = True
+    live: ClassVar[int] = 0
     params = _Params()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -445,7 +445,7 @@ async def test_waiting_in_a_queue_is_no_silence(server: None) -> None:
 
         async with ask(space, first) as running, anyio.create_task_group() as tasks:
             assert await running.__anext__() == "x"
-            queued = ask(space, second, stream_timeout=1, on_status=note)
+            queued = ask(space, second, stream_timeout=10, on_status=note)
             tasks.start_soon(queued.text)
             await repeated.wait()
             running.close()

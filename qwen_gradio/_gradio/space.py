@@ -78,6 +78,9 @@ class SpaceClient(Client):  # type: ignore[misc]  # gradio_client is not typed
     def _telemetry_thread(self) -> None:
         """Send no telemetry, which `analytics_enabled=False` alone does not prevent."""
 
+    def __del__(self) -> None:
+        """Shut down no executors: they start no threads, and at exit under gevent it would fail."""
+
 
 class Description:
     """What a Space said about itself, and the cookies that it set.

@@ -40,11 +40,6 @@ class Registered(provider.Provider, AsyncGeneratorProvider, ProviderModelMixin):
     they define, our providers do, too.
     """
 
-    needs_auth = False
-    active_by_default = True
-    use_stream_timeout = True
-    live = 0
-
     @classmethod
     async def create_async_generator(  # type: ignore[override]
         cls,
