@@ -8,9 +8,7 @@ from functools import partial
 import anyio.to_thread
 
 from .._access import Access
-
-MAX_FILE_BYTES = 20 * 2**20
-"""The size of a file, unless a caller allows more."""
+from .attachments import MAX_FILE_BYTES
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from threading import Timer
 from typing import Any
 
 from .._access import Access
+from .._reply import MAX_QUEUE_SILENCE
 from ..errors import SpaceUnavailableError
 from .errors import error_from_status
 from .events import MAX_BYTES, read_events
@@ -20,8 +21,6 @@ from .proxies import Routes
 from .seam import httpx
 
 CONNECT_TIMEOUT = 10.0
-MAX_SILENCE = 60.0
-"""Seconds for which an event stream may be silent at least. Gradio sends a heartbeat every 15."""
 ENCODED = ("content-encoding", "content-length")
 """Headers that a response has no longer once it was decompressed."""
 
@@ -111,7 +110,7 @@ class Connection:
 
         :raises ValueError: if the answer is no event stream, or an event is too large.
         """
-        timeout = httpx.Timeout(self.timeout, read=max(self.timeout, MAX_SILENCE))
+        timeout = httpx.Timeout(self.timeout, read=max(self.timeout, MAX_QUEUE_SILENCE))
         with self._response("GET", url, timeout=timeout, **options) as response:
             kind = response.headers.get("content-type", "")
             if not kind.startswith("text/event-stream"):

@@ -50,8 +50,6 @@ COMPONENT = re.compile(
 PATH = re.compile(r"[^<>\n]*\.\w{1,5}|\['[^\n]*'\]")
 """The value of a component that such an endpoint returns, where that is the path of a file, or
 Python's repr of several."""
-
-
 THOUGHT_TAGS = (("<think>", "</think>"), ("<thought>", "</thought>"), ("<thinking>", "</thinking>"))
 """Tags between which models write what they think, where nothing else is said of them."""
 

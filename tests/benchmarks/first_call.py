@@ -20,7 +20,7 @@ from .space import question
 
 CONNECTING, ONE_WAY = 0.2, 0.05
 """Seconds for each new connection, as TCP and TLS take at 100 ms, and for each direction."""
-LIBRARIES = ("gradio_client", "httpcore", "tenacity")
+LIBRARIES = ("gradio_client", "httpcore")
 """Imported before the clock starts."""
 
 
