@@ -6,13 +6,14 @@ import json
 import os
 import re
 import signal
+import secrets
 import socket
 import subprocess
 import sys
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +86,11 @@ def python_with(environment: str) -> str:
 
 
 def free_port() -> int:
-    """A port on loopback at which nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    """A port on loopback at which nobody listens, and that no outgoing connection is given."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @contextmanager
@@ -180,7 +182,8 @@ class SpaceProgram:
         self._listener.join()
         for file in (self.process.stdin, self.process.stdout):
             assert file is not None
-            file.close()
+            with suppress(BrokenPipeError):
+                file.close()
 
     def _listen(self) -> None:
         assert self.process.stdout is not None
@@ -232,8 +235,9 @@ class Zoo(SpaceProgram):
         if kind not in self._asked_for:
             self._asked_for.add(kind)
             assert self.process.stdin is not None
-            self.process.stdin.write(f"{kind}\n")
-            self.process.stdin.flush()
+            with suppress(BrokenPipeError):  # then it has ended, which is what is reported
+                self.process.stdin.write(f"{kind}\n")
+                self.process.stdin.flush()
         return str(self.wait_for("listening", kind)["url"])
 
 

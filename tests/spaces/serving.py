@@ -2,9 +2,11 @@
 
 import gc
 import json
+import secrets
 import socket
 import sys
 import urllib.request
+from contextlib import suppress
 
 import gradio as gr
 from gradio.context import Context
@@ -13,10 +15,11 @@ from parts import options
 
 
 def free_port():
-    """A port that no other app had a moment ago: the first free one would be the last app's."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    """One that no app had a moment ago, and that no outgoing connection can be given meanwhile."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def launch_anywhere(app):
