@@ -1,4 +1,4 @@
-"""The README's lines for each tool, run as they stand there, but for the endpoint's address."""
+"""The lines for each tool in the endpoint's README, run verbatim but for the endpoint's address."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from .servers import ROOT, python_with
 
 pytestmark = pytest.mark.usefixtures("server")
 
-SECTION = re.split(r"^##+ ", (ROOT / "README.md").read_text("utf-8"), flags=re.MULTILINE)
+README = (ROOT / "qwen_gradio/api/README.md").read_text("utf-8")
+SECTION = re.split(r"^##+ ", README, flags=re.MULTILINE)
 (TOOLS,) = (text for text in SECTION if text.startswith("Tools\n"))
 PYTHON = dict(enumerate(re.findall(r"^```python\n(.*?)^```", TOOLS, re.MULTILINE | re.DOTALL)))[0]
 EXPORTS = re.findall(r"^export .*$", TOOLS, re.MULTILINE)
