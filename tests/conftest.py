@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -64,6 +65,31 @@ collect_ignore_glob = [
 ]
 
 
+SLOW_FILES = {
+    "test_batch_ray.py",
+    "test_gevent.py",
+    "test_hub_environment.py",
+    "test_page.py",
+    "test_qwen_spaces.py",
+}
+"""The files that are marked `slow`, as are tests on old Gradios without the mark `each_gradio`."""
+
+ON_BOTH_LOOPS = {
+    "test_batch_waiting.py",
+    "test_chat.py",
+    "test_lost_spaces.py",
+    "test_processes.py",
+    "test_reply_state.py",
+    "test_statuses.py",
+    "test_streams.py",
+    "test_sync.py",
+    "test_tasks.py",
+}
+"""The files about what depends on the event loop; their async tests run on trio as well."""
+
+OLD_GRADIO = re.compile(r"\[.*(gradio[45]|qwen-2\.5)")
+
+
 @pytest.fixture(scope="session")
 def server() -> None:
     """Is requested by each fixture that starts a server, a kernel, Ray or another process.
@@ -76,14 +102,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "server" in getattr(item, "fixturenames", ()):
             item.add_marker("server")
-    config.hook.pytest_deselected(items=list(filter(_is_trio_on_an_old_gradio, items)))
-    items[:] = filterfalse(_is_trio_on_an_old_gradio, items)
+        if _is_slow(item):
+            item.add_marker("slow")
+    config.hook.pytest_deselected(items=list(filter(_is_needless, items)))
+    items[:] = filterfalse(_is_needless, items)
 
 
-def _is_trio_on_an_old_gradio(item: pytest.Item) -> bool:
-    """What depends on the event loop does not depend on Gradio's version."""
-    given = getattr(getattr(item, "callspec", None), "params", {})
-    return given.get("anyio_backend") == "trio" and given.get("any_gradio") in FORMS
+def _is_slow(item: pytest.Item) -> bool:
+    """Whether a test is in a slow file, or on an old Gradio without saying that it is quick."""
+    if item.path.name in SLOW_FILES or "benchmarks" in item.path.parts:
+        return True
+    return bool(OLD_GRADIO.search(item.name)) and not item.get_closest_marker("each_gradio")
+
+
+def _is_needless(item: pytest.Item) -> bool:
+    """Trio is for what depends on the event loop, which does not depend on Gradio's version."""
+    is_trio = item.name.endswith("]") and "trio" in item.name
+    return is_trio and (item.path.name not in ON_BOTH_LOOPS or bool(OLD_GRADIO.search(item.name)))
 
 
 @pytest.fixture(params=["asyncio", "trio"])

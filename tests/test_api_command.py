@@ -52,6 +52,7 @@ def test_a_key_for_clients_is_not_taken_for_a_token() -> None:
     assert "--server-key" in found.stderr
 
 
+@pytest.mark.slow
 def test_verbose_logs_a_line_for_each_request(scripted: ScriptedSpace) -> None:
     options = ("--space", scripted.url, "--server-key", "sesame", "--verbose")
     with endpoint_command(*options, "--stream-timeout", "50") as (process, url):

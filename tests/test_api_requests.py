@@ -57,6 +57,7 @@ def client() -> Iterator[httpx.Client]:
             yield client
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS)
 @given(body=st.one_of(BODIES, VALUES.map(lambda value: json.dumps(value).encode()), st.binary()))
 @example(body=b"[" * 100_000)

@@ -90,6 +90,7 @@ def test_the_openai_clients_lines_stream_an_answer(url: str, tmp_path: Path) -> 
     assert found.stdout == "The capital of France is Paris."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", IN_PYTHON)
 def test_a_line_of_python_gets_an_answer(
     tool: str, url: str, embedded: str, tmp_path: Path
@@ -111,6 +112,7 @@ def test_every_command_is_run_that_can_be() -> None:
     assert [tool for tool in IN_SHELL if "not tried" not in tool] == list(ANSWERS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", ANSWERS)
 def test_a_command_gets_answers(tool: str, url: str, embedded: str, tmp_path: Path) -> None:
     (tmp_path / "task.py").write_text(INSPECT_TASK)

@@ -77,6 +77,7 @@ def test_ask_without_a_question_on_a_terminal_says_so(terminal: Terminal) -> Non
         assert process.wait(PATIENCE) == 2
 
 
+@pytest.mark.slow
 def test_headers_are_sent_with_every_request(scripted: ScriptedSpace) -> None:
     headers = ["--header", "X-First=1=a", "--header", "X-Second: http://b"]
     with Front(lambda request: Forward(), scripted.url) as front:

@@ -25,6 +25,7 @@ def prompts(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_batch_that_is_killed_repeatedly_completes(
     scripted: ScriptedSpace, prompts: Path, out: Path
 ) -> None:
@@ -91,6 +92,7 @@ def test_ctrl_c_stops_a_batch_that_is_still_reading_its_items(tmp_path: Path, ou
             assert process.wait(PATIENCE) == 130
 
 
+@pytest.mark.slow
 def test_prompts_are_read_from_standard_input_as_from_a_file(
     scripted: ScriptedSpace, tmp_path: Path, out: Path
 ) -> None:
@@ -112,6 +114,7 @@ def test_replies_cannot_be_written_to_standard_output(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piped",
     [
@@ -157,6 +160,7 @@ def test_ctrl_c_stops_a_batch_that_waits_for_its_input(out: Path) -> None:
         assert process.stderr.read().endswith("Run the same command again to continue.\n")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file sizes")
 def test_a_full_disk_is_reported_and_the_batch_can_be_resumed(
     scripted: ScriptedSpace, prompts: Path, out: Path
@@ -179,6 +183,7 @@ def test_a_full_disk_is_reported_and_the_batch_can_be_resumed(
     assert len(rows(out)) == len({row["id"] for row in rows(out)}) == 60
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file sizes")
 def test_after_a_full_disk_the_same_process_can_resume(
     scripted: ScriptedSpace, prompts: Path, out: Path
@@ -202,6 +207,7 @@ print(run_sync(prompts, out, space=space).answered)
     assert (done.stdout, done.stderr) == ("OSError\n60\n", "")
 
 
+@pytest.mark.slow
 def test_a_batch_runs_without_standard_error(
     scripted: ScriptedSpace, prompts: Path, out: Path
 ) -> None:

@@ -117,6 +117,7 @@ def narrow(server: None) -> Iterator[ScriptedSpace]:
     space.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("concurrency", [1, 8, 64])
 def test_a_space_with_a_short_queue_answers_every_item(
     narrow: ScriptedSpace, out: Path, concurrency: int

@@ -146,6 +146,7 @@ def test_help_lists_the_commands() -> None:
         assert command in done.stderr
 
 
+@pytest.mark.slow
 @on_terminals
 def test_what_was_typed_can_be_recalled_in_a_later_dialogue(
     scripted: ScriptedSpace, state: Path

@@ -270,6 +270,7 @@ def test_a_reply_that_shrinks_to_nothing_emits_nothing_more() -> None:
     assert "".join([*fragments, appender.end("")]) == "It is 4"
 
 
+@pytest.mark.slow
 def test_huge_snapshots_take_linear_time_and_memory() -> None:
     """None of these ends within an hour where a step takes quadratic time."""
     huge = "word and " * (30 * 2**20 // 9)
@@ -294,6 +295,7 @@ def test_huge_snapshots_take_linear_time_and_memory() -> None:
         assert held < 3 * max(map(sys.getsizeof, snapshots))
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_fragments_take_no_longer_each() -> None:
     appender = Appender(Habit())
     text = ""

@@ -193,6 +193,7 @@ async def test_timeout_limits_the_complete_reply(
     await stopped(scripted, question)
 
 
+@pytest.mark.slow
 @on_registered
 async def test_stream_timeout_limits_each_fragment(scripted: ScriptedSpace, provider: Any) -> None:
     slow = script(say=list("abcdefgh"), every=0.2)
@@ -204,6 +205,7 @@ async def test_stream_timeout_limits_each_fragment(scripted: ScriptedSpace, prov
     await stopped(scripted, question)
 
 
+@pytest.mark.slow
 @on_registered
 def test_timeouts_apply_to_the_blocking_client(scripted: ScriptedSpace, provider: Any) -> None:
     for option in ({"timeout": 3}, {"stream_timeout": 3}):

@@ -56,6 +56,7 @@ def test_ask_answers_without_a_terminal(serve: Callable[..., Hub]) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "Who goes there?\n", "")
 
 
+@pytest.mark.slow
 @on_terminals
 def test_a_batch_shows_that_a_space_is_being_woken_and_answers_every_item(
     serve: Callable[..., Hub], terminal: Terminal, prompts: Path, out: Path
@@ -83,6 +84,7 @@ def test_a_private_space_is_asked_by_name_with_the_token_in_the_environment(
     assert run("ask", "--space", "owner/private", "hi").stdout == "hi\n"
 
 
+@pytest.mark.slow
 @on_terminals
 def test_a_spent_quota_pauses_a_batch_which_then_continues(
     scripted: ScriptedSpace, terminal: Terminal, tmp_path: Path, out: Path
@@ -100,6 +102,7 @@ def test_a_spent_quota_pauses_a_batch_which_then_continues(
     assert sum(row["attempts"] for row in rows(out)) < 50 + 3 * 8
 
 
+@pytest.mark.slow
 def test_a_spent_quota_stops_a_batch_if_it_lasts_for_more_than_an_hour(
     scripted: ScriptedSpace, tmp_path: Path, out: Path
 ) -> None:
@@ -118,6 +121,7 @@ def test_a_spent_quota_stops_a_batch_if_it_lasts_for_more_than_an_hour(
     assert [row["reply"] for row in rows(out)] == ["being asked"]
 
 
+@pytest.mark.slow
 @on_terminals
 def test_a_hostile_space_cannot_give_commands_to_the_terminal_of_a_batch(
     scripted: ScriptedSpace, terminal: Terminal, tmp_path: Path, out: Path

@@ -66,6 +66,7 @@ def model_at(space: str, **options: Any) -> Model:
     return get_model(MODEL, memoize=False, space=space, **options)
 
 
+@pytest.mark.slow
 def test_the_command_evaluates_samples_and_counts_their_usage(
     scripted: ScriptedSpace, tmp_path: Path
 ) -> None:

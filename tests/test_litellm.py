@@ -354,6 +354,7 @@ async def test_timeout_is_honoured(scripted: ScriptedSpace, stream: bool) -> Non
         list(ask(scripted, script(say=["x"], finish="hang"), timeout=0.5, stream=stream))
 
 
+@pytest.mark.slow
 async def test_a_long_stream_may_take_longer_than_timeout(scripted: ScriptedSpace) -> None:
     question = script(say=list("abcdefgh"), every=0.5)
     chunks = await aask(scripted, question, timeout=3, stream=True)
@@ -447,6 +448,7 @@ def router(space: ScriptedSpace, broken: str, **options: Any) -> litellm.Router:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_router_falls_back_from_a_space_that_is_gone(
     scripted: ScriptedSpace, stream: bool
@@ -519,6 +521,7 @@ def proxy(
         yield client
 
 
+@pytest.mark.slow
 def test_the_proxy_streams_to_the_openai_client(proxy: openai.OpenAI) -> None:
     assert_it_streams(proxy, model="qwen-2-5-max")
 

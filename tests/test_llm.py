@@ -112,6 +112,7 @@ def test_llm_writes_the_answer_and_nothing_else(run: Run, how: list[str], model:
     assert (done.returncode, done.stdout, done.stderr) == (0, "Hello, world\n", "")
 
 
+@pytest.mark.slow
 def test_the_command_writes_nothing_else_when_it_exits(
     command: list[str], scripted: ScriptedSpace
 ) -> None:
@@ -122,6 +123,7 @@ def test_the_command_writes_nothing_else_when_it_exits(
     assert (done.returncode, done.stdout, done.stderr) == (0, "Hello\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("server")
 def test_llm_continues_in_the_session_of_a_space_that_keeps_the_conversation(
     command: list[str],
@@ -268,6 +270,7 @@ def test_failures_are_reported_without_a_traceback(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_loading_the_plugin_imports_nothing_slow(
     command: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

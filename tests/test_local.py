@@ -127,6 +127,7 @@ def test_ask_local_answers_and_stops_the_embedded_space() -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0, 0.2, 0.4, 0.8])
 def test_ctrl_c_while_the_model_loads_ends_the_command(seconds: float) -> None:
     code = """

@@ -126,6 +126,7 @@ async def test_a_space_that_dies_is_noticed_and_the_next_on_its_address_is_asked
         assert await ask(space.url, script(say=["again"])).text() == "again"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("server")
 async def test_a_space_that_stalls_is_noticed_and_asked_again_when_it_goes_on() -> None:
     with scripted_space() as space:
@@ -175,6 +176,7 @@ async def test_a_broken_stream_does_not_affect_another(scripted: ScriptedSpace) 
     assert sorted(ended) == sorted(["".join(pieces)] * 4 + ["broken"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # which does not matter, and it takes long
 async def test_a_slow_start_is_not_an_error(scripted: ScriptedSpace) -> None:
     # 6 seconds, as httpx and gradio_client give up after 5 by default.

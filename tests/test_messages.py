@@ -269,6 +269,7 @@ nearly_messages = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(anything | nearly_messages)
 def test_any_input_is_sent_or_refused_in_our_words(messages: Any) -> None:
     with suppress(InvalidMessagesError):

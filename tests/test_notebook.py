@@ -203,6 +203,7 @@ def test_several_replies_can_be_shown_at_once(kernel: Kernel) -> None:
     assert {"1", "2"} <= set(shown)
 
 
+@pytest.mark.slow
 def test_redraws_are_limited_to_twenty_a_second(kernel: Kernel) -> None:
     pieces = [f"{number} " for number in range(2000)]
     began = time.monotonic()

@@ -26,7 +26,15 @@ def test_there_are_three() -> None:
     assert [path.stem for path in NOTEBOOKS] == ["batch", "quickstart", "registries"]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(
+            path, id=path.stem, marks=() if path.stem == "quickstart" else pytest.mark.slow
+        )
+        for path in NOTEBOOKS
+    ],
+)
 def test_a_notebook_runs_and_has_its_outputs_stored(path: Path, tmp_path: Path) -> None:
     fresh = executed(path, tmp_path, max_tokens=8)
     stored = nbformat.read(path, as_version=4)

@@ -79,6 +79,7 @@ def changed(draw: st.DrawFn) -> Any:
     return described
 
 
+@pytest.mark.slow
 @given(description=changed(), drawn=changed() | st.tuples(JSON, JSON))
 def test_whatever_a_page_draws_is_planned_or_rejected(
     description: tuple[Any, Any], drawn: tuple[Any, Any]
@@ -90,6 +91,7 @@ def test_whatever_a_page_draws_is_planned_or_rejected(
         assert not plan_of(config, description[1], "owner/name", is_drawn=True).draws
 
 
+@pytest.mark.slow
 @given(
     description=changed() | st.tuples(JSON, JSON),
     api_name=st.none() | st.text() | st.integers(-1, 9) | WORDS,

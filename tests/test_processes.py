@@ -33,6 +33,7 @@ def test_threads_have_loops_of_their_own(scripted: ScriptedSpace, anyio_backend:
     assert replies == ["here"] * 8
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on Windows")
 def test_a_forked_child_asks_on_connections_of_its_own(scripted: ScriptedSpace) -> None:
     done = program(
@@ -68,6 +69,7 @@ asyncio.run(main())
     scripted.wait_for("stopped", tag_of(question))
 
 
+@pytest.mark.slow
 def test_a_thousand_streams_leave_nothing_behind(scripted: ScriptedSpace) -> None:
     done = program(
         scripted.url,

@@ -458,6 +458,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(before=JSON, outputs=st.lists(JSON))
 def test_odd_outputs_raise_nothing_but_our_errors(before: Any, outputs: list[Any]) -> None:
     for source in get_args(Source):

@@ -80,6 +80,7 @@ async def test_an_empty_reply_is_an_error(scripted: ScriptedSpace) -> None:
         await ask(scripted, script(say=[""])).text()
 
 
+@pytest.mark.slow
 async def test_fragments_at_full_speed_all_arrive_in_order(any_gradio: ScriptedSpace) -> None:
     # Gradio 4.44 takes 20 ms for each output in the form of messages.
     slow = any_gradio.form == "messages" and any_gradio.gradio == "4.44.1"
@@ -429,6 +430,7 @@ async def test_fragments_are_read_by_one_task_at_a_time(scripted: ScriptedSpace)
         tasks.cancel_scope.cancel()
 
 
+@pytest.mark.slow
 async def test_waiting_in_a_queue_is_no_silence(server: None) -> None:
     """Gradio sends a heartbeat after 15 seconds, and no new position until a job ends."""
     with scripted_space("--at-once", "1") as space:

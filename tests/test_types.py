@@ -22,6 +22,7 @@ follow_imports = normal
 """Other libraries are left out, as they take ten times as long, and no option is of their types."""
 
 
+@pytest.mark.slow
 def test_type_checkers_know_the_options(tmp_path: Path) -> None:
     """Exactly the lines that end with "# wrong" are rejected."""
     code = """
