@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from ._files.links import links_after
+from ._files.links import File, links_after
 from ._messages import to_turn
 from ._page.outputs import without_begun
 from ._reply import Reasoning
-
-if TYPE_CHECKING:
-    from ._files.downloads import ReplyFile
 
 UNSUPPORTED: dict[str, tuple[Any, ...]] = {
     "tools": ([],),
@@ -113,7 +110,7 @@ class _Reply(Protocol):
     @property
     def partial(self) -> str: ...
     @property
-    def files(self) -> Sequence[ReplyFile]: ...
+    def files(self) -> Sequence[File]: ...
 
 
 class _Stream(_Reply, Protocol):

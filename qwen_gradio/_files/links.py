@@ -8,7 +8,7 @@ from typing import Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 
-class _File(Protocol):
+class File(Protocol):
     @property
     def url(self) -> str: ...
     @property
@@ -17,7 +17,7 @@ class _File(Protocol):
     def alt(self) -> str: ...
 
 
-def links_after(text: str, files: Iterable[_File]) -> str:
+def links_after(text: str, files: Iterable[File]) -> str:
     """Return Markdown that goes after a complete reply: a line for each file, "" if it has none.
 
     A picture is shown, and any other file is a link. The blank line before them keeps them out of
@@ -27,7 +27,7 @@ def links_after(text: str, files: Iterable[_File]) -> str:
     return f"\n\n{links}" if text and links else links
 
 
-def _link(file: _File) -> str:
+def _link(file: File) -> str:
     name = file.alt or unquote(urlsplit(file.url).path.rpartition("/")[2])
     name = re.sub(r"[\[\]\\]", r"\\\g<0>", " ".join(name.split()))
     url = re.sub(r"[\s()<>\\]", lambda found: quote(found[0]), file.url)  # would end the link
