@@ -167,9 +167,9 @@ def test_retries_follow_our_errors() -> None:
         {"config": GenerateConfig(num_choices=2)},
         {"config": GenerateConfig(logprobs=True)},
         {"tools": [ToolInfo(name="f", description="a tool")]},
-        {"input": [ChatMessageUser(content=[ContentImage(image="/etc/hostname")])]},
+        {"input": [ChatMessageUser(content=[ContentImage(image="data:image/png;base64,")])]},
     ],
-    ids=["choices", "logprobs", "tools", "images"],
+    ids=["choices", "logprobs", "tools", "empty image"],
 )
 async def test_what_a_text_chat_cannot_do_is_rejected(settings: dict[str, Any]) -> None:
     with pytest.raises(InvalidMessagesError):
