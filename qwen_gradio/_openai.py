@@ -9,6 +9,8 @@ import math
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from ._files.links import File, links_after
+from ._messages import to_turn
 from ._page.outputs import without_begun
 from ._reply import Reasoning
 
@@ -58,11 +60,20 @@ def estimated_tokens(text: str) -> int:
     return math.ceil(len(text.encode(errors="replace")) / BYTES_PER_TOKEN)
 
 
-def cut(pieces: Iterable[str | Reasoning], stops: Sequence[str]) -> Iterator[str | Reasoning]:
+def estimated_usage(messages: Iterable[Any], text: str, reasoning: str) -> tuple[int, int, int]:
+    """Return about how many tokens messages have, and a reply to them, and its reasoning alone."""
+    asked = sum(estimated_tokens(to_turn(message)[1]) for message in messages)
+    thought = estimated_tokens(reasoning)
+    return asked, estimated_tokens(text) + thought, thought
+
+
+def cut(
+    pieces: Iterable[str | Reasoning], stops: Sequence[str], reply: _Reply | None = None
+) -> Iterator[str | Reasoning]:
     """Yield a text up to its first stop sequence, wherever the fragments divide that.
 
     For each fragment, yields the text that is certain by then, perhaps none; then what remains.
-    Reasoning is yielded as it is.
+    Reasoning is yielded as it is, and links to the files of `reply` follow a complete text.
 
     :param stops: the sequences, none of them empty.
     """
@@ -72,6 +83,8 @@ def cut(pieces: Iterable[str | Reasoning], stops: Sequence[str]) -> Iterator[str
         if search.is_over:
             return
     yield search.held
+    if reply is not None and (links := links_after(reply.partial, reply.files)):
+        yield links
 
 
 async def cut_async(stream: _Stream, stops: Sequence[str]) -> AsyncGenerator[str | Reasoning, None]:
@@ -82,15 +95,25 @@ async def cut_async(stream: _Stream, stops: Sequence[str]) -> AsyncGenerator[str
         if search.is_over:
             return
     yield search.held
+    if links := links_after(stream.partial, stream.files):
+        yield links
 
 
-def cut_text(text: str, stops: Sequence[str]) -> str:
-    """Return a complete text up to its first stop sequence."""
+def complete_text(reply: _Reply, stops: Sequence[str] = ()) -> str:
+    """Return the text of a complete reply: to its first stop sequence, else with its files."""
     search = StopSearch(stops)
-    return search.feed(text) + search.held
+    text = search.feed(reply.partial) + search.held
+    return text if search.is_over else text + links_after(text, reply.files)
 
 
-class _Stream(Protocol):
+class _Reply(Protocol):
+    @property
+    def partial(self) -> str: ...
+    @property
+    def files(self) -> Sequence[File]: ...
+
+
+class _Stream(_Reply, Protocol):
     async def next_piece(self) -> str | Reasoning | None: ...
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._access import Access, Auth, Secret
 from ._files.attachments import Attachment
-from ._files.reading import Files, read_files
+from ._files.reading import Files, read_files, read_media
 from ._messages import History, Messages, Prompt, prompt_from
 from ._options import RULES, ReasoningTags, require, to_pairs
 from ._reply import StreamStatus
@@ -33,7 +33,7 @@ JOIN = "/gradio_api/queue/join?"
 
 REQUEST_TIMEOUT = 120.0
 """Seconds that the Space may take to answer a request, at most."""
-NOT_TEXT = ("media", "images", "image", "audio", "tools", "functions")
+NOT_TEXT = ("image", "audio", "tools", "functions")
 """What registries pass along, and would change the reply: rejected, unless it is empty."""
 
 
@@ -173,6 +173,8 @@ class Provider:
         """
         require(**{name: value for name, value in locals().items() if name in RULES})
         attached = () if files is None else read_files(files)
+        for form in ("media", "images"):  # as g4f passes them
+            attached += read_media(form, kwargs.pop(form, None) or ())
         prompt = cls._prompt(model, messages, history, inputs or {}, api_name, attached, kwargs)
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
         access = Access.to(address, api_key, proxy, auth, headers, oauth_token, ssl_verify)

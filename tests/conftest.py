@@ -17,7 +17,7 @@ from qwen_gradio._page.fragments import Habit, Habits
 from .commands import Terminal
 from .fronts import Front
 from .hubs import Hub
-from .servers import GRADIOS, ScriptedSpace, ZooSpace, embedded_space, scripted_space
+from .servers import GRADIOS, ScriptedSpace, Zoo, ZooSpace, embedded_space, scripted_space
 
 # Ray reads this when it is imported. Else each of its workers would be started by `uv run`, in an
 # environment of its own, where the tests are.
@@ -196,6 +196,22 @@ def thinking(server: None) -> Iterator[ZooSpace]:
     space = ZooSpace("6", "messages", "thoughts")
     yield space
     space.close()
+
+
+@pytest.fixture(scope="session")
+def seeing(server: None) -> Iterator[str]:
+    """The URL of a Space that answers with the question, and with what is in its files."""
+    apps = Zoo(program="seeing.py")
+    yield apps.url_of("see-interface")
+    apps.close()
+
+
+@pytest.fixture(scope="session")
+def drawing(server: None) -> Iterator[Zoo]:
+    """Apps whose replies have pictures, such as "pictures-mixed"."""
+    apps = Zoo(program="rewriting.py")
+    yield apps
+    apps.close()
 
 
 @pytest.fixture(

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from typing import Any
 
 import openai
 import pytest
 
+from qwen_gradio._openai import estimated_tokens
+
+from .chat_api import client_of, texts, whole
 from .endpoints import endpoint
 from .servers import PATIENCE, Zoo
 from .test_files import DATA_URL
 
 pytestmark = pytest.mark.usefixtures("server")
-
-
-@pytest.fixture(scope="module")
-def newest(server: None) -> Iterator[Zoo]:
-    found = Zoo(program="seeing.py")
-    yield found
-    found.close()
 
 
 def reply_to(space: str, *parts: dict[str, Any]) -> str | None:
@@ -34,21 +30,61 @@ def reply_to(space: str, *parts: dict[str, Any]) -> str | None:
     return completion.choices[0].message.content
 
 
-def test_a_picture_of_a_client_arrives(newest: Zoo) -> None:
+def test_a_picture_of_a_client_arrives(seeing: str) -> None:
     picture = {"type": "image_url", "image_url": {"url": DATA_URL}}
-    assert reply_to(newest.url_of("see-interface"), picture) == "what image 3x2"
+    assert reply_to(seeing, picture) == "what image 3x2"
 
 
 @pytest.mark.parametrize("url", ["/etc/hostname", "file:///etc/hostname", "http://127.0.0.1/x"])
-def test_a_client_cannot_name_files_of_the_server(newest: Zoo, url: str) -> None:
+def test_a_client_cannot_name_files_of_the_server(seeing: str, url: str) -> None:
     part = {"type": "image_url", "image_url": {"url": url}}
     with pytest.raises(openai.BadRequestError, match="must be a data: or an https: URL"):
-        reply_to(newest.url_of("see-interface"), part)
+        reply_to(seeing, part)
 
 
-def test_a_client_cannot_give_paths_as_an_option(newest: Zoo) -> None:
+def links_in(text: str, *names: str) -> str:
+    """Check the links at the end of a text, and return what is before them."""
+    said, *links = re.split(r"(?:^|\n+)(?=!\[)", text)
+    assert [link.partition("](")[0] for link in links] == [f"![{name}" for name in names]
+    return said
+
+
+RED = "qwen-gradio-red.png"
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "names"),
+    [
+        ("pictures-only", "", [RED]),
+        ("pictures-mixed", "Here it is.\n\nDone.", [RED]),
+        ("pictures-gallery", "", ["one", "two"]),
+    ],
+)
+def test_replies_of_every_api_link_to_their_files(
+    drawing: Zoo, kind: str, said: str, names: list[str]
+) -> None:
+    with endpoint(space=drawing.url_of(kind)) as url, client_of(url) as client:
+        asked: Any = {"model": "qwen-2.5-max"}
+        chat = asked | {"messages": [{"role": "user", "content": "?"}]}
+        completion = client.chat.completions.create(**chat)
+        text = whole(completion)
+        assert links_in(text, *names) == said
+        assert completion.usage.completion_tokens == estimated_tokens(text)
+        assert "".join(texts(client.chat.completions.create(**chat, stream=True))) == text
+        assert client.responses.create(**asked, input="?").output_text == text
+        events = list(client.responses.create(**asked, input="?", stream=True))
+        assert events[-1].response.output_text == text
+        assert client.completions.create(**asked, prompt="?").choices[0].text == text
+        as_json = chat | {"response_format": {"type": "json_object"}}
+        assert whole(client.chat.completions.create(**as_json)) == said
+        for is_streamed in (False, True):
+            cut = client.chat.completions.create(**chat, max_tokens=1, stream=is_streamed)
+            assert "![" not in ("".join(texts(cut)) if is_streamed else whole(cut)) or not said
+
+
+def test_a_client_cannot_give_paths_as_an_option(seeing: str) -> None:
     with (
-        endpoint(space=newest.url_of("see-interface")) as url,
+        endpoint(space=seeing) as url,
         openai.OpenAI(base_url=url, api_key="unused", max_retries=0, timeout=PATIENCE) as client,
     ):
         completion = client.chat.completions.create(

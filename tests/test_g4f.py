@@ -43,6 +43,7 @@ from .servers import (
     tag_of,
     uvicorn_at,
 )
+from .test_files import DATA_URL, PNG
 
 pytestmark = pytest.mark.anyio
 
@@ -259,12 +260,56 @@ async def test_the_async_client_has_the_reasoning(thinking: ZooSpace) -> None:
     assert [getattr(delta, "reasoning", None) for delta in deltas[:2]] == ["Let me", " think."]
 
 
-def test_images_are_rejected(provider: Any) -> None:
-    expected = errors.InvalidMessagesError if provider is not NAME else g4f.errors.BadRequestError
-    with pytest.raises(expected, match="Only text can be sent, not media"):
-        Client(provider=provider).chat.completions.create(
-            [script()], "", space=NOBODY, image="data:image/png;base64,AAAA"
+FORMS: dict[str, dict[str, Any]] = {
+    "image": {"image": PNG},
+    "data URI": {"media": [(DATA_URL, "red.png")]},
+    "bytes": {"media": [(PNG, "red.png")]},
+    "images": {"images": [PNG]},
+}
+
+
+@pytest.mark.parametrize("form", [*FORMS, "path", "open file"])
+def test_a_picture_arrives(seeing: str, provider: Any, form: str, tmp_path: Path) -> None:
+    path = tmp_path / "red.png"
+    path.write_bytes(PNG)
+    with path.open("rb") as opened:
+        given = FORMS.get(form) or {"media": [(path if form == "path" else opened, "red.png")]}
+        completion = Client(provider=provider).chat.completions.create(
+            [{"role": "user", "content": "what"}], "", space=seeing, **given
         )
+    assert whole(completion) == "what image 3x2"
+
+
+@pytest.mark.parametrize(
+    ("media", "complaint"),
+    [
+        (["/etc/hostname", "x.png"], r"media\[0\] must be a data: or an https: URL"),
+        (["http://127.0.0.1/x", None], r"media\[0\] must be a data: or an https: URL"),
+        ([b"", "x.png"], r"media\[0\] is empty"),
+        ([3, "x.png"], r"media\[0\] is not a file, but int"),
+    ],
+)
+def test_media_that_cannot_be_sent_is_rejected(provider: Any, media: Any, complaint: str) -> None:
+    expected = errors.InvalidMessagesError if provider is not NAME else BadRequestError
+    with pytest.raises(expected, match=complaint):
+        Client(provider=provider).chat.completions.create(
+            [script()], "", space=NOBODY, media=[media]
+        )
+
+
+@on_registered
+def test_a_reply_ends_with_links_to_its_files(drawing: Zoo, provider: Any) -> None:
+    asked: Any = {"model": "", "space": drawing.url_of("pictures-mixed")}
+    asked["messages"] = [{"role": "user", "content": "?"}]
+    client = Client(provider=provider)
+    text = whole(client.chat.completions.create(**asked))
+    assert text.startswith("Here it is.\n\nDone.\n\n![qwen-gradio-red.png](http")
+    assert "".join(texts(client.chat.completions.create(**asked, stream=True))) == text
+
+
+@on_registered
+def test_no_tokens_at_most_is_no_error(scripted: ScriptedSpace, provider: Any) -> None:
+    assert whole(ask(scripted, provider, script(say=["x"]), max_tokens=0)) == "x"
 
 
 def test_registering_again_changes_nothing() -> None:

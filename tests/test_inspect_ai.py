@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from inspect_ai.model import (
     ChatMessage,
     ChatMessageAssistant,
     ChatMessageUser,
+    Content,
+    ContentAudio,
+    ContentDocument,
     ContentImage,
     ContentReasoning,
     ContentText,
@@ -27,14 +31,14 @@ from qwen_gradio import (
     AuthenticationError,
     GenerationError,
     InvalidMessagesError,
-    ModelNotFoundError,
     QueueFullError,
     RateLimitError,
     StreamInterruptedError,
 )
 
 from .fronts import Forward, Front, Request, answer
-from .servers import NOBODY, ScriptedSpace, ZooSpace, query
+from .servers import NOBODY, ScriptedSpace, Zoo, ZooSpace, query
+from .test_files import DATA_URL, WAV
 
 MODEL = "qwen-gradio/qwen-2.5-max"
 TASK = """
@@ -166,7 +170,7 @@ def test_retries_follow_our_errors() -> None:
         {"tools": [ToolInfo(name="f", description="a tool")]},
         {"input": [ChatMessageUser(content=[ContentImage(image="data:image/png;base64,")])]},
     ],
-    ids=["choices", "logprobs", "tools", "images"],
+    ids=["choices", "logprobs", "tools", "empty image"],
 )
 async def test_what_a_text_chat_cannot_do_is_rejected(settings: dict[str, Any]) -> None:
     with pytest.raises(InvalidMessagesError):
@@ -176,5 +180,39 @@ async def test_what_a_text_chat_cannot_do_is_rejected(settings: dict[str, Any]) 
 def test_wrong_options_and_models_are_rejected() -> None:
     with pytest.raises(TypeError, match="Unknown option: spase"):
         get_model(MODEL, memoize=False, spase="owner/name")
-    with pytest.raises(ModelNotFoundError):
-        get_model("qwen-gradio/gpt-4o", memoize=False)
+
+
+def test_an_unknown_model_is_an_error_of_one_line(tmp_path: Path) -> None:
+    (tmp_path / "task.py").write_text(TASK)
+    inspect = str(Path(sys.executable).with_name("inspect"))
+    command = [inspect, "eval", "task.py", "--model", "qwen-gradio/gpt-4o", "--display", "plain"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "There is no model 'gpt-4o'; there are qwen-2-5-max" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+DOCUMENT = ContentDocument(document=DATA_URL, filename="red.png")
+
+
+@pytest.mark.parametrize("part", [ContentImage(image=DATA_URL), DOCUMENT], ids=["image", "file"])
+async def test_a_picture_arrives(seeing: str, part: Content) -> None:
+    question = ChatMessageUser(content=[ContentText(text="what"), part])
+    output = await model_at(seeing).generate([question])
+    assert output.completion == "what image 3x2"
+
+
+async def test_a_sound_arrives(server: None) -> None:
+    space = Zoo(program="seeing.py")
+    sound = ContentAudio(audio=f"data:audio/wav;base64,{b64encode(WAV).decode()}", format="wav")
+    question = ChatMessageUser(content=[ContentText(text="what"), sound])
+    output = await model_at(space.url_of("see-beside")).generate([question])
+    space.close()
+    assert output.completion == "what .wav 44 bytes"
+
+
+async def test_a_reply_ends_with_links_to_its_files(drawing: Zoo) -> None:
+    output = await model_at(drawing.url_of("pictures-only")).generate("?")
+    assert output.completion.startswith("![qwen-gradio-red.png](http")
+    assert output.usage is not None
+    assert output.usage.output_tokens > 0

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from langchain_core.messages import (
     HumanMessage,
     SystemMessage,
     ToolMessage,
+    trim_messages,
 )
 from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.output_parsers import StrOutputParser
@@ -39,7 +41,8 @@ from qwen_gradio._openai import cut
 from qwen_gradio.registries.langchain import ChatQwenGradio
 
 from . import servers
-from .servers import NOBODY, ScriptedSpace, ZooSpace, script, tag_of
+from .servers import NOBODY, ScriptedSpace, Zoo, ZooSpace, script, tag_of
+from .test_files import DATA_URL, PNG
 
 pytestmark = pytest.mark.anyio
 
@@ -76,6 +79,61 @@ class TestIntegration(TextOnly, ChatModelIntegrationTests):
     @pytest.fixture(autouse=True)
     def space(self, scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("QWEN_GRADIO_SPACE", scripted.url)
+
+
+class Seeing(TextOnly, ChatModelIntegrationTests):
+    __test__ = False  # all others are in TestIntegration
+    supports_image_inputs = True
+
+
+def test_langchains_test_of_images_passes(seeing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = httpx.Response(200, content=PNG)  # in place of one on the network
+    monkeypatch.setattr(
+        "langchain_tests.integration_tests.chat_models.httpx.get", lambda *_, **__: picture
+    )
+    Seeing().test_image_inputs(ChatQwenGradio(space=seeing))
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "image", "base64": DATA_URL.partition(",")[2], "mime_type": "image/png"},
+        {"type": "image", "url": DATA_URL},
+        {"type": "image_url", "image_url": {"url": DATA_URL}},
+        {
+            "type": "image",
+            "source_type": "base64",
+            "data": DATA_URL.partition(",")[2],
+            "mime_type": "image/png",
+        },
+    ],
+    ids=["base64", "url", "image_url", "LangChain 0"],
+)
+async def test_a_picture_arrives(seeing: str, block: dict[str, Any]) -> None:
+    question = HumanMessage(["what", block])
+    assert (await ChatQwenGradio(space=seeing).ainvoke([question])).text == "what image 3x2"
+
+
+async def test_a_reply_ends_with_links_to_its_files(drawing: Zoo) -> None:
+    model = ChatQwenGradio(space=drawing.url_of("pictures-mixed"))
+    complete = await model.ainvoke("?")
+    assert complete.text.startswith("Here it is.\n\nDone.\n\n![qwen-gradio-red.png](http")
+    async for chunks in both(model, "?"):
+        assert "".join(chunks) == complete.text
+    assert model.invoke("?", stop=["Done"]).text == "Here it is.\n\n"
+
+
+def test_tokens_are_counted_without_transformers(seeing: str) -> None:
+    model = ChatQwenGradio()
+    assert model.get_num_tokens("12345678") == 2
+    long: list[BaseMessage] = [HumanMessage("x" * 4000), AIMessage("y"), HumanMessage("z")]
+    short = trim_messages(long, max_tokens=100, token_counter=model, start_on="human")
+    assert short == long[2:]
+    picture = HumanMessage([{"type": "image", "url": DATA_URL * 100}])
+    assert model.get_num_tokens_from_messages([picture]) < 200
+    counting = ChatQwenGradio(custom_get_token_ids=lambda text: [1] * len(text))
+    assert counting.get_num_tokens("12345678") == 8
+    assert counting.get_num_tokens_from_messages([HumanMessage("1")]) == len("Human: 1")
 
 
 @pytest.fixture

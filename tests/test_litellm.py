@@ -28,7 +28,8 @@ from .chat_api import (
     texts,
     whole,
 )
-from .servers import NOBODY, ScriptedSpace, ZooSpace, script, stopped, tag_of, uvicorn_at
+from .servers import NOBODY, ScriptedSpace, Zoo, ZooSpace, script, stopped, tag_of, uvicorn_at
+from .test_files import DATA_URL
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # otherwise the import fetches prices
 
@@ -374,6 +375,7 @@ async def test_a_long_stream_may_take_longer_than_timeout(scripted: ScriptedSpac
         {"space": NOBODY},
         {"proxy": NOBODY},
         {"oauth_token": "hf_x"},
+        {"files": ["/etc/hostname"]},
         {"on_reasoning": print},
     ],
     ids=lambda option: next(iter(option)),
@@ -406,6 +408,52 @@ async def test_images_and_tool_results_are_rejected() -> None:
     ):
         with pytest.raises(litellm.BadRequestError):
             await litellm.acompletion(model=MODEL, messages=[message], api_base=NOBODY)
+
+
+@pytest.mark.parametrize("url", ["/etc/hostname", "file:///etc/hostname", "http://127.0.0.1/x"])
+async def test_callers_cannot_name_files_of_this_computer(url: str) -> None:
+    image = {"type": "image_url", "image_url": {"url": url}}
+    with pytest.raises(litellm.BadRequestError, match="must be a data: or an https: URL"):
+        await litellm.acompletion(
+            model=MODEL, messages=[{"role": "user", "content": [image]}], api_base=NOBODY
+        )
+    for form in ("media", "images"):
+        with pytest.raises(litellm.BadRequestError, match=rf"{form}\[0\] must be a data: or"):
+            await litellm.acompletion(
+                model=MODEL, messages=[HI], api_base=NOBODY, **{form: [[url, "x.png"]]}
+            )
+
+
+async def test_a_picture_arrives(seeing: str) -> None:
+    image = {"type": "image_url", "image_url": {"url": DATA_URL}}
+    content: list[Any] = [{"type": "text", "text": "what"}, image]
+    response = await litellm.acompletion(
+        model=MODEL, messages=[{"role": "user", "content": content}], api_base=seeing
+    )
+    assert whole(response) == "what image 3x2"
+    assert litellm.supports_vision(MODEL)
+
+
+async def test_a_reply_ends_with_links_to_its_files(drawing: Zoo) -> None:
+    asked: Any = {"model": MODEL, "messages": [HI], "api_base": drawing.url_of("pictures-mixed")}
+    text = whole(await litellm.acompletion(**asked))
+    assert text.startswith("Here it is.\n\nDone.\n\n![qwen-gradio-red.png](http")
+    assert "".join(texts(litellm.completion(**asked, stream=True))) == text
+    assert "".join(await atexts(await litellm.acompletion(**asked, stream=True))) == text
+    assert whole(await litellm.acompletion(**asked, stop="Done")) == "Here it is.\n\n"
+
+
+@pytest.mark.parametrize("model", ["qwen-2-5-max", "qwen-2.5-max", "qwen-3-32b", "qwen3-32b"])
+def test_litellm_knows_what_models_take_and_that_they_cost_nothing(
+    model: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    del litellm.model_cost[f"qwen-gradio/{model}"]  # it warns of new models only
+    registry.register()
+    info = litellm.get_model_info(f"qwen-gradio/{model}")
+    assert (info["max_input_tokens"], info["max_output_tokens"]) == (32768, 8192)
+    assert info["supports_system_messages"]
+    assert litellm.cost_per_token(f"qwen-gradio/{model}", 1000, 1000) == (0, 0)
+    assert not caplog.records
 
 
 async def test_unsupported_options_that_request_nothing_are_accepted(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import llm
 import pytest
@@ -19,7 +21,8 @@ from qwen_gradio._messages import prompt_from
 from qwen_gradio.registries.llm import AsyncQwen, Qwen, _messages, register_models
 
 from .commands import interrupt
-from .servers import NOBODY, PATIENCE, ScriptedSpace, ZooSpace, query, script, tag_of
+from .servers import NOBODY, PATIENCE, ScriptedSpace, Zoo, ZooSpace, query, script, tag_of
+from .test_files import DATA_URL, PNG
 
 MODEL = "qwen-2-5-max"
 PLUGINS = {"LLM_LOAD_PLUGINS": "qwen-gradio"}
@@ -99,7 +102,7 @@ def test_llm_lists_the_model_its_alias_and_options(run: Run) -> None:
     assert "Qwen: qwen-2-5-max (aliases: qwen-2.5-max)" in listed
     assert "space: str" in listed
     assert "timeout: float" in listed
-    for option in ("stream_timeout: float", "temperature: float", "top_p: float"):
+    for option in ("stream_timeout: float", "temperature: float", "seed: int"):
         assert option in listed
     for option in ("max_tokens: int", "thinking_budget: int"):
         assert option in listed
@@ -255,7 +258,8 @@ def test_fragments_are_written_as_they_arrive_and_ctrl_c_stops_the_space(
         (["-o", "speed", "3", "hi"], "speed"),
         (["--schema", "name, age int", "hi"], "does not support schemas"),
         (["-T", "llm_version", "hi"], "does not support tools"),
-        (["--at", __file__, "image/png", "hi"], "attachments"),
+        (["--at", __file__, "image/png", "hi"], "It takes text only"),
+        (["-o", "timeout", "-1", "hi"], "timeout must be 0 or more"),
         ([query(say=["so far"], every=0.1, finish="fail")], "the model is out of words"),
         (["-o", "timeout", "2", query(say=["x"], finish="hang")], "timeout=2"),
     ],
@@ -318,10 +322,49 @@ def test_errors_are_llms_own_with_ours_as_the_cause(scripted: ScriptedSpace) -> 
     assert caught.value.__cause__.partial == "so far"
 
 
-def test_messages_that_are_not_text_are_rejected() -> None:
-    picture = llm.Attachment(type="image/png", content=b"")
-    with pytest.raises(llm.ModelError, match="only text can be sent"):
+@pytest.mark.parametrize("how", [[], ["--async", "--no-stream"]])
+def test_a_picture_arrives(run: Run, seeing: str, tmp_path: Path, how: list[str]) -> None:
+    (tmp_path / "red").write_bytes(PNG)
+    attached = ["-a", str(tmp_path / "red"), "-o", "space", seeing]
+    done = run("-m", MODEL, *how, *attached, "what")
+    assert (done.stdout, done.stderr) == ("what image 3x2\n", "")
+
+
+@pytest.mark.parametrize("given", [{"content": PNG}, {"url": DATA_URL}], ids=["bytes", "url"])
+def test_in_python_a_picture_arrives(seeing: str, given: dict[str, Any]) -> None:
+    picture = llm.Attachment(type="image/png", **given)
+    assert Qwen().prompt("what", attachments=[picture], space=seeing).text() == "what image 3x2"
+
+
+@pytest.mark.parametrize(
+    ("picture", "complaint"),
+    [
+        (llm.Attachment(type="image/png", content=b""), "is empty"),
+        (llm.Attachment(type="image/png", url="http://127.0.0.1/x"), "must be a data: or an https"),
+        (llm.Attachment(type="image/png", path="/nowhere/x.png"), "cannot be read"),
+    ],
+)
+def test_attachments_that_cannot_be_sent_are_rejected(
+    picture: llm.Attachment, complaint: str
+) -> None:
+    with pytest.raises(llm.ModelError, match=complaint):
         Qwen().prompt(messages=[llm.user("look", picture)], space=NOBODY).text()
+
+
+def test_a_reply_ends_with_links_to_its_files(drawing: Zoo) -> None:
+    url = drawing.url_of("pictures-mixed")
+    for is_streamed in (True, False):
+        text = Qwen().prompt("?", stream=is_streamed, space=url).text()
+        assert text.startswith("Here it is.\n\nDone.\n\n![qwen-gradio-red.png](http")
+
+
+def test_usage_is_estimated(run: Run, thinking: ZooSpace) -> None:
+    done = run("-m", MODEL, "-u", query(say=["12345678"]))
+    assert ", 2 output" in done.stderr
+    response = Qwen("qwen-3-32b").prompt("hello", space=thinking.url)
+    response.text()
+    assert (response.input_tokens, response.token_details) == (2, {"reasoning_tokens": 4})
+    assert response.output_tokens == 4 + math.ceil(len(response.text()) / 4)
 
 
 def test_a_token_is_used_only_if_the_user_gave_it_to_llm(

@@ -36,6 +36,28 @@ def read_files(files: Files) -> tuple[Attachment, ...]:
     return tuple(_read(f"files[{number}]", file) for number, file in enumerate(listed))
 
 
+def read_media(where: str, media: Sequence[Any]) -> tuple[Attachment, ...]:
+    """Read files in g4f's form: a list of each with its name, or without.
+
+    Text in it is a `data:` or https URL and never a path, as it may be from a client of a server.
+
+    :raises InvalidMessagesError: naming the first that cannot be sent.
+    """
+    if not isinstance(media, (list, tuple)):
+        raise InvalidMessagesError(f"{where} must be a list of files, each with its name")
+    return tuple(_read_medium(f"{where}[{number}]", each) for number, each in enumerate(media))
+
+
+def _read_medium(where: str, medium: Any) -> Attachment:
+    file, name = medium if isinstance(medium, (list, tuple)) and len(medium) == 2 else (medium, "")
+    if isinstance(file, str):
+        return from_url(where, file, "image", name=name or "")
+    if not _is_file(file):
+        raise InvalidMessagesError(f"{where} is not a file, but {type(file).__name__}")
+    attachment = _read(where, file)
+    return attachment if not name else from_bytes(where, attachment.data or b"", str(name))
+
+
 def _read(where: str, file: Any) -> Attachment:
     if isinstance(file, (bytes, bytearray)):
         return from_bytes(where, bytes(file))

@@ -12,6 +12,7 @@ import anyio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from .._files.links import links_after
 from .._reply import Reasoning, StreamStatus
 from .._stream import FragmentStream
 from ..errors import GenerationError, QwenGradioError, SpaceInterfaceError
@@ -97,7 +98,7 @@ class Completion:
         shaper = self.shaper()
         shaper.limit = self._limit(stream)
         pieces = (shaper.feed(Reasoning(stream.reasoning)), shaper.feed(stream.partial))
-        return written([*pieces, shaper.end()], shaper)
+        return written([*pieces, self._end(stream, shaper)], shaper)
 
     def shaper(self) -> Shaper:
         """Return what shortens one reply as the request wants it."""
@@ -112,7 +113,14 @@ class Completion:
                 break
             shaper.limit = self._limit(stream)
             yield shaper.feed(piece)
-        yield shaper.end()
+        yield self._end(stream, shaper)
+
+    def _end(self, stream: FragmentStream, shaper: Shaper) -> str:
+        """Return what was held back of a reply, and links to its files if it is complete."""
+        text = shaper.end()
+        if shaper.is_over or self.request.is_json:  # links would not be JSON
+            return text
+        return text + links_after(stream.partial, stream.files)
 
     def _limit(self, stream: FragmentStream) -> int | None:
         """Return the limit for a reply, unless the Space itself keeps it."""

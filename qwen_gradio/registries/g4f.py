@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import _models, errors, provider
 from .._extras import needing
+from .._openai import complete_text, cut_async
 
 with needing("g4f"):
     import g4f.errors
@@ -50,20 +51,24 @@ class Registered(provider.Provider, AsyncGeneratorProvider, ProviderModelMixin):
         stream: bool | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[str | Reasoning]:
-        # g4f's HTTP API passes on what its clients send, and these name files of this computer.
+        # g4f's HTTP API passes on what its clients send. `files` may name files of this computer;
+        # `media` may not, as text in it is a URL.
         if kwargs.pop("files", None):
             raise g4f.errors.BadRequestError("files cannot be given through g4f")
+        if kwargs.get("max_tokens") == 0:  # no limit, for some clients
+            del kwargs["max_tokens"]
         # A key for g4f itself is not passed on; of several keys, this provider's own is.
         token, _ = AuthManager.resolve_api_key(cls, api_key)
         try:
             reply = super().create_async_generator(model, messages, api_key=token, **kwargs)
             async with reply:
                 if stream is False:  # the page's final text, which fragments may differ from
-                    text = await reply.text()
+                    await reply.text()
                     if reply.reasoning:
                         yield Reasoning(reply.reasoning)
-                    yield text
-                while (piece := await reply.next_piece()) is not None:
+                    yield complete_text(reply)
+                    return
+                async for piece in cut_async(reply, ()):
                     yield piece if isinstance(piece, str) else Reasoning(piece.text)
         except tuple(ERRORS) as error:
             raise ERRORS[type(error)](str(error)) from error

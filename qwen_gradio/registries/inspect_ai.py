@@ -14,10 +14,11 @@ from tenacity.wait import WaitBaseT
 
 from .._extras import needing
 from .._models import provider_of
-from .._openai import UNSUPPORTED, cut_text, estimated_tokens, unsupported
+from .._openai import UNSUPPORTED, complete_text, estimated_usage, unsupported
 from ..errors import (
     AuthenticationError,
     InvalidMessagesError,
+    ModelNotFoundError,
     QueueFullError,
     QwenGradioError,
     RateLimitError,
@@ -27,13 +28,18 @@ from ..errors import (
 from ..provider import require_known
 
 with needing("inspect"):
+    from inspect_ai._util.error import PrerequisiteError  # the one that is reported as a line
     from inspect_ai.model import (
         ChatCompletionChoice,
         ChatMessage,
         ChatMessageAssistant,
         Content,
+        ContentAudio,
+        ContentDocument,
+        ContentImage,
         ContentReasoning,
         ContentText,
+        ContentVideo,
         GenerateConfig,
         ModelAPI,
         ModelOutput,
@@ -65,7 +71,10 @@ class QwenGradio(ModelAPI):
         **model_args: Any,
     ) -> None:
         super().__init__(model_name, base_url, api_key, ["QWEN_GRADIO_API_KEY"], config)
-        self._provider = provider_of(model_name)
+        try:
+            self._provider = provider_of(model_name)
+        except ModelNotFoundError as error:
+            raise PrerequisiteError(str(error)) from error
         require_known(self._provider, model_args)
         self._options = {"space": base_url, "max_retries": 0, "history": "native", **model_args}
 
@@ -97,13 +106,12 @@ class QwenGradio(ModelAPI):
             api_key=self.api_key or os.environ.get("QWEN_GRADIO_API_KEY"),
             **{**self._options, **given},
         ) as stream:
-            text = cut_text(await stream.text(), config.stop_seqs or [])
-            return self._output(input, text, stream.reasoning)
+            await stream.text()
+            text = complete_text(stream, config.stop_seqs or [])
+            return self._output(messages, text, stream.reasoning)
 
-    def _output(self, asked: list[ChatMessage], text: str, reasoning: str) -> ModelOutput:
-        thought = estimated_tokens(reasoning)
-        prompt = sum(estimated_tokens(message.text) for message in asked)
-        written = thought + estimated_tokens(text)
+    def _output(self, asked: list[dict[str, Any]], text: str, reasoning: str) -> ModelOutput:
+        prompt, written, thought = estimated_usage(asked, text, reasoning)
         content: str | list[Content] = text
         if reasoning:
             content = [ContentReasoning(reasoning=reasoning), ContentText(text=text)]
@@ -149,7 +157,14 @@ def _wait(attempt: RetryCallState) -> float:
 
 
 def _parts(content: str | list[Content]) -> str | list[dict[str, Any]]:
-    """Return content in OpenAI's format."""
-    if isinstance(content, str):
-        return content
-    return [{"type": part.type, "text": getattr(part, "text", None)} for part in content]
+    """Return content as parts, whose files are `data:` or https URLs."""
+    return content if isinstance(content, str) else list(map(_part, content))
+
+
+def _part(part: Content) -> dict[str, Any]:
+    match part:
+        case ContentImage(image=url) | ContentAudio(audio=url) | ContentVideo(video=url):
+            return {"type": part.type, "url": url}
+        case ContentDocument(document=url, filename=name):
+            return {"type": "input_file", "file_data": url, "filename": name}
+    return {"type": part.type, "text": getattr(part, "text", None)}

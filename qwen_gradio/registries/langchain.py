@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from .._extras import needing
 from .._messages import History
 from .._models import provider_of
-from .._openai import cut, cut_async, cut_text, unsupported
+from .._openai import complete_text, cut, cut_async, estimated_tokens, unsupported
 from .._options import Options, ReasoningTags, Sampling
 from .._reply import Reasoning, StreamStatus
 from .._stream import FragmentStream
@@ -40,9 +40,10 @@ class ChatQwenGradio(BaseChatModel):
         print(chunk.text, end="", flush=True)
     ```
 
-    Fields can also be given for one call, as in `model.invoke(..., timeout=10)`. Replies are text,
-    complete or streamed: tools, structured output, images and several choices are rejected. What
-    the model thinks before it answers is among a message's `content_blocks`, as "reasoning".
+    Fields can also be given for one call, as in `model.invoke(..., timeout=10)`. Messages may have
+    images, audio and files, which a Space takes or not. Replies are text, complete or streamed,
+    with links to their files at the end: tools, structured output and several choices are rejected.
+    What the model thinks before it answers is among a message's `content_blocks`, as "reasoning".
 
     `usage_metadata` is an estimate, by LangChain's `count_tokens_approximately`, about four
     characters to a token: a Space does not report tokens. Do not bill by it.
@@ -119,6 +120,18 @@ class ChatQwenGradio(BaseChatModel):
         params["ls_provider"] = "qwen_gradio"
         return params
 
+    def get_num_tokens(self, text: str) -> int:
+        if self.custom_get_token_ids is not None:
+            return super().get_num_tokens(text)
+        return estimated_tokens(text)  # LangChain's own counter needs `transformers`
+
+    def get_num_tokens_from_messages(
+        self, messages: list[BaseMessage], tools: Sequence[Any] | None = None
+    ) -> int:
+        if self.custom_get_token_ids is not None:
+            return super().get_num_tokens_from_messages(messages, tools)
+        return count_tokens_approximately(messages)
+
     def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> NoReturn:
         raise NotImplementedError(
             "ChatQwenGradio does not support tools: a Space's chat is text only"
@@ -139,7 +152,8 @@ class ChatQwenGradio(BaseChatModel):
     ) -> ChatResult:
         stops = self._checked_stops(stop)
         stream = self._ask(messages, kwargs)
-        return self._result(messages, read(stream), stream.reasoning, stops, kwargs)
+        read(stream)
+        return self._result(messages, stream, stops, kwargs)
 
     async def _agenerate(
         self,
@@ -150,8 +164,8 @@ class ChatQwenGradio(BaseChatModel):
     ) -> ChatResult:
         stops = self._checked_stops(stop)
         stream = self._ask(messages, kwargs)
-        text = await stream.text()
-        return self._result(messages, text, stream.reasoning, stops, kwargs)
+        await stream.text()
+        return self._result(messages, stream, stops, kwargs)
 
     def _stream(
         self,
@@ -162,8 +176,9 @@ class ChatQwenGradio(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         stops = self._checked_stops(stop)
         arrived: list[str | Reasoning] = []
-        with closing(pieces(self._ask(messages, kwargs))) as arriving:
-            for piece in cut(arriving, stops):
+        stream = self._ask(messages, kwargs)
+        with closing(pieces(stream)) as arriving:
+            for piece in cut(arriving, stops, stream):
                 if piece:
                     arrived.append(piece)
                     yield _chunk(piece)
@@ -211,12 +226,11 @@ class ChatQwenGradio(BaseChatModel):
     def _result(
         self,
         messages: list[BaseMessage],
-        text: str,
-        reasoning: str,
+        stream: FragmentStream,
         stops: list[str],
         kwargs: dict[str, Any],
     ) -> ChatResult:
-        text = cut_text(text, stops)
+        text, reasoning = complete_text(stream, stops), stream.reasoning
         message = AIMessage(
             text,
             additional_kwargs=_thought(reasoning) if reasoning else {},

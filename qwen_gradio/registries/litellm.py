@@ -27,8 +27,8 @@ from uuid import uuid4
 from .. import errors
 from .._extras import needing
 from .._messages import as_messages, to_turn
-from .._models import provider_of
-from .._openai import UNSUPPORTED, cut, cut_async, cut_text, stop_sequences, unsupported
+from .._models import provider_of, providers
+from .._openai import UNSUPPORTED, complete_text, cut, cut_async, stop_sequences, unsupported
 from .._options import QuestionOptions, Sampling
 from .._reply import Reasoning
 from ..sync import pieces, read
@@ -74,6 +74,22 @@ HANDLED = ("stream", "stream_options", "stop", "timeout", "stream_timeout")
 """Options that are handled here or by LiteLLM; all others are passed on, to be used or logged."""
 
 
+MODEL_INFO = {
+    "litellm_provider": PROVIDER,
+    "mode": "chat",
+    "max_input_tokens": 32768,
+    "max_output_tokens": 8192,
+    "input_cost_per_token": 0.0,
+    "output_cost_per_token": 0.0,
+    "cache_creation_input_token_cost": 0.0,  # without these two, LiteLLM warns
+    "cache_read_input_token_cost": 0.0,
+    "supports_system_messages": True,
+    "supports_vision": True,
+}
+"""What LiteLLM says of every model. The limits are those that all of them have; a Space may set
+others. Whether it takes images depends on the Space, and one that does not is an error."""
+
+
 def register() -> None:
     """Register the models `qwen-gradio/...` with LiteLLM. A second call changes nothing."""
     if not any(entry["provider"] == PROVIDER for entry in litellm.custom_provider_map):
@@ -81,6 +97,8 @@ def register() -> None:
         entry: Any = {"provider": PROVIDER, "custom_handler": handler}
         litellm.custom_provider_map = [*litellm.custom_provider_map, entry]
     litellm.utils.custom_llm_setup()  # type: ignore[no-untyped-call]
+    names = [name for each in providers().values() for name in (*each.models, *each.model_aliases)]
+    litellm.register_model({f"{PROVIDER}/{name}": MODEL_INFO for name in names})
 
 
 class Handler(CustomLLM):
@@ -89,15 +107,15 @@ class Handler(CustomLLM):
     def completion(self, *args: Any, **call: Any) -> ModelResponse:
         reply = Call(call)
         with reply.litellm_errors():
-            text = read(reply.stream)
-            return reply.response(text, reply.stream.reasoning)
+            read(reply.stream)
+            return reply.response()
 
     async def acompletion(self, *args: Any, **call: Any) -> ModelResponse:
         reply = Call(call)
         with reply.litellm_errors():
             async with reply.stream:
-                text = await reply.stream.text()
-                return reply.response(text, reply.stream.reasoning)
+                await reply.stream.text()
+                return reply.response()
 
     def streaming(  # type: ignore[override]  # LiteLLM also takes chunks in OpenAI's format
         self, *args: Any, **call: Any
@@ -164,9 +182,9 @@ class Call:
         handled = (*UNSUPPORTED, *HANDLED)
         return {name: value for name, value in options.items() if name not in handled}
 
-    def response(self, text: str, reasoning: str) -> ModelResponse:
+    def response(self) -> ModelResponse:
         response: ModelResponse = self.call["model_response"]
-        text = cut_text(text, self.stops)
+        text, reasoning = complete_text(self.stream, self.stops), self.stream.reasoning
         response.model = self.model
         response.choices[0].message.content = text
         if reasoning:
@@ -190,7 +208,7 @@ class Call:
         with self.litellm_errors():
             self._restart_deadline()
             with closing(pieces(self.stream)) as arriving:
-                for piece in cut(arriving, self.stops):
+                for piece in cut(arriving, self.stops, self.stream):
                     if piece:
                         yield self._chunk(piece)
                     self._restart_deadline()

@@ -1,5 +1,7 @@
 """A plugin for llm (https://llm.datasette.io): `llm -m qwen-2-5-max "..."`.
 
+Usage is an estimate, of four bytes to a token: a Space does not report tokens.
+
 llm imports this file on every run, so the code that reads replies is imported only for a prompt.
 """
 
@@ -7,10 +9,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, get_type_hints
 
 from .._extras import needing
+from .._files.attachments import from_url
+from .._files.media import ENDINGS, UNKNOWN, kind_of
+from .._files.reading import read_files
 from .._models import provider_of, providers
+from .._openai import complete_text, cut, cut_async, estimated_usage
+from .._options import Options, Sampling
 from .._page.plan import Session
 from .._reply import Reasoning
 from .._stream import FragmentStream
@@ -18,8 +25,8 @@ from ..errors import QwenGradioError
 
 with needing("llm"):
     import llm
-    from llm.parts import StreamEvent
-    from pydantic import Field
+    from llm.parts import AttachmentPart, StreamEvent
+    from pydantic import Field, create_model
 
 KEY = "qwen-gradio"
 """The name for an optional Hugging Face token in `llm keys set`."""
@@ -39,57 +46,42 @@ def register_models(register: Callable[..., None]) -> None:
             register(Qwen(model), AsyncQwen(model), aliases=aliases)
 
 
+OPTIONS = {
+    "space": 'The Space, as "owner/name" or URL; else $QWEN_GRADIO_SPACE',
+    "timeout": "Seconds for the complete reply",
+    "stream_timeout": "Seconds that may pass between two updates; else 300",
+    "history": "How earlier turns are sent: in the Space's own chat (native, the default) "
+    "or in the question (flat)",
+    "reasoning_tags": "Whether text between tags such as <think> is reasoning",
+    "api_name": "The Space's endpoint, where several could be meant",
+    **dict.fromkeys(Sampling.__annotations__, "For Spaces that have such an input"),
+}
+"""The options that llm's users may give, and what its help says of them."""
+
+
+def _options() -> type[llm.Options]:
+    types = {**get_type_hints(Options), "reasoning_tags": bool}
+    fields: Any = {
+        name: (types[name] | None, Field(None, description=description))
+        for name, description in OPTIONS.items()
+    }
+    return create_model("Options", __base__=llm.Options, **fields)
+
+
 class _Shared:
     can_stream = True
     key: str | None = None
+    attachment_types: set[str] | frozenset[str] = frozenset(ENDINGS.values())
+    Options = _options()
 
     def __init__(self, model_id: str = "qwen-2-5-max") -> None:
         self.model_id = model_id
-
-    class Options(llm.Model.Options):
-        space: str | None = Field(
-            default=None,
-            description='The Space, as "owner/name" or URL; else $QWEN_GRADIO_SPACE',
-        )
-        timeout: float | None = Field(
-            default=None, description="Seconds for the complete reply", gt=0
-        )
-        stream_timeout: float | None = Field(
-            default=None, description="Seconds that may pass between two updates; else 300", gt=0
-        )
-        temperature: float | None = Field(
-            default=None, description="Sampling temperature, for Spaces that have such an input"
-        )
-        max_tokens: int | None = Field(
-            default=None,
-            description="Limit for the reply in tokens, for Spaces that have such an input",
-        )
-        top_p: float | None = Field(
-            default=None, description="Nucleus sampling, for Spaces that have such an input"
-        )
-        thinking_budget: int | None = Field(
-            default=None,
-            description="Limit for the reasoning of Qwen3, in thousands of tokens",
-        )
-        history: Literal["flat", "native"] | None = Field(
-            default=None,
-            description="How earlier turns are sent: in the Space's own chat (native, the default) "
-            "or in the question (flat)",
-        )
-        reasoning_tags: bool | None = Field(
-            default=None,
-            description="Whether text between tags such as <think> is reasoning",
-        )
-        api_name: str | None = Field(
-            default=None,
-            description="The Space's endpoint, where several could be meant",
-        )
 
     def get_key(self, explicit_key: str | None = None) -> str | None:
         return self.key or llm.get_key(explicit_key, KEY)
 
 
-class Qwen(_Shared, llm.KeyModel):
+class Qwen(_Shared, llm.KeyModel):  # type: ignore[misc]  # mypy wants a written class Options
     """The model for `llm` and `llm.get_model`."""
 
     def execute(
@@ -103,16 +95,17 @@ class Qwen(_Shared, llm.KeyModel):
         from ..sync import pieces, read
 
         with _errors():
-            reply, session = _ask(self.model_id, prompt, key)
+            messages = _messages(prompt)
+            reply, session = _ask(self.model_id, prompt, messages, key)
             if stream:
-                yield from map(_event, pieces(reply))
+                yield from map(_event, cut(pieces(reply), (), reply))
             else:
-                text = read(reply)
-                yield from _complete(reply.reasoning, text)
-            yield from _metadata(session)
+                read(reply)
+                yield from _complete(reply)
+            yield from _end(response, messages, reply, session)
 
 
-class AsyncQwen(_Shared, llm.AsyncKeyModel):
+class AsyncQwen(_Shared, llm.AsyncKeyModel):  # type: ignore[misc]
     """The model for `llm --async` and `llm.get_async_model`."""
 
     async def execute(
@@ -124,25 +117,26 @@ class AsyncQwen(_Shared, llm.AsyncKeyModel):
         key: str | None,
     ) -> AsyncGenerator[str | StreamEvent, None]:
         with _errors():
-            reply, session = _ask(self.model_id, prompt, key)
+            messages = _messages(prompt)
+            reply, session = _ask(self.model_id, prompt, messages, key)
             async with reply:
                 if stream:
-                    while (piece := await reply.next_piece()) is not None:
+                    async for piece in cut_async(reply, ()):
                         yield _event(piece)
                 else:
-                    text = await reply.text()
-                    for event in _complete(reply.reasoning, text):
+                    await reply.text()
+                    for event in _complete(reply):
                         yield event
-            for metadata in _metadata(session):
-                yield metadata
+            for event in _end(response, messages, reply, session):
+                yield event
 
 
-def _ask(model: str, prompt: llm.Prompt, key: str | None) -> tuple[FragmentStream, Session]:
+def _ask(
+    model: str, prompt: llm.Prompt, messages: list[dict[str, Any]], key: str | None
+) -> tuple[FragmentStream, Session]:
     """Ask, in the session of the last turn if the Space keeps the conversation."""
     options = {"history": "native", **prompt.options.model_dump(exclude_none=True)}
-    stream = provider_of(model).create_async_generator(
-        model, _messages(prompt), api_key=key, **options
-    )
+    stream = provider_of(model).create_async_generator(model, messages, api_key=key, **options)
     answers = [message for message in prompt.messages if message.role == "assistant"]
     parts = answers[-1].parts if answers else []
     saved = [(getattr(part, "provider_metadata", None) or {}).get(SESSION) for part in parts]
@@ -151,16 +145,24 @@ def _ask(model: str, prompt: llm.Prompt, key: str | None) -> tuple[FragmentStrea
     return stream, session
 
 
-def _metadata(session: Session) -> Iterator[StreamEvent]:
-    """Yield what llm keeps with an answer, and gives back with the next question."""
+def _end(
+    response: llm.Response | llm.AsyncResponse,
+    messages: list[dict[str, Any]],
+    reply: FragmentStream,
+    session: Session,
+) -> Iterator[StreamEvent]:
+    """Report the usage, and yield what llm keeps for the next question."""
+    asked, said, thought = estimated_usage(messages, complete_text(reply), reply.reasoning)
+    details = {"reasoning_tokens": thought} if thought else None
+    response.set_usage(input=asked, output=said, details=details)
     if session.hash:
         yield StreamEvent("text", "", provider_metadata={SESSION: session.save()})
 
 
-def _complete(reasoning: str, text: str) -> Iterator[str | StreamEvent]:
-    if reasoning:
-        yield StreamEvent("reasoning", reasoning)
-    yield text
+def _complete(reply: FragmentStream) -> Iterator[str | StreamEvent]:
+    if reply.reasoning:
+        yield StreamEvent("reasoning", reply.reasoning)
+    yield complete_text(reply)
 
 
 def _event(piece: str | Reasoning) -> str | StreamEvent:
@@ -169,7 +171,7 @@ def _event(piece: str | Reasoning) -> str | StreamEvent:
 
 def _messages(prompt: llm.Prompt) -> list[dict[str, Any]]:
     messages = [
-        {"role": message.role, "content": [part.to_dict() for part in message.parts]}
+        {"role": message.role, "content": [_part(part) for part in message.parts]}
         for message in prompt.messages
     ]
     # llm omits the system prompt of a later turn, as in `llm -c -s "Be brief." "..."`.
@@ -177,9 +179,19 @@ def _messages(prompt: llm.Prompt) -> list[dict[str, Any]]:
     return messages if not prompt.system or system in messages else [*messages, system]
 
 
+def _part(part: Any) -> Any:
+    if not isinstance(part, AttachmentPart) or (attached := part.attachment) is None:
+        return part.to_dict()
+    if attached.url:
+        file = from_url("The attachment", attached.url, kind_of(attached.type or UNKNOWN))
+    else:
+        (file,) = read_files([attached.path or attached.content or b""])
+    return {"type": "file", "file": file}
+
+
 @contextmanager
 def _errors() -> Iterator[None]:
     try:
         yield
-    except QwenGradioError as error:
+    except (QwenGradioError, TypeError, ValueError) as error:
         raise llm.ModelError(str(error)) from error
