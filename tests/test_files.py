@@ -96,8 +96,20 @@ def test_several_files_arrive_in_their_order(apps: Zoo) -> None:
     assert seen(apps.url_of("see-files"), files[1:2] * 2) == "9 bytes and 9 bytes"
 
 
+def test_a_button_that_uploads_is_used_before_the_question(apps: Zoo) -> None:
+    url = apps.url_of("see-upload")
+    assert seen(url, None) == "what nothing, and the chatbot has nothing"
+    assert seen(url, PNG) == "what image 3x2, and the chatbot has image 3x2"
+    both = "image 4x5 and image 3x2"
+    assert seen(url, [png(4, 5), PNG]) == f"what {both}, and the chatbot has {both}"
+    assert seen(apps.url_of("see-uploads"), [png(4, 5), PNG]) == both
+
+
 def test_each_kind_has_its_own_input(apps: Zoo) -> None:
     assert seen(apps.url_of("see-beside"), [WAV, PNG]) == "what image 3x2 and .wav 44 bytes"
+    film = b"\0\0\0\x20ftypisom" + bytes(8)
+    assert seen(apps.url_of("see-beside"), [film]) == "what .mp4 20 bytes"
+    assert seen(apps.url_of("see-files"), [b"text", PNG]) == "4 bytes and image 3x2"
 
 
 def test_a_file_may_be_given_in_every_form(newest: Zoo, tmp_path: Path) -> None:
