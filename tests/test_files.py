@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import socket
 import struct
 import zlib
 from collections.abc import Iterator
@@ -119,6 +120,24 @@ def test_a_file_may_be_given_in_every_form(newest: Zoo, tmp_path: Path) -> None:
     with path.open("rb") as opened:
         for files in (path, str(path), opened, io.BytesIO(PNG), DATA_URL, [PNG], (PNG,)):
             assert seen(url, files) == "what image 3x2"
+
+
+def test_a_file_is_read_at_the_call_and_may_vanish_then(newest: Zoo, tmp_path: Path) -> None:
+    path = tmp_path / "red.png"
+    path.write_bytes(PNG)
+    fragments = qwen_gradio.stream("what", space=newest.url_of("see-interface"), files=path)
+    path.unlink()
+    assert "".join(fragments) == "what image 3x2"
+
+
+def test_a_url_is_read_by_the_space_alone(apps: Zoo) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as host:
+        url = f"https://127.0.0.1:{host.getsockname()[1]}/red.png"
+        with pytest.raises(GenerationError, match=r"Hostname 127\.0\.0\.1 failed validation"):
+            seen(apps.url_of("see-interface"), url)  # Gradio takes none of a private address
+        host.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody came
+            host.accept()
 
 
 PARTS: list[dict[str, Any]] = [
