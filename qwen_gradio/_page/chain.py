@@ -402,7 +402,7 @@ def _make_plan(app: App, chain: Chain, space: str, others: tuple[str, ...]) -> P
     turns = _find_turns_function(app, chain)
     history = turns.inputs[0] if turns else _find_history(app, chain, entered, written)
     taken += turns.inputs if turns else ()
-    uploads = _find_uploads(app, functions, taken)
+    uploads = _find_uploads(app, functions, taken, chain.query)
     taken += (i for f in uploads.values() for i in f.inputs)
     # A chat interface takes earlier turns; that of 4.44 writes other State than it reads.
     keeps_turns = not _is_chat_interface(app, chain.functions[0]) and any(
@@ -515,10 +515,12 @@ def _find_turns_function(app: App, chain: Chain) -> Function | None:
     return None
 
 
-def _find_uploads(app: App, functions: list[Function], taken: list[int]) -> dict[int, Function]:
+def _find_uploads(
+    app: App, functions: list[Function], taken: list[int], query: int
+) -> dict[int, Function]:
     """Return what hands files to the chain before the question, by the component that takes them.
 
-    Its page runs that as soon as a user has chosen a file.
+    Its page runs that as soon as a user has chosen a file. What also takes the question asks it.
     """
     read = {i for f in functions for i in f.inputs}
     return {
@@ -526,7 +528,7 @@ def _find_uploads(app: App, functions: list[Function], taken: list[int]) -> dict
         for function in app.functions.values()
         for component, event in function.events
         if event == UPLOAD and component is not None and component not in taken
-        if function.is_called and component in function.inputs
+        if function.is_called and component in function.inputs and query not in function.inputs
         if not read.isdisjoint(function.outputs)
     }
 
