@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ._models import Qwen_Qwen_2_5_Max as Qwen_Qwen_2_5_Max
     from ._models import Qwen_Qwen_2_72B as Qwen_Qwen_2_72B
     from ._models import Qwen_Qwen_3 as Qwen_Qwen_3
+    from ._models import Qwen_Qwen_3_VL as Qwen_Qwen_3_VL
     from ._models import providers as providers
     from ._reply import Progress as Progress
     from ._reply import StreamStatus as StreamStatus
@@ -51,6 +52,7 @@ _HOME = {
         "Qwen_Qwen_2_5_Max",
         "Qwen_Qwen_2_72B",
         "Qwen_Qwen_3",
+        "Qwen_Qwen_3_VL",
         "providers",
     ],
     "_messages": ["Messages"],

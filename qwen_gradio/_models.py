@@ -74,11 +74,30 @@ class Qwen_Qwen_3(Provider):
     models: ClassVar = list(model_inputs)
 
 
+class Qwen_Qwen_3_VL(Provider):
+    """Qwen3-VL, as the Space Qwen/Qwen3-VL-Demo serves it: it takes images and videos as `files`.
+
+    It thinks before it answers. As on Qwen3's page, the button for that cannot be set from here.
+    """
+
+    label = "Qwen Qwen-3-VL"
+    url = "https://qwen-qwen3-vl-demo.hf.space"
+    default_model = "qwen3-vl"
+    model_aliases: ClassVar = {"qwen-3-vl": default_model}
+    models: ClassVar = [default_model]
+
+
 def providers() -> dict[str, type[Provider]]:
     """Return all providers, by name."""
     return {
         cls.__name__: cls
-        for cls in (Qwen_Qwen_2_5_Max, Qwen_Qwen_3, Qwen_Qwen_2_5, Qwen_Qwen_2_72B)
+        for cls in (
+            Qwen_Qwen_2_5_Max,
+            Qwen_Qwen_3,
+            Qwen_Qwen_3_VL,
+            Qwen_Qwen_2_5,
+            Qwen_Qwen_2_72B,
+        )
     }
 
 

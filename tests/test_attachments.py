@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,31 @@ def test_what_cannot_be_a_file_is_named_at_the_call(tmp_path: Path) -> None:
     for files, complaint in wrong.items():
         with pytest.raises(InvalidMessagesError, match=rf"^files\[1\].*{complaint}"):
             qwen_gradio.stream("?", files=[PNG, files])
+
+
+@pytest.mark.parametrize("form", ["path", "data: URL"])
+def test_a_file_costs_at_most_twice_its_size(form: str, tmp_path: Path) -> None:
+    size = 15_000_000
+    file: Any = tmp_path / "a.png"
+    file.write_bytes(PNG + bytes(size - len(PNG)))
+    if form != "path":
+        file = f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"
+    tracemalloc.start()
+    try:
+        (read,) = read_files(file)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(read.data or b"") == size
+    assert peak < 2.1 * size
+
+
+@pytest.mark.parametrize(
+    "text", ["YQ==YQ==", "Y=Q=", "YQ=", "Y", "YQ==\n", "ü", "A" * 400_000 + "Y"]
+)
+def test_only_base64_is_read_as_such(text: str) -> None:
+    with pytest.raises(InvalidMessagesError, match="it is not base64"):
+        from_url("it", f"data:;base64,{text}")
 
 
 def test_there_is_a_limit_to_their_number() -> None:

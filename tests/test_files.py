@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import socket
 import struct
 import zlib
 from collections.abc import Iterator
@@ -96,8 +97,20 @@ def test_several_files_arrive_in_their_order(apps: Zoo) -> None:
     assert seen(apps.url_of("see-files"), files[1:2] * 2) == "9 bytes and 9 bytes"
 
 
+def test_a_button_that_uploads_is_used_before_the_question(apps: Zoo) -> None:
+    url = apps.url_of("see-upload")
+    assert seen(url, None) == "what nothing, and the chatbot has nothing"
+    assert seen(url, PNG) == "what image 3x2, and the chatbot has image 3x2"
+    both = "image 4x5 and image 3x2"
+    assert seen(url, [png(4, 5), PNG]) == f"what {both}, and the chatbot has {both}"
+    assert seen(apps.url_of("see-uploads"), [png(4, 5), PNG]) == both
+
+
 def test_each_kind_has_its_own_input(apps: Zoo) -> None:
     assert seen(apps.url_of("see-beside"), [WAV, PNG]) == "what image 3x2 and .wav 44 bytes"
+    film = b"\0\0\0\x20ftypisom" + bytes(8)
+    assert seen(apps.url_of("see-beside"), [film]) == "what .mp4 20 bytes"
+    assert seen(apps.url_of("see-files"), [b"text", PNG]) == "4 bytes and image 3x2"
 
 
 def test_a_file_may_be_given_in_every_form(newest: Zoo, tmp_path: Path) -> None:
@@ -107,6 +120,24 @@ def test_a_file_may_be_given_in_every_form(newest: Zoo, tmp_path: Path) -> None:
     with path.open("rb") as opened:
         for files in (path, str(path), opened, io.BytesIO(PNG), DATA_URL, [PNG], (PNG,)):
             assert seen(url, files) == "what image 3x2"
+
+
+def test_a_file_is_read_at_the_call_and_may_vanish_then(newest: Zoo, tmp_path: Path) -> None:
+    path = tmp_path / "red.png"
+    path.write_bytes(PNG)
+    fragments = qwen_gradio.stream("what", space=newest.url_of("see-interface"), files=path)
+    path.unlink()
+    assert "".join(fragments) == "what image 3x2"
+
+
+def test_a_url_is_read_by_the_space_alone(apps: Zoo) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as host:
+        url = f"https://127.0.0.1:{host.getsockname()[1]}/red.png"
+        with pytest.raises(GenerationError, match=r"Hostname 127\.0\.0\.1 failed validation"):
+            seen(apps.url_of("see-interface"), url)  # Gradio takes none of a private address
+        host.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody came
+            host.accept()
 
 
 PARTS: list[dict[str, Any]] = [

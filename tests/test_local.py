@@ -13,11 +13,13 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from qwen_gradio import GenerationError, StreamStatus
+from qwen_gradio import GenerationError, SpaceInterfaceError, StreamStatus
 from qwen_gradio.local import running
 
 from .asking import ask
+from .fronts import Forward, Front
 from .servers import PATIENCE, embedded_space
+from .test_files import PNG
 
 pytestmark = pytest.mark.usefixtures("server")
 
@@ -100,6 +102,14 @@ async def test_the_error_for_a_long_conversation_names_the_option(limited: str) 
 async def test_a_conversation_may_be_as_long_as_the_model_allows(embedded: str) -> None:
     with pytest.raises(GenerationError, match=r"8192 tokens.*--context"):
         await ask(embedded, {"role": "user", "content": "hello " * 9000}).text()
+
+
+@pytest.mark.anyio
+async def test_it_takes_no_files_and_says_so_before_anything_is_sent(embedded: str) -> None:
+    with Front(lambda request: Forward(), embedded) as front:
+        with pytest.raises(SpaceInterfaceError, match=r"image/png\)\. It takes text only$"):
+            await ask(front.url, CAPITAL, files=PNG).text()
+    assert {request.method for request in front.requests} == {"GET"}
 
 
 def test_an_empty_message_is_rejected(embedded: str) -> None:

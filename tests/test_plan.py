@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from qwen_gradio import SpaceInterfaceError
+from qwen_gradio._files.attachments import from_bytes
+from qwen_gradio._messages import prompt_from
 from qwen_gradio._page.chain import plan_of
 
 from .plans import (
@@ -291,6 +293,22 @@ def test_any_endpoint_that_answers_can_be_chosen(api_name: str | int) -> None:
     plan = planned(USER, BOT, upload, components=components, api_name=api_name)
     assert calls(plan) == [2]
     assert plan.others == ("/user",)
+
+
+def test_a_component_that_uploads_hands_over_its_files_first_if_there_are_any() -> None:
+    add = function("add", (20, "upload"), [20, CHATBOT], [CHATBOT])
+    plan = planned(USER, BOT, add, components={20: ("uploadbutton", {"label": "Upload"})})
+    question = [{"role": "user", "content": "?"}]
+    file = from_bytes("it", b"%PDF-1")
+    steps = {
+        count: plan.values(prompt_from(question, files=[file] * count)).steps_of(plan, None)
+        for count in (0, 1, 2)
+    }
+    assert [[step.fn_index for step in each] for each in steps.values()] == [
+        *([0, 1], [2, 0, 1], [2, 2, 0, 1]),
+    ]
+    assert [step.nth for step in steps[2]] == [0, 1, 0, 0]
+    assert "1. /add(Upload=<upload>, component 2=<history>), if there are files" in str(plan)
 
 
 def test_a_later_step_chooses_its_chain() -> None:

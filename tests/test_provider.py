@@ -105,6 +105,7 @@ def test_every_name_of_the_model_is_the_model(model: str | None) -> None:
         ("Qwen/Qwen3-235B-A22B", "Qwen_Qwen_3", "qwen3-235b-a22b"),
         ("Qwen3-1.7B", "Qwen_Qwen_3", "qwen3-1.7b"),
         ("Qwen/Qwen3-Demo", "Qwen_Qwen_3", "qwen3-235b-a22b"),
+        ("Qwen/Qwen3-VL-Demo", "Qwen_Qwen_3_VL", "qwen3-vl"),
         ("Qwen/Qwen2.5-72B-Instruct", "Qwen_Qwen_2_5", "qwen-2.5-72b"),
         ("Qwen/Qwen2.5-0.5B-Instruct", "Qwen_Qwen_2_5", "qwen-2.5-0.5b"),
         ("Qwen/Qwen2.5", "Qwen_Qwen_2_5", "qwen-qwen2-5"),
@@ -273,6 +274,7 @@ def test_the_providers_are_known_by_name() -> None:
     assert list(providers) == [
         "Qwen_Qwen_2_5_Max",
         "Qwen_Qwen_3",
+        "Qwen_Qwen_3_VL",
         "Qwen_Qwen_2_5",
         "Qwen_Qwen_2_72B",
     ]

@@ -14,12 +14,15 @@ from qwen_gradio import (
     Provider,
     Qwen_Qwen_2_5,
     Qwen_Qwen_3,
+    Qwen_Qwen_3_VL,
+    SpaceInterfaceError,
     ask,
     stream,
 )
 from qwen_gradio._models import provider_of
 
 from .servers import Zoo
+from .test_files import PNG, png
 
 pytestmark = pytest.mark.anyio
 
@@ -89,6 +92,36 @@ async def test_qwen_3_is_given_system_prompt_and_history_in_the_query(qwen_3: st
         assert (told["query"], told["history"]) == (f"System: Be brief.\n{FLAT}", [])
 
 
+@pytest.fixture(scope="module")
+def qwen_3_vl(qwen_3_zoo: Zoo) -> str:
+    return qwen_3_zoo.url_of("qwen-3-vl-space")
+
+
+async def test_qwen_3_vl_sees_pictures(qwen_3_vl: str) -> None:
+    thoughts: list[str] = []
+    files = [PNG, png(4, 5)]
+    told = await given(
+        Qwen_Qwen_3_VL, qwen_3_vl, QUESTION, files=files, on_reasoning=thoughts.append
+    )
+    assert told["query"] == ["image 3x2", "image 4x5", "3+4?"]
+    assert "".join(thoughts) == "Let me think."
+    told = await given(Qwen_Qwen_3_VL, qwen_3_vl, SYSTEM, *CHAT, files=PNG, history="native")
+    assert (told["query"], told["history"]) == (["image 3x2", f"System: Be brief.\n{FLAT}"], [])
+
+
+async def test_a_conversation_with_qwen_3_vl_keeps_its_pictures(qwen_3_vl: str) -> None:
+    chat = Chat(provider=Qwen_Qwen_3_VL, space=qwen_3_vl)
+    await chat.ask("one", files=PNG)
+    told = json.loads(await chat.ask("two"))
+    assert (told["query"], told["history"][0]) == (["two"], ["user", ["image 3x2", "one"]])
+
+
+@pytest.mark.parametrize("file", [b"%PDF-1", b"ID3"])
+async def test_qwen_3_vl_takes_only_images_and_videos(qwen_3_vl: str, file: bytes) -> None:
+    with pytest.raises(SpaceInterfaceError, match=r"files of the types image/\*, video/\* in"):
+        await given(Qwen_Qwen_3_VL, qwen_3_vl, QUESTION, files=file)
+
+
 async def test_a_conversation_with_qwen_3_goes_on_in_its_session(qwen_3: str) -> None:
     chat = Chat(provider=Qwen_Qwen_3, space=qwen_3)
     for number, question in enumerate(["one", "two", "three"]):
@@ -155,6 +188,7 @@ def test_scripts_name_the_provider_and_its_options(qwen_3: str) -> None:
         ("qwen-2.5-0.5b", "Qwen_Qwen_2_5"),
         ("qwen-2-72b", "Qwen_Qwen_2_72B"),
         ("qwen-3", "Qwen_Qwen_3"),
+        ("qwen-3-vl", "Qwen_Qwen_3_VL"),
         ("qwen3-0.6b", "Qwen_Qwen_3"),
     ],
 )

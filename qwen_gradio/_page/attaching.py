@@ -23,6 +23,8 @@ KINDS: Mapping[str, Kind] = {
     "uploadbutton": "file",
 }
 """The types of components that take a file, and its kind; "file" is any."""
+UPLOAD = "upload"
+"""The event of a component that was given a file."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Slot:
     """A component that takes files.
 
     :ivar kind: their kind; "file" is any.
-    :ivar types: their types and endings, as Gradio's `file_types` has them; () is any.
+    :ivar types: their types and endings, as Gradio's `file_types` has them, or as a modelscope
+        component's `accept` does, which is HTML's; () is any.
     :ivar takes_several: whether it takes more than one.
     """
 
@@ -49,7 +52,9 @@ class Slot:
         is_any = not self.types or "file" in self.types or is_unknown
         major = file.media_type.partition("/")[0]
         return is_any or any(
-            name.endswith(each.lower()) if each.startswith(".") else each in (file.kind, major)
+            name.endswith(each.lower())
+            if each.startswith(".")
+            else each.removesuffix("/*") in (file.kind, major, file.media_type)
             for each in self.types
         )
 
@@ -71,14 +76,18 @@ def find_slots(inputs: Iterable[ComponentValue]) -> list[Slot]:
 def _slot(held: ComponentValue) -> Slot | None:
     props = held.props
     is_box = held.use == "query" and "multimodal" in held.kind
-    kind = "file" if is_box else KINDS.get(held.kind) if held.use == "value" else None
+    kind = "file" if is_box else KINDS.get(held.kind) if held.use in ("value", UPLOAD) else None
     if kind is None or props.get("interactive") is False or props.get("visible") is False:
         return None
-    types = tuple(t for t in get(props, "file_types", list, []) if isinstance(t, str))
-    return Slot(held.id, held.name, kind, types, kind == "file" and _takes_list(held))
+    accept = get(get(props, "upload_config", dict, {}), "accept", str, "")
+    types = get(props, "file_types", list, accept.replace(" ", "").split(","))
+    takes_several = held.use == UPLOAD or (kind == "file" and takes_list(held))
+    types = tuple(each for each in types if isinstance(each, str) and each)
+    return Slot(held.id, held.name, kind, types, takes_several)
 
 
-def _takes_list(held: ComponentValue) -> bool:
+def takes_list(held: ComponentValue) -> bool:
+    """Whether its value is a list of files."""
     default = "multiple" if "multimodal" in held.kind else "single"  # of other families' boxes
     return held.props.get("file_count", default) in ("multiple", "directory")
 
@@ -129,4 +138,4 @@ def fill_in(held: ComponentValue, value: Any, files: list[dict[str, Any]], gradi
         return {"background": files[0], "layers": [], "composite": files[0]}
     if held.kind == "video" and gradio < 6:
         return {"video": files[0], "subtitles": None}
-    return files if KINDS[held.kind] == "file" and _takes_list(held) else files[0]
+    return files if KINDS[held.kind] == "file" and takes_list(held) else files[0]

@@ -8,13 +8,15 @@ from what triggers the chain, and from what its functions read and write.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Any
 
 from ..errors import SpaceInterfaceError
 from .app import App, Component, Function, get, plain
+from .attaching import UPLOAD
 from .bounds import Bounds, read_bounds
 from .outputs import Source
 from .plan import ComponentValue, Form, Plan, Step, Use
@@ -400,6 +402,8 @@ def _make_plan(app: App, chain: Chain, space: str, others: tuple[str, ...]) -> P
     turns = _find_turns_function(app, chain)
     history = turns.inputs[0] if turns else _find_history(app, chain, entered, written)
     taken += turns.inputs if turns else ()
+    uploads = _find_uploads(app, functions, taken, chain.query)
+    taken += (i for f in uploads.values() for i in f.inputs)
     # A chat interface takes earlier turns; that of 4.44 writes other State than it reads.
     keeps_turns = not _is_chat_interface(app, chain.functions[0]) and any(
         _keeps_turns(app, chain, i) for i in entered if i in written
@@ -416,6 +420,8 @@ def _make_plan(app: App, chain: Chain, space: str, others: tuple[str, ...]) -> P
             use = "history"
         elif component.is_system_prompt:
             use = "system"
+        elif id_ in uploads:
+            use = "upload"
         # What loads with the page may change what can be chosen.
         bounds = Bounds() if id_ in loaded else read_bounds(component.kind, component.props)
         return ComponentValue(
@@ -424,7 +430,7 @@ def _make_plan(app: App, chain: Chain, space: str, others: tuple[str, ...]) -> P
 
     return Plan(
         space,
-        _make_steps(app, loads, functions, chain, turns, keeps_turns=keeps_turns),
+        _make_steps(app, loads, functions, chain, turns, uploads, keeps_turns=keeps_turns),
         tuple(held(id_) for id_ in dict.fromkeys(taken) if not app[id_].is_state),
         chain.reply,
         _find_source(app, chain),
@@ -509,6 +515,24 @@ def _find_turns_function(app: App, chain: Chain) -> Function | None:
     return None
 
 
+def _find_uploads(
+    app: App, functions: list[Function], taken: list[int], query: int
+) -> dict[int, Function]:
+    """Return what hands files to the chain before the question, by the component that takes them.
+
+    Its page runs that as soon as a user has chosen a file. What also takes the question asks it.
+    """
+    read = {i for f in functions for i in f.inputs}
+    return {
+        component: function
+        for function in app.functions.values()
+        for component, event in function.events
+        if event == UPLOAD and component is not None and component not in taken
+        if function.is_called and component in function.inputs and query not in function.inputs
+        if not read.isdisjoint(function.outputs)
+    }
+
+
 def _list_notes(app: App, chain: Chain) -> tuple[str, ...]:
     if not chain.unread:
         return ()
@@ -561,12 +585,14 @@ def _make_steps(
     functions: list[Function],
     chain: Chain,
     turns: Function | None = None,
+    uploads: Mapping[int, Function] = MappingProxyType({}),
     *,
     keeps_turns: bool = False,
 ) -> tuple[Step, ...]:
     """Return the functions as steps.
 
     :param turns: the function that hands earlier turns to the Space.
+    :param uploads: those that hand it files, by the component that takes them.
     :param keeps_turns: whether what they write is read by the next turn, too.
     """
     steps: list[Step] = []
@@ -574,7 +600,8 @@ def _make_steps(
     is_read = True  # whether this function and those before it come after the first of the reply
     read = {i for f in functions for i in f.inputs} if keeps_turns else set()
     before = [*loads, turns] if turns else loads
-    for function in reversed([*before, *functions]):
+    uploaders = {function: component for component, function in uploads.items()}
+    for function in reversed([*before, *uploaders, *functions]):
         writes = [(n, i) for n, i in enumerate(function.outputs) if i in read]
         writes_reply = is_read and chain.reply in function.outputs and function in functions
         steps.append(
@@ -587,6 +614,7 @@ def _make_steps(
                 is_load=function in loads,
                 prop_inputs=function.prop_inputs,
                 is_for_turns=function is turns,
+                uploader=uploaders.get(function),
             )
         )
         read.update(function.inputs)

@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from .._files.attachments import Attachment
 from .._messages import HistoryTurn, Prompt, as_messages, as_pairs, as_parts, as_segments
 from ..errors import SpaceInterfaceError
 from .app import plain
-from .attaching import fill_in, find_slots, place_files
+from .attaching import fill_in, find_slots, place_files, takes_list
 from .bounds import Bounds
 from .fragments import Habits
 from .outputs import UNCHANGED, Reply, Source, written
@@ -27,7 +27,7 @@ HISTORY: Mapping[Form, Callable[[Sequence[HistoryTurn]], list[Any]]] = {
     "parts": as_parts,
     "segments": as_segments,
 }
-Use: TypeAlias = Literal["query", "chat", "history", "system", "value", "earlier step"]
+Use: TypeAlias = Literal["query", "chat", "history", "system", "value", "upload", "earlier step"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,9 @@ class Step:
     :ivar prop_inputs: the positions of the inputs that it takes with all properties.
     :ivar is_for_turns: whether it only hands earlier turns to the Space: left out where there are
         none.
+    :ivar uploader: the component whose files it takes over before the question, if it does only
+        that: called once for each value of it.
+    :ivar nth: which of these values it takes.
     """
 
     fn_index: int
@@ -53,6 +56,8 @@ class Step:
     is_load: bool = False
     prop_inputs: tuple[int, ...] = ()
     is_for_turns: bool = False
+    uploader: int | None = None
+    nth: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,8 @@ class ComponentValue:
     """A component that a step takes, and what it holds when the page opens.
 
     :ivar use: what it is given: the query, all turns, earlier turns, the system prompt, its own
-        value, or what an earlier step writes, in which case it is no input of the Space.
+        value, files before the question (a list of values, each for one call), or what an earlier
+        step writes, in which case it is no input of the Space.
     :ivar names: what authors and `/info` call it.
     :ivar bounds: the values that it accepts.
     :ivar props: its properties, as `/config` has them.
@@ -227,7 +233,12 @@ class Plan:
                 values.held[held.id] = [*held.value, *HISTORY[self._form_for(held, habits)](turns)]
             if files := values.files.get(held.id):
                 uploaded = [upload(file) for file in files]
-                values.held[held.id] = fill_in(held, values.held[held.id], uploaded, self.gradio)
+                is_for_all = held.use != "upload" or takes_list(held)
+                each = [
+                    fill_in(held, values.held[held.id], files, self.gradio)
+                    for files in ([uploaded] if is_for_all else [[file] for file in uploaded])
+                ]
+                values.held[held.id] = each if held.use == "upload" else each[0]
 
     def _form_for(self, held: ComponentValue, habits: Habits | None) -> Form:
         """Return the form in which the app itself writes turns, if that is known."""
@@ -276,6 +287,8 @@ class Plan:
                 lines[-1] += ", as when its page opens"
             if step.is_for_turns:
                 lines[-1] += ", if there are earlier turns"
+            if step.uploader is not None:
+                lines[-1] += ", if there are files"
             if step.reply is not None:
                 lines[-1] += f", whose output {step.reply + 1} is the reply"
             for _, component in step.writes:
@@ -370,10 +383,17 @@ class Values:
     def steps_of(self, plan: Plan, session: Session | None) -> list[Step]:
         """Return the steps to run: a session that goes on has its page open, and its turns."""
         goes_on = session is not None and session.goes_on
+        calls: dict[int | None, int] = {
+            held.id: 1 if takes_list(held) else len(self.files[held.id])
+            for held in plan.inputs
+            if held.id in self.files
+        }
+        calls[None] = 1
         return [
-            step
+            replace(step, nth=nth)
             for step in plan.steps
             if not (goes_on and step.is_load) and (self.has_turns or not step.is_for_turns)
+            for nth in range(calls.get(step.uploader, 0))
         ]
 
     def take_over(self, written: Mapping[int, Any]) -> None:
@@ -383,7 +403,8 @@ class Values:
 
     def arguments_for(self, step: Step) -> list[Any]:
         """What a step is called with."""
-        taken = [self.held.get(component) for component in step.inputs]
+        held = self.held
+        taken = [held[i][step.nth] if i == step.uploader else held.get(i) for i in step.inputs]
         for position in step.prop_inputs:
             if position < len(taken) and (component := step.inputs[position]) in self._props:
                 taken[position] = {**self._props[component], "value": taken[position]}

@@ -86,6 +86,10 @@ class Qwen_Qwen_3(Registered, _models.Qwen_Qwen_3):
     """Qwen3."""
 
 
+class Qwen_Qwen_3_VL(Registered, _models.Qwen_Qwen_3_VL):
+    """Qwen3-VL."""
+
+
 class Qwen_Qwen_2_5(Registered, _models.Qwen_Qwen_2_5):
     """Qwen2.5."""
 

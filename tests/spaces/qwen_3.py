@@ -1,12 +1,14 @@
-"""A stand-in for Qwen/Qwen3-Demo with its components: modelscope_studio 1 on Gradio 5.27.
+"""Stand-ins for Qwen/Qwen3-Demo and Qwen/Qwen3-VL-Demo: modelscope_studio 1 on Gradio 5.27.
 
-It thinks "Let me think." first. As in the Space, the model is not given `sys_prompt`, and a session
-keeps its turns, which the model is given as `history`.
+They think "Let me think." first. As in the Spaces, the model is not given `sys_prompt`, and a
+session keeps its turns, which the model is given as `history`.
 """
 
 import gradio as gr
 from modelscope_studio.components import antd, antdx, base, pro
+from modelscope_studio.components.pro.multimodal_input import MultimodalInputUploadConfig
 from parts import KINDS, blocks, model
+from PIL import Image
 from serving import run
 
 SETTINGS = {
@@ -126,6 +128,64 @@ def space(app):
     again = chatbot.retry(regenerate_message, [form, thinking, state], outputs)
     asking = sender.submit(add_message, [sender, form, thinking, state], outputs)
     sender.cancel(cancel, state, outputs, cancels=[asking, again], queue=False)
+
+
+@blocks("qwen-3-vl-space", calls=[1, 2])
+def space_that_sees(app):
+    """A turn of the user is a part with files, as paths or URLs, and one with text."""
+    state = gr.State({"history": []})
+    with base.Application(), antdx.XProvider():
+        conversations = antdx.Conversations()
+        delete = antd.Menu.Item(label="Delete", key="delete")
+        add, clear = antd.Button("New Conversation"), antd.Button("Clear")
+        chatbot = pro.Chatbot(height=600)
+        sender = pro.MultimodalInput(
+            placeholder="How can I help you today?",
+            upload_config=MultimodalInputUploadConfig(accept="image/*,video/*"),
+        )
+        thinking = gr.State({"enable_thinking": True})
+    saved = gr.BrowserState({"history": []}, storage_key="qwen3_vl")
+
+    def look(path):
+        if path.startswith("http"):
+            return path
+        with Image.open(path) as image:
+            return f"image {image.width}x{image.height}"
+
+    def said(message):
+        if message["role"] == "assistant":
+            return texts(message)
+        files, text = message["content"]
+        return [*map(look, files["content"]), text["content"]]
+
+    def shown(history, state_value, **changes):
+        return {
+            **{component: gr.update(disabled=changes["loading"]) for component in (add, clear)},
+            sender: gr.update(**changes),
+            chatbot: gr.update(value=history),
+            state: gr.update(value=state_value),
+        }
+
+    def add_message(input_value, thinking_btn_state_value, state_value):
+        history = state_value["history"]
+        earlier = [[message["role"], said(message)] for message in history]
+        parts = [part("file", [*input_value["files"]]), part("text", input_value["text"])]
+        history.append({"role": "user", "content": parts, "key": str(len(history))})
+        query = said(history[-1])
+        yield shown(history, state_value, value=None, loading=True)
+        history.append({"role": "assistant", "content": [], "loading": True, "status": "pending"})
+        yield {chatbot: gr.update(value=history), state: gr.update(value=state_value)}
+        settings = {"model": "qwen3-vl", "thinking_budget": None}
+        for parts in answers(query, earlier, settings, thinking_btn_state_value):
+            history[-1] |= {"content": parts, "loading": False}
+            yield {chatbot: gr.update(value=history), state: gr.update(value=state_value)}
+        history[-1] |= {"footer": "0.2s", "status": "done"}
+        yield shown(history, state_value, loading=False)
+
+    outputs = [sender, clear, delete, add, conversations, chatbot, state]
+    state.change(lambda state_value: gr.update(value=state_value), state, saved)
+    app.load(lambda saved_value, _: gr.update(value=saved_value), [saved, state], [state])
+    sender.submit(add_message, [sender, thinking, state], outputs)
 
 
 @blocks("bubbles", calls=[0])

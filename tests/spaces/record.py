@@ -34,6 +34,8 @@ PROPS = {
     "choices",
     "default_value",
     "elem_id",
+    "file_count",
+    "file_types",
     "interactive",
     "items",
     "label",
@@ -42,6 +44,7 @@ PROPS = {
     "reasoning_tags",
     "step",
     "type",
+    "upload_config",
     "value",
     "visible",
 }

@@ -96,6 +96,41 @@ def a_list_of_files(app):
     box.submit(reply, [box, files, editor, chatbot], chatbot)
 
 
+@blocks("see-upload", [])
+def a_button_that_uploads(app):
+    """As in the web demos of Qwen-VL: a file goes to the chatbot and State once it is chosen."""
+    chatbot, box, task = chat(), gr.Textbox(label="Input"), gr.State([])
+    button, submit = gr.UploadButton("Upload", file_types=["image"]), gr.Button("Submit")
+
+    def add_file(history, task, file):
+        return asked(history, {"path": file}), [*task, file]
+
+    def add_text(history, task, text):
+        return asked(history, text), [*task, text]
+
+    def predict(history, task):
+        shown = see(*paths_in(history))
+        yield answered(history, f"{task[-1]} {see(*task[:-1])}, and the chatbot has {shown}")
+
+    submit.click(add_text, [chatbot, task, box], [chatbot, task]).then(
+        predict, [chatbot, task], chatbot
+    )
+    submit.click(lambda: "", None, box)
+    button.upload(add_file, [chatbot, task, button], [chatbot, task])
+
+
+@blocks("see-uploads", [])
+def a_button_that_uploads_lists_into_state(app):
+    files, button = gr.State([]), gr.UploadButton("Upload", file_count="multiple")
+    box, chatbot = gr.Textbox(label="Message"), chat()
+
+    def reply(question, files, history):
+        yield answered(asked(history, question), see(*files))
+
+    button.upload(lambda files: files, button, files)
+    box.submit(reply, [box, files, chatbot], chatbot)
+
+
 @blocks("see-text", [])
 def text_alone(app):
     box, chatbot = gr.Textbox(label="Message"), chat()
