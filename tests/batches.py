@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from qwen_gradio.batch._items import Item, Items, Prompts
+from qwen_gradio import Qwen_Qwen_2_5_Max
+from qwen_gradio._tasks import without_await
+from qwen_gradio.batch._asking import Asker
+from qwen_gradio.batch._items import Item, ItemReader, Prompts
 
 from .fronts import JOIN, Front
+from .servers import NOBODY
 
 
 def rows(out: Path) -> list[dict[str, Any]]:
@@ -18,8 +21,8 @@ def rows(out: Path) -> list[dict[str, Any]]:
 
 
 def items_of(prompts: Prompts, system: str | None = None) -> list[Item]:
-    with closing(Items(prompts, system, {})) as items:
-        return list(items)
+    asker = Asker(Qwen_Qwen_2_5_Max, None, {"space": NOBODY}, 0, None, 1)
+    return list(without_await(ItemReader(system, {}, asker.stream).read)(prompts).values())
 
 
 def joins(front: Front) -> int:

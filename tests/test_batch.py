@@ -30,7 +30,7 @@ def test_invalid_arguments_are_reported_before_any_request(out: Path, tmp_path: 
         with pytest.raises(ValueError, match="concurrency"):
             run_sync(["right"], out, space=front.url, concurrency=0)
         with pytest.raises(TypeError, match="Unknown option: concurency"):
-            run_sync(["right"], out, space=front.url, concurency=3)  # type: ignore[call-arg]
+            run_sync(["right"], out, space=front.url, concurency=3)  # type: ignore[call-overload]
         assert not front.requests
     assert list(tmp_path.iterdir()) == []
 

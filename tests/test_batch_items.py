@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import threading
 from pathlib import Path
@@ -158,12 +157,10 @@ def test_an_invalid_array_is_reported(tmp_path: Path, array: str, complaint: str
         items_of(path)
 
 
-def test_the_programs_own_limit_for_csv_cells_is_restored(tmp_path: Path) -> None:
+def test_a_cell_of_a_table_may_be_long(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(f"prompt\n{'x' * 10**6}\n")
-    before = csv.field_size_limit()
     assert len(items_of(path)) == 1
-    assert csv.field_size_limit() == before < 10**6
 
 
 @pytest.mark.parametrize("head", ["id,text", "Prompt", "id;prompt", "prompt,prompt", ""])

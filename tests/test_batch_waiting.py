@@ -192,9 +192,9 @@ async def test_a_quota_that_ends_during_a_reply_does_not_fail_the_item(
 
     def give_more(what: str) -> None:
         watched.see(what)
-        watched.asker._stream = lambda messages: ask_as_usual([{"role": "user", "content": "a"}])  # type: ignore[method-assign]
+        watched.asker.stream = lambda *_: ask_as_usual([{"role": "user", "content": "a"}])  # type: ignore[method-assign]
 
-    ask_as_usual = watched.asker._stream
+    ask_as_usual = watched.asker.stream
     watched.asker.on_wait = give_more
     await watched.ask(query(say=["partial"], finish="fail", error=error))
     assert [row["reply"] for row in watched.rows] == ["a"]

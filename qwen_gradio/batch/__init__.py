@@ -2,15 +2,25 @@
 
 Items are read from JSON Lines or an array (`.jsonl`, `.ndjson`, `.json`), CSV (`.csv`, `.tsv`),
 else a text file with a prompt on each line, or from any iterable. An item is a text, or has
-`prompt` or `messages`, and may have `id` and `system`; without an `id` it is known by its line,
-so give items an `id` where lines may move. Wrong lines are all reported, with their numbers,
-before anything is sent.
+`prompt` or `messages`, and may have `id`, `system`, `model`, `inputs` and `files`, or is a line in
+OpenAI's batch format (`custom_id` and `body`). Without an `id` it is known by its line, so give
+items an `id` where lines may move. Wrong lines are all reported, with their numbers, before
+anything is sent.
+
+An item's `model` is another of the run's provider, as one run asks one Space; its `inputs` are
+added to the run's. `files` go with its question: one or a list. In a file of prompts they are
+`data:` or https URLs, or paths relative to that file, of files in its directory. In Python, they
+are what `create_async_generator` takes, except open files. Checking the items reads their files,
+which are read again when they are asked.
 
 Written is JSON Lines, a row for each item as soon as its reply is complete, and synced to disk:
-`id`, `reply`, `error` and `why` and `partial` if it failed, `attempts`, `first_fragment_seconds`,
-`seconds`, `characters`, `space`, `model`, `digest`. However often a run is killed, there is one
-row for each item in the end. Where a row is the reply to another question, or to another Space,
-model or settings, which `digest` shows, the run stops and offers the choice.
+`id`, `reply`, `error` and `why` and `partial` if it failed, `reasoning` if the Space shows any,
+`attempts`, `first_fragment_seconds`, `seconds`, `characters`, `space`, `model`, `digest`. However
+often a run is killed, there is one row for each item in the end. Where a row is the reply to
+another question, or to another Space, model or settings, or to files of other names, which `digest`
+shows, the run stops and offers the choice.
+
+Without an output file, `run` returns the rows, and `rows` yields each as soon as it is complete.
 
 How many items are asked at once adapts to what the Space accepts: fewer after a full queue,
 slowly more after answers. At a rate limit or a GPU quota all pause, for as long as the Space
@@ -22,35 +32,32 @@ the Space cannot be reached from the start, denies access or offers no chat, and
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager, closing, suppress
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import anyio
 from anyio import to_thread
+from anyio.from_thread import start_blocking_portal
 
 from .._models import to_provider
 from .._options import BatchOptions, require
-from .._tasks import stoppable, task_group, without_await
+from .._tasks import stoppable, without_await
 from ..errors import OutputError
 from ..provider import Provider
 from ._asking import Asker
 from ._bar import Bar
-from ._items import Items, Prompts
-from ._rows import Row, Rows, output_path
+from ._items import Item, ItemReader, Prompts
+from ._rows import Row, Rows
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["Outcome", "Row", "run", "run_sync"]
-
-MAX_UNWRITTEN = 100
-"""How many rows may wait to be written before asking pauses."""
+__all__ = ["Outcome", "Row", "rows", "run", "run_sync"]
 
 
 @dataclass(frozen=True)
@@ -62,9 +69,29 @@ class Outcome:
     failed: int
 
 
+class RunOptions(BatchOptions, total=False):
+    """The parameters of `run` besides `prompts` and `out`, for type checkers."""
+
+    concurrency: int
+    system: str | None
+    model: str | None
+    provider: type[Provider] | str | None
+    retry_errors: bool
+    keep: bool | None
+    max_retries: float
+    give_up_after: float | None
+    progress: bool
+
+
+@overload
+async def run(
+    prompts: Prompts, out: str | PathLike[str], **options: Unpack[RunOptions]
+) -> Outcome: ...
+@overload
+async def run(prompts: Prompts, out: None = None, **options: Unpack[RunOptions]) -> list[Row]: ...
 async def run(
     prompts: Prompts,
-    out: str | PathLike[str],
+    out: str | PathLike[str] | None = None,
     *,
     concurrency: int = 8,
     system: str | None = None,
@@ -76,8 +103,11 @@ async def run(
     give_up_after: float | None = 300.0,
     progress: bool = True,
     **options: Unpack[BatchOptions],
-) -> Outcome:
+) -> Outcome | list[Row]:
     """Ask every prompt that has no row in `out` yet, and write its row.
+
+    Without `out`, all are asked, and their rows are returned in the order of the prompts. An error
+    that ends such a run loses them: `rows` does not.
 
     If a run is stopped or killed, the same call resumes it. Each row is written, and on disk, as
     soon as its reply is complete; rows are in the order in which the replies came.
@@ -88,8 +118,9 @@ async def run(
 
     :param prompts: a file, or the prompts themselves. A file is JSON Lines or an array (`.jsonl`,
         `.ndjson`, `.json`), CSV (`.csv`, `.tsv`) or else text with one prompt per line. An item is
-        a text, or has `prompt` or `messages`, and may have `system` and `id`. The default id is the
-        number of its line, or in an array its position.
+        a text, or has `prompt` or `messages`, and may have `id`, `system`, `model`, `inputs` and
+        `files`, or is in OpenAI's batch format. The default id is the number of its line, or in an
+        array its position.
     :param out: the output file: a `Row` per line, as JSON.
     :param concurrency: how many items are asked at once, at most.
     :param system: the system prompt of items without one.
@@ -113,87 +144,113 @@ async def run(
     :raises QwenGradioError: if the Space cannot be asked at all. An error that concerns one item is
         in its row instead.
     """
-    require(
-        prompts=prompts,
-        out=out,
-        system=system,
-        retry_errors=retry_errors,
-        keep=keep,
-        progress=progress,
-    )
-    rows = Rows(output_path(Path(out)))
-    if isinstance(prompts, (str, PathLike)) and rows.path.exists() and rows.path.samefile(prompts):
-        raise OutputError(f"{out} cannot be both the input and the output")
+    require(prompts=prompts, system=system, retry_errors=retry_errors, keep=keep, progress=progress)
+    file = None if out is None else _output(out, prompts)
     provider = to_provider(provider, model)
     asker = Asker(provider, model, options, max_retries, give_up_after, concurrency)
     with ExitStack() as opened:
         opened.enter_context(stoppable())
-        read = partial(Items, prompts, system, options, _cancellation_check(opened))
-        items = opened.enter_context(
-            closing(await to_thread.run_sync(read, abandon_on_cancel=True))
-        )
-        total = len(items)
-        await to_thread.run_sync(opened.enter_context, rows)
+        items = await ItemReader(system, options, asker.stream).read(prompts)
+        kept: dict[str, bool] = {}
+        if file is not None:
+            await to_thread.run_sync(opened.enter_context, file)
 
-        def may_be_replaced(row: dict[str, Any]) -> bool:
-            is_failed = row["error"] is not None
-            return is_failed or (keep is False and items.digest(row["id"]) is not None)
+            def may_be_replaced(row: dict[str, Any]) -> bool:
+                is_failed = row["error"] is not None
+                return is_failed or (keep is False and str(row["id"]) in items)
 
-        await to_thread.run_sync(rows.drop_replaced, may_be_replaced)
-        resume = partial(_resume, items, rows, asker, retry_errors, keep)
-        answered, failed = await to_thread.run_sync(resume)
-        if retry_errors or keep is False:
-            opened.callback(rows.drop_replaced, may_be_replaced)
-        bar = opened.enter_context(Bar(total, answered, failed, asker.pace, progress))
+            await to_thread.run_sync(file.drop_replaced, may_be_replaced)
+            kept = await to_thread.run_sync(_kept, items, file, asker, retry_errors, keep)
+            if retry_errors or keep is False:
+                opened.callback(file.drop_replaced, may_be_replaced)
+        failed = sum(kept.values())
+        bar = opened.enter_context(Bar(len(items), len(kept), failed, asker.pace, progress))
         asker.on_wait = bar.wait
-        async with _writing(rows, bar) as put:
-            await asker.ask_all(items, put)
-    return Outcome(total, bar.answered, bar.failed)
+        sink = _Sink(file, bar)
+        await asker.ask_all([item for key, item in items.items() if key not in kept], sink.put)
+    if file is not None:
+        return Outcome(len(items), bar.answered, bar.failed)
+    return [sink.rows[key] for key in items]
 
 
 run_sync = without_await(run)
 """`run` for callers that cannot await, also if an event loop is already running."""
 
 
-def _cancellation_check(opened: ExitStack) -> Callable[[], None]:
-    """Return a check for a thread that may be abandoned, which raises once the stack is closed.
+async def rows(
+    prompts: Prompts,
+    *,
+    concurrency: int = 8,
+    system: str | None = None,
+    model: str | None = None,
+    provider: type[Provider] | str | None = None,
+    max_retries: float = 8,
+    give_up_after: float | None = 300.0,
+    **options: Unpack[BatchOptions],
+) -> AsyncIterator[Row]:
+    """Ask every prompt, and yield its row as soon as its reply is complete.
 
-    anyio's own `check_cancelled` does not notice that an asyncio task was cancelled.
+        async for row in batch.rows(["1+1?", "1+2?"]):
+            print(row["id"], row["reply"])
+
+    All parameters are those of `run`, and so are the errors, which end the loop. Leaving it stops
+    what is being asked. Callbacks such as `on_status` are called in another thread's event loop.
     """
-    closed = Event()
-    opened.callback(closed.set)
+    require(prompts=prompts, system=system)
+    asker = Asker(
+        to_provider(provider, model), model, options, max_retries, give_up_after, concurrency
+    )
+    put, received = anyio.create_memory_object_stream[Row](concurrency)
 
-    def check() -> None:
-        if closed.is_set():
-            raise RuntimeError("The run was cancelled")
+    async def ask() -> None:
+        with put:
+            items = await ItemReader(system, options, asker.stream).read(prompts)
+            await asker.ask_all(items.values(), put.send)
 
-    return check
+    # In an event loop of its own, as no task group of this one may be open while a row is out.
+    with start_blocking_portal(name="qwen_gradio loop") as portal, stoppable():
+        asking = portal.start_task_soon(ask)
+        with suppress(anyio.EndOfStream):
+            while True:
+                receive = partial(portal.call, received.receive)
+                yield await to_thread.run_sync(receive, abandon_on_cancel=True)
+        asking.result()
 
 
-def _resume(
-    items: Items, rows: Rows, asker: Asker, retry_errors: bool, keep: bool | None
-) -> tuple[int, int]:
-    """Remove the items that keep their row, and return how many of them were answered and failed.
+def _output(out: str | PathLike[str], prompts: Prompts) -> Rows:
+    """Return the output file.
+
+    :raises OutputError: if it cannot be one.
+    """
+    require(out=out)
+    file = Rows(Path(out))
+    if isinstance(prompts, (str, PathLike)) and file.path.exists() and file.path.samefile(prompts):
+        raise OutputError(f"{out} cannot be both the input and the output")
+    return file
+
+
+def _kept(
+    items: dict[str, Item], file: Rows, asker: Asker, retry_errors: bool, keep: bool | None
+) -> dict[str, bool]:
+    """Return the ids of the items that keep their row, each with whether that is an error.
 
     :raises OutputError: if a row is another reply than a new one would be, and `keep` is None.
     """
-    answered = failed = 0
-    for row in rows:
-        digest = items.digest(row["id"])
-        if digest is None:
+    kept: dict[str, bool] = {}
+    for row in file:
+        item = items.get(str(row["id"]))
+        if item is None:
             continue
         is_failed = row["error"] is not None
-        asked = {"digest": digest, "space": asker.space}
-        asked |= {} if asker.model is None else {"model": asker.model}
+        asked = {"digest": item.digest, "space": asker.space}
+        asked |= {} if (model := asker.model_of(item)) is None else {"model": model}
         others = [name for name, value in asked.items() if row.get(name, value) != value]
         if (is_failed and retry_errors) or (others and keep is False):
             continue
         if others and not is_failed and keep is None:
-            raise OutputError(_difference(rows.path, row, others))
-        answered += not is_failed
-        failed += is_failed
-        items.remove(row["id"])
-    return answered, failed
+            raise OutputError(_difference(file.path, row, others))
+        kept[str(row["id"])] = is_failed
+    return kept
 
 
 def _difference(path: Path, row: dict[str, Any], others: list[str]) -> str:
@@ -208,21 +265,25 @@ def _difference(path: Path, row: dict[str, Any], others: list[str]) -> str:
     )
 
 
-@asynccontextmanager
-async def _writing(rows: Rows, bar: Bar) -> AsyncIterator[Callable[[Row], Awaitable[None]]]:
-    """Give a function that takes rows, while a task writes them, as many at a time as are ready."""
-    put, waiting = anyio.create_memory_object_stream[Row](MAX_UNWRITTEN)
+class _Sink:
+    """Keeps rows: in a file, several at a time if they are ready, else in `rows`, by their ids."""
 
-    async def write() -> None:
-        with anyio.CancelScope(shield=True), waiting:  # keep all that was answered
-            async for row in waiting:
-                ready = [row]
-                with suppress(anyio.WouldBlock, anyio.EndOfStream):
-                    while True:
-                        ready.append(waiting.receive_nowait())
-                await to_thread.run_sync(rows.append, ready)
-                bar.add(ready)
+    def __init__(self, file: Rows | None, bar: Bar) -> None:
+        self.rows: dict[str, Row] = {}
+        self._file = file
+        self._bar = bar
+        self._ready: list[Row] = []
+        self._writing = anyio.Lock()
 
-    async with task_group() as writer, put:
-        writer.start_soon(write)
-        yield put.send
+    async def put(self, row: Row) -> None:
+        if self._file is None:
+            self.rows[str(row["id"])] = row
+            self._bar.add([row])
+            return
+        self._ready.append(row)
+        with anyio.CancelScope(shield=True):  # keep all that was answered
+            async with self._writing:
+                if ready := self._ready:  # else this row was written along with another
+                    self._ready = []
+                    await to_thread.run_sync(self._file.append, ready)
+                    self._bar.add(ready)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
+from types import MappingProxyType
+from typing import Any
 
 import anyio
 
@@ -48,11 +50,13 @@ class Attempt:
     """The result of asking once.
 
     :ivar text: the text that arrived: the reply, unless there is an error.
+    :ivar reasoning: what the model thought before it, if the Space shows that.
     :ivar first_fragment_seconds: None if there was no fragment.
     :ivar state: that of the last status; "waking" or "queued" if the Space has not begun.
     """
 
     text: str = ""
+    reasoning: str = ""
     error: QwenGradioError | None = None
     began: float = 0.0
     first_fragment_seconds: float | None = None
@@ -110,7 +114,7 @@ class Asker:
         self.on_wait: Callable[[str], object] = lambda what: None
         self.has_accepted = False
         self._answers = 0
-        unsent = self._stream([{"role": "user", "content": "?"}])  # raises if options are wrong
+        unsent = self.stream([{"role": "user", "content": "?"}])  # raises if options are wrong
         self.space, self.model = unsent.space, unsent.model
 
     async def ask_all(self, items: Iterable[Item], put: Callable[[Row], Awaitable[object]]) -> None:
@@ -168,14 +172,30 @@ class Asker:
             error=None if error is None else type(error).__name__,
             why=None if error is None else str(error),
             partial=None if error is None else text,
+            reasoning=attempt.reasoning or None,
             attempts=attempts,
             first_fragment_seconds=attempt.first_fragment_seconds,
             seconds=attempt.seconds,
             characters=len(text),
             space=self.space,
-            model=self.model,
+            model=self.model_of(item),
             digest=item.digest,
         )
+
+    def model_of(self, item: Item) -> str | None:
+        """Return the model that an item is asked of."""
+        model: str | None = item.options.get("model", self.model)
+        return model
+
+    def stream(
+        self, messages: Messages, own: Mapping[str, Any] = MappingProxyType({})
+    ) -> FragmentStream:
+        """Return the reply to messages, which are asked when it is read, with an item's options.
+
+        :raises TypeError, QwenGradioError: if they cannot be asked.
+        """
+        options: Any = {"model": self._model, **self._options, **own}
+        return self._provider.create_async_generator(messages=messages, **options)
 
     async def _attempt(self, question: _Question) -> Attempt:
         """Ask an item once."""
@@ -183,7 +203,10 @@ class Asker:
         began = anyio.current_time()
         self.pace.start(began)
         first = error = None
-        stream = self._stream(question.item.messages)
+        try:
+            stream = self.stream(question.item.messages, question.item.options)
+        except QwenGradioError as changed:  # a file of the item's, since it was checked
+            return Attempt(error=changed)
         state = ""
         report = stream.on_status
 
@@ -206,7 +229,7 @@ class Asker:
         if state == "waking":
             self.on_wait("")
         seconds = round(anyio.current_time() - began, 3)
-        return Attempt(stream.partial, error, began, first, seconds, state)
+        return Attempt(stream.partial, stream.reasoning, error, began, first, seconds, state)
 
     def _is_worth_a_retry(self, question: _Question, attempt: Attempt) -> bool:
         """Return whether to ask an item again, and count that unless the Space is at fault.
@@ -304,9 +327,6 @@ class Asker:
                 f"{self.space} has answered nothing for {seconds:.0f} seconds, so the batch "
                 f"stopped. Run it again to resume. The last error: {error}"
             ) from error
-
-    def _stream(self, messages: Messages) -> FragmentStream:
-        return self._provider.create_async_generator(self._model, messages, **self._options)
 
 
 def _clock_in(seconds: float) -> datetime:

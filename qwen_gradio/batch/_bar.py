@@ -15,32 +15,27 @@ from ._rows import Row
 class Bar:
     """A progress bar on a terminal or in a notebook, during a `with` block.
 
+    :param failed: how many of the `done` items failed.
     :param pace: how many items are asked at once, which the bar shows.
     :param is_shown: whether to show the bar; it counts in any case.
     """
 
-    def __init__(self, total: int, answered: int, failed: int, pace: Pace, is_shown: bool) -> None:
-        self.answered = answered
-        self.failed = failed
+    def __init__(self, total: int, done: int, failed: int, pace: Pace, is_shown: bool) -> None:
+        self.answered, self.failed = done - failed, failed
         self._pace = pace
         self._waiting = ""
+        # None disables it without a terminal. Without standard error, tqdm would hang.
+        disable = None if is_shown and sys.stderr is not None else True
         self._bar: Any = tqdm(
-            total=total,
-            initial=answered + failed,
-            unit="item",
-            dynamic_ncols=True,
-            # None disables it without a terminal. Without standard error, tqdm would hang.
-            disable=None if is_shown and sys.stderr is not None else True,
+            total=total, initial=done, unit="item", dynamic_ncols=True, disable=disable
         )
         self._show_state()
 
     def add(self, rows: Iterable[Row]) -> None:
-        """Count rows that were written."""
+        """Count rows."""
         for row in rows:
-            if row["error"] is None:
-                self.answered += 1
-            else:
-                self.failed += 1
+            self.answered += row["error"] is None
+            self.failed += row["error"] is not None
             self._bar.update()
         self._show_state()
 

@@ -7,9 +7,7 @@ import json
 import reprlib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from io import BufferedReader, TextIOWrapper
-from itertools import chain, islice
+from io import StringIO
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -29,66 +27,43 @@ def read_file(path: Path, reject: Reject) -> Iterator[tuple[int, Any]]:
         columns, or an array is not JSON.
     """
     kind = path.suffix.lower()
-    is_table = kind in (".csv", ".tsv")
-    # Bytes that are not UTF-8 are reported later, with their line. The csv module splits lines.
-    newline = "" if is_table else None
-    with (
-        _whole_utf_16(),
-        path.open("rb") as raw,
-        TextIOWrapper(raw, _encoding(raw), "surrogateescape", newline) as file,
-    ):
-        if is_table:
-            yield from _read_table(file, "," if kind == ".csv" else "\t", reject)
-            return
-        lines = ((number, line.rstrip("\n")) for number, line in enumerate(file, 1) if line.strip())
-        if kind in (".jsonl", ".ndjson", ".json"):
-            yield from _read_json(lines, reject)
-        else:
-            yield from lines
+    text = _decode(path.read_bytes())
+    if kind in (".csv", ".tsv"):
+        yield from _read_table(StringIO(text, newline=""), "," if kind == ".csv" else "\t", reject)
+    elif kind == ".json" and text.lstrip().startswith("["):  # no item is an array
+        yield from enumerate(_from_array(text), 1)
+    else:
+        for number, line in enumerate(StringIO(text, newline=None), 1):
+            if not line.strip():
+                continue
+            try:
+                is_json = kind in (".jsonl", ".ndjson", ".json")
+                item = _from_json(line) if is_json else line.rstrip("\n")
+            except ValueError as error:
+                reject(number, error)
+            else:
+                yield number, item
 
 
-@contextmanager
-def _whole_utf_16() -> Iterator[None]:
-    """Report what even "surrogateescape" cannot decode: UTF-16 that is cut off or damaged."""
-    try:
-        yield
-    except UnicodeDecodeError as error:
-        raise InvalidItemsError(
-            f"The file is not UTF-16, as which it begins: {error.reason}"
-        ) from None
+def _decode(raw: bytes) -> str:
+    """Return a file's text. Bytes that are not UTF-8 are reported later, with their line.
 
-
-def _encoding(file: BufferedReader) -> str:
-    """Return the encoding of a file at its start, without reading on: it may be a pipe.
-
-    :raises InvalidItemsError: if it looks like UTF-16, and does not begin as that should.
+    :raises InvalidItemsError: if it looks like UTF-16, and is not, or does not begin as it should.
     """
-    head = file.peek()
-    if head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) and head[2:4] != b"\0\0":  # as in UTF-32
-        return "utf-16"
-    if b"\0" in head:
-        raise InvalidItemsError("The file has NUL bytes, and looks like UTF-16. Save it as UTF-8")
-    return "utf-8-sig"
-
-
-def _read_json(lines: Iterator[tuple[int, str]], reject: Reject) -> Iterator[tuple[int, Any]]:
-    """Yield the items of JSON Lines, or of an array, which are numbered from 1."""
-    first = list(islice(lines, 1))
-    if first and first[0][1].lstrip().startswith("["):  # no item is an array
-        yield from enumerate(_from_array(chain(first, lines)), 1)
-        return
-    for number, line in chain(first, lines):
+    if raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) and raw[2:4] != b"\0\0":  # as in UTF-32
         try:
-            item = _from_json(line)
-        except ValueError as error:
-            reject(number, error)
-        else:
-            yield number, item
+            return raw.decode("utf-16")
+        except UnicodeDecodeError as error:
+            message = f"The file is not UTF-16, as which it begins: {error.reason}"
+            raise InvalidItemsError(message) from None
+    if b"\0" in raw[:1000]:
+        raise InvalidItemsError("The file has NUL bytes, and looks like UTF-16. Save it as UTF-8")
+    return raw.decode("utf-8-sig", "surrogateescape")
 
 
-def _from_array(lines: Iterable[tuple[int, str]]) -> list[Any]:
+def _from_array(text: str) -> list[Any]:
     try:
-        return list(_from_json("\n".join(line for _, line in lines)))
+        return list(_from_json(text))
     except ValueError as error:
         raise InvalidItemsError(f"The array {error}") from None
 
@@ -96,24 +71,18 @@ def _from_array(lines: Iterable[tuple[int, str]]) -> list[Any]:
 def _read_table(
     file: Iterable[str], delimiter: str, reject: Reject
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    limit = csv.field_size_limit()  # for the process; 128 KiB by default
-    csv.field_size_limit(max(limit, MAX_CELL))
-    try:
-        reader = csv.DictReader(file, delimiter=delimiter, strict=True)
-        _check_header(reader.fieldnames or [])
-        while True:
-            try:
-                item = _item_of_row(next(reader))
-            except StopIteration:
-                return
-            except UnicodeDecodeError:
-                raise  # the next line would be this one again
-            except (csv.Error, ValueError) as error:
-                reject(reader.reader.line_num, error)
-            else:
-                yield reader.reader.line_num, item
-    finally:
-        csv.field_size_limit(limit)
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL))  # it is 128 KiB by default
+    reader = csv.DictReader(file, delimiter=delimiter, strict=True)
+    _check_header(reader.fieldnames or [])
+    while True:
+        try:
+            item = _item_of_row(next(reader))
+        except StopIteration:
+            return
+        except (csv.Error, ValueError) as error:
+            reject(reader.reader.line_num, error)
+        else:
+            yield reader.reader.line_num, item
 
 
 def _check_header(columns: Iterable[str]) -> None:
@@ -129,8 +98,9 @@ def _item_of_row(row: dict[Any, Any]) -> dict[str, Any]:
     if None in row:
         raise ValueError("has more cells than there are columns")
     item = {column: cell for column, cell in row.items() if cell}
-    if "messages" in item:
-        item["messages"] = _from_json(item["messages"])
+    for column in ("messages", "inputs", "files"):
+        if column in item and (column != "files" or item[column].startswith("[")):
+            item[column] = _from_json(item[column])
     return item
 
 

@@ -1,38 +1,48 @@
-"""Prompts to items that can be asked, stored on disk."""
+"""Prompts to items that can be asked."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
+from itertools import islice
 from math import isnan
 from numbers import Integral
-from os import PathLike
+from os import PathLike, fspath, path
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Any, TypeAlias
+
+from anyio import to_thread
 
 from .._messages import History, Messages, prompt_from, to_messages
 from .._models import providers
-from ..errors import InvalidItemsError, OutputError
+from .._openai import UNSUPPORTED, unsupported
+from ..errors import InvalidItemsError
 from ._files import Reject, read_file
 
 Prompts: TypeAlias = "str | PathLike[str] | Iterable[str | Mapping[str, Any]]"
 """The path of a JSON Lines, CSV or text file, or the prompts themselves."""
 
-SETTINGS = {
-    *("inputs", "api_name", "history"),
-    *(name for provider in providers().values() for name in provider.optional_inputs),
-}
+SAMPLING = {name for provider in providers().values() for name in provider.optional_inputs}
+SETTINGS = {"inputs", "api_name", "history", *SAMPLING}
 """Options that change the reply to the same messages."""
 DEFAULTS: tuple[Any, ...] = (None, {}, "flat")
 """Their default values."""
 
+OPENAI_LINE = {"method": "POST", "url": "/v1/chat/completions"}
+"""What a line in OpenAI's batch format may say besides `custom_id` and `body`."""
+NOT_ASKED = {
+    *("user", "metadata", "store", "stream", "stream_options", "service_tier"),
+    *("safety_identifier", "prompt_cache_key", "parallel_tool_calls"),
+}
+"""Fields of a `body` that do not change the reply."""
+
 MAX_REPORTED = 20
 """How many invalid items an error lists."""
+CHUNK = 1000
+"""How many items are read before a cancellation takes effect."""
 
 
 @dataclass(frozen=True)
@@ -41,156 +51,185 @@ class Item:
 
     :ivar id: the id that was given, else the number; None where items have no numbers.
     :ivar digest: 16 hex digits that identify the messages, and settings other than the defaults.
+    :ivar options: arguments of `Provider.create_async_generator` for this item alone.
     """
 
     id: str | int | None
     messages: list[Mapping[str, Any]]
     digest: str
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Items:
-    """The items of a batch that are still to be asked.
-
-    They are stored in a temporary database on disk. So they need little memory, however many they
-    are, and their source may be one that can be read only once.
+class ItemReader:
+    """Reads prompts to items, and checks that they can be asked.
 
     :param system: the system prompt of items without one.
-    :param options: other arguments of `Provider.create_async_generator`.
-    :param check: called before each item; may raise to abort the reading.
-    :raises InvalidItemsError: if items cannot be asked, with their numbers.
+    :param options: other arguments of `Provider.create_async_generator`, for all items.
+    :param ask: returns the stream of messages and an item's own options, which is not read here.
     """
 
     def __init__(
         self,
-        prompts: Prompts,
         system: str | None,
         options: Mapping[str, Any],
-        check: Callable[[], object] = lambda: None,
+        ask: Callable[[Messages, Mapping[str, Any]], Any],
     ) -> None:
+        self._system = system
+        self._options = options
+        self._ask = ask
+
+    async def read(self, prompts: Prompts) -> dict[str, Item]:
+        """Return all items by their ids, as text.
+
+        :raises InvalidItemsError: if items cannot be asked, with their numbers.
+        """
         if isinstance(prompts, (Mapping, AsyncIterable)) or hasattr(prompts, "columns"):
             raise TypeError(
                 f"prompts must be a file or a list, not {type(prompts).__name__}. "
                 'For a DataFrame, pass frame.to_dict("records")'
             )
-        # An empty name makes a temporary file, which SQLite deletes when it closes.
-        self._database = sqlite3.connect("", check_same_thread=False)
-        try:
-            self._database.execute(
-                "CREATE TABLE items (number INTEGER PRIMARY KEY, id UNIQUE, digest, item)"
-            )
-            self._read(prompts, system, options, check)
-        except sqlite3.OperationalError as error:
-            self.close()
-            raise OutputError(f"The items cannot be stored in {gettempdir()}: {error}") from error
-        except BaseException:
-            self.close()
-            raise
+        items: dict[str, Item] = {}
+        steps = self._read(prompts, items)
 
-    def __len__(self) -> int:
-        (count,) = self._database.execute("SELECT count(*) FROM items").fetchone()
-        return int(count)
+        def read_some() -> int:
+            return sum(1 for _ in islice(steps, CHUNK))
 
-    def __iter__(self) -> Iterator[Item]:
-        for (item,) in self._database.execute("SELECT item FROM items ORDER BY number"):
-            yield Item(**json.loads(item))
+        while await to_thread.run_sync(read_some, abandon_on_cancel=True):
+            pass
+        return items
 
-    def digest(self, item_id: Any) -> str | None:
-        """Return the digest of the item with this id; None if there is no such item."""
-        with suppress(UnicodeEncodeError):  # no item has such an id
-            found = self._database.execute("SELECT digest FROM items WHERE id = ?", (str(item_id),))
-            return next((digest for (digest,) in found), None)
-        return None
+    def item(self, raw: Any, number: int | None, to_file: Callable[[Any], Any]) -> Item:
+        """Return the item that was written as a prompt, as a mapping with `prompt` or `messages`,
+        and perhaps `id`, `system`, `model`, `inputs` and `files`, or in OpenAI's batch format.
 
-    def remove(self, item_id: Any) -> None:
-        """Remove the item with this id."""
-        self._database.execute("DELETE FROM items WHERE id = ?", (str(item_id),))
+        :param number: the id, if the item has none of its own.
+        :param to_file: returns a file of the item's as the provider takes it, or raises ValueError.
+        :raises ValueError: if the item cannot be asked.
+        """
+        fields, own = _fields(raw)
+        messages = _messages(fields, self._system, self._options.get("history", "flat"))
+        own |= {name: fields[name] for name in ("model", "inputs") if name in fields}
+        if isinstance(inputs := own.get("inputs"), Mapping):
+            own["inputs"] = {**(self._options.get("inputs") or {}), **inputs}
+        written = fields.get("files", [])
+        written = list(written) if isinstance(written, (list, tuple)) else [written]
+        if written:
+            own["files"] = [to_file(file) for file in written]
+        if own:
+            try:
+                stream = self._ask(messages, own)
+            except TypeError as error:
+                raise ValueError(error) from None
+            own["model"] = stream.model
+        all_options = {**self._options, **own}
+        settings = {name: all_options[name] for name in SETTINGS if name in all_options}
+        settings = {name: value for name, value in settings.items() if value not in DEFAULTS}
+        if written:
+            settings["files"] = [_name(file) for file in written]
+        return Item(_id(fields.get("id"), number), messages, _digest(messages, settings), own)
 
-    def close(self) -> None:
-        self._database.close()
-
-    def _read(
-        self,
-        prompts: Prompts,
-        system: str | None,
-        options: Mapping[str, Any],
-        check: Callable[[], object],
-    ) -> None:
-        rejected = _Rejected()
+    def _read(self, prompts: Prompts, items: dict[str, Item]) -> Iterator[None]:
+        """Add items, one at a time."""
+        rejected: list[str] = []
 
         def reject(number: int, reason: object) -> None:
-            check()
-            rejected.add(number, reason)
+            rejected.append(f"{number}: {reason}")
 
-        for number, raw in _numbered(prompts, reject):
-            check()
+        numbered, to_file = _source(prompts, reject)
+        for number, raw in numbered:
             try:
-                self._store(item_from(raw, number, system, options), number)
+                item = self.item(raw, number, to_file)
+                if str(item.id) in items:
+                    raise ValueError(f"another item has the id {item.id!r}")
+                items[str(item.id)] = item
             except ValueError as error:
-                rejected.add(number, error)
-        rejected.raise_if_any()
-
-    def _store(self, item: Item, number: int) -> None:
-        try:
-            row = (number, str(item.id), item.digest, json.dumps(vars(item)))
-            self._database.execute("INSERT INTO items VALUES (?, ?, ?, ?)", row)
-        except sqlite3.IntegrityError:
-            raise ValueError(f"another item has the id {item.id!r}") from None
-        except UnicodeEncodeError:
-            raise ValueError("its id has characters that are not Unicode") from None
+                reject(number, error)
+            yield
+        if rejected:
+            count = "1 item" if len(rejected) == 1 else f"{len(rejected)} items"
+            more = ["..."] if len(rejected) > MAX_REPORTED else []
+            raise InvalidItemsError(
+                f"{count} cannot be asked. Nothing was sent. By line or number:\n"
+                + "\n".join(rejected[:MAX_REPORTED] + more)
+            )
 
 
-class _Rejected:
-    """The items that cannot be asked: how many, and the reasons for the first of them."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._lines: list[str] = []
-
-    def add(self, number: int, reason: object) -> None:
-        self._count += 1
-        if self._count <= MAX_REPORTED:
-            self._lines.append(f"{number}: {reason}")
-
-    def raise_if_any(self) -> None:
-        if not self._count:
-            return
-        items = "1 item" if self._count == 1 else f"{self._count} items"
-        more = ["..."] if self._count > MAX_REPORTED else []
-        raise InvalidItemsError(
-            f"{items} cannot be asked. Nothing was sent. By line or number:\n"
-            + "\n".join(self._lines + more)
-        )
-
-
-def _numbered(prompts: Prompts, reject: Reject) -> Iterator[tuple[int, Any]]:
-    """Yield raw items with their line numbers or, if they have no lines, numbers from 1."""
+def _source(
+    prompts: Prompts, reject: Reject
+) -> tuple[Iterable[tuple[int, Any]], Callable[[Any], Any]]:
+    """Return raw items with the numbers of their lines, else from 1, and what reads their files."""
     if isinstance(prompts, (str, PathLike)):
-        return read_file(Path(prompts), reject)
-    return enumerate(prompts, 1)
+        file = Path(prompts)
+        return read_file(file, reject), partial(_in_folder, path.realpath(file.parent))
+    return enumerate(prompts, 1), _of_caller
 
 
-def item_from(raw: Any, number: int | None, system: str | None, options: Mapping[str, Any]) -> Item:
-    """Return the item that was written as a prompt, or as a mapping with `prompt` or `messages`,
-    and perhaps `id` and `system`.
-
-    :param number: the id, if the item has none of its own.
-    :param system: the system prompt, if the item has none of its own.
-    :param options: other arguments of `Provider.create_async_generator`.
-    :raises ValueError: if the item cannot be asked.
-    """
-    fields = _fields(raw)
-    messages = _messages(fields, system, options.get("history", "flat"))
-    settings = {name: options[name] for name in SETTINGS if options.get(name) not in DEFAULTS}
-    return Item(_id(fields.get("id"), number), messages, _digest(messages, settings))
+def _in_folder(folder: str, written: Any) -> str:
+    """Return the path of a file in a folder, through no link out of it; URLs as they are."""
+    if _is_url(written):
+        return str(written)
+    if not isinstance(written, str):
+        raise ValueError("files must be a path or a URL, or a list of these")
+    found = path.realpath(Path(folder, written))
+    if Path(written).is_absolute() or not Path(found).is_relative_to(folder):
+        raise ValueError(f"files: {written!r} is not inside the directory of the prompts' file")
+    return found
 
 
-def _fields(raw: Any) -> dict[str, Any]:
-    """Return the fields of an item that have a value."""
+def _of_caller(given: Any) -> Any:
+    """Return a file as the caller's own program gives it."""
+    if not isinstance(given, (str, PathLike, bytes)):  # an open file can be read only once
+        raise ValueError("files must be a path, a URL or bytes, or a list of these")
+    return given
+
+
+def only_url(written: Any) -> str:
+    """Return a `data:` or https URL, where no path means anything."""
+    if not _is_url(written):
+        raise ValueError("files must be data: or https: URLs")
+    return str(written)
+
+
+def _is_url(written: Any) -> bool:
+    return isinstance(written, str) and (written.startswith("data:") or "://" in written)
+
+
+def _name(file: Any) -> str:
+    """Return what a file is known by when a run is resumed: its path or URL as it was written."""
+    return sha256(file).hexdigest() if isinstance(file, bytes) else fspath(file)
+
+
+def _fields(raw: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the fields of an item that have a value, and its options."""
     if isinstance(raw, str):
-        return {"prompt": raw}
+        return {"prompt": raw}, {}
     if not isinstance(raw, Mapping):
         raise ValueError(f"must be a prompt or an object, not {type(raw).__name__}")
-    return {name: value for name, value in raw.items() if not is_missing(value)}
+    fields = {name: value for name, value in raw.items() if not is_missing(value)}
+    return _openai_fields(fields) if "custom_id" in fields else (fields, {})
+
+
+def _openai_fields(line: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the fields and options of a line in OpenAI's batch format.
+
+    :raises ValueError: naming the first field that cannot be honoured.
+    """
+    for name in line.keys() - {"custom_id", "body"}:
+        if line[name] != OPENAI_LINE.get(name):
+            raise ValueError(f"{name} must be {OPENAI_LINE.get(name, 'left out')}")
+    if not isinstance(line["custom_id"], str):
+        raise ValueError("custom_id must be text")
+    if not isinstance(body := line.get("body"), Mapping):
+        raise ValueError("body must be an object")
+    given = {name: value for name, value in body.items() if not is_missing(value)}
+    if "max_completion_tokens" in given:
+        given["max_tokens"] = given.pop("max_completion_tokens")
+    options = {name: given.pop(name) for name in SAMPLING & given.keys()}
+    fields = {name: given.pop(name) for name in ("messages", "model") if name in given}
+    harmless = UNSUPPORTED.keys() - unsupported(given)
+    if unknown := sorted(given.keys() - NOT_ASKED - harmless):
+        raise ValueError(f"body.{unknown[0]} cannot be honoured: leave it out")
+    return {**fields, "id": line["custom_id"]}, options
 
 
 def _messages(
@@ -226,6 +265,10 @@ def _id(given: Any, number: int | None) -> str | int | None:
     if given is None:
         return number
     if isinstance(given, str):
+        try:
+            given.encode()
+        except UnicodeEncodeError:
+            raise ValueError("its id has characters that are not Unicode") from None
         return given
     if isinstance(given, Integral) and not isinstance(given, bool):
         return int(given)  # NumPy's integers are not of type int

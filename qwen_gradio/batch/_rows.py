@@ -7,9 +7,8 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, TypedDict
+from typing import Any, TypedDict
 
 from ..errors import OutputError
 from ._lock import lock
@@ -21,6 +20,7 @@ class Row(TypedDict):
     If there is no complete reply, `reply` is None, `error` is the type of the error, `why` its
     message, and `partial` the text that had arrived. `attempts` counts how often the item was
     asked; the seconds, until the first fragment and until the end, are those of the last attempt.
+    `reasoning` is what the model thought before it answered, if the Space shows that, else None.
     `characters` counts those of `reply` or `partial`. `digest` identifies what was asked, so that a
     row is never taken for the reply to another question.
     """
@@ -30,6 +30,7 @@ class Row(TypedDict):
     error: str | None
     why: str | None
     partial: str | None
+    reasoning: str | None
     attempts: int
     first_fragment_seconds: float | None
     seconds: float
@@ -43,40 +44,30 @@ ROW_START = b'{"id": '
 """The start of every line, by which an incomplete row is recognised."""
 
 
-def output_path(out: Path) -> Path:
-    """Return the file that an output names, through all links to it.
-
-    :raises OutputError: if rows cannot be written there.
-    """
-    if out.suffix.lower() in (".csv", ".tsv"):
-        raise OutputError(f"Rows are JSON Lines, not a table: name {out.with_suffix('.jsonl')}")
-    try:
-        path = out.resolve()
-    except RuntimeError:  # up to Python 3.12, for a link that leads back to itself
-        path = out
-    if path.is_symlink():
-        raise OutputError(f"{out} is a link that leads back to itself")
-    if out.exists() and not out.is_file():
-        raise OutputError(f"{out} is not a file")
-    if not path.parent.is_dir():
-        raise OutputError(f"There is no directory {path.parent}")
-    return path
-
-
 class Rows:
     """The output file of a run, locked against other runs during a `with` block.
 
-    :param path: what `output_path` returned.
-    :raises OutputError: if another run has locked it, or if it holds anything but rows.
+    :raises OutputError: if rows cannot be written there, if another run has locked it, or if it
+        holds anything but rows.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, out: Path) -> None:
+        if out.suffix.lower() in (".csv", ".tsv"):
+            raise OutputError(f"Rows are JSON Lines, not a table: name {out.with_suffix('.jsonl')}")
+        self.path = Path(os.path.realpath(out))  # the links to it stay when it is replaced
+        if out.exists() and not out.is_file():
+            raise OutputError(f"{out} is not a file")
+        if not self.path.parent.is_dir():
+            raise OutputError(f"There is no directory {self.path.parent}")
 
     def __enter__(self) -> Rows:
-        self._file = self._open()
+        self._file = self.path.open("ab")
         try:
+            lock(self._file)
             self._repair()
+        except (BlockingIOError, PermissionError):
+            self._file.close()
+            raise OutputError(f"Another run is writing to {self.path}") from None
         except BaseException:
             self._file.close()
             raise
@@ -97,18 +88,15 @@ class Rows:
         self._file.write(b"".join(_line(row) for row in rows))
         self._file.flush()
         os.fsync(self._file.fileno())
-        if not self._is_in_place(self._file):
+        try:
+            is_in_place = os.path.samestat(os.fstat(self._file.fileno()), self.path.stat())
+        except FileNotFoundError:
+            is_in_place = False
+        if not is_in_place:
             raise OutputError(
                 f"{self.path} was moved, replaced or deleted, so the batch stopped. Put it back "
                 "and run it again to resume"
             )
-
-    def _is_in_place(self, file: BinaryIO) -> bool:
-        """Whether an open file is still the one at the path."""
-        try:
-            return os.path.samestat(os.fstat(file.fileno()), self.path.stat())
-        except FileNotFoundError:
-            return False
 
     def drop_replaced(self, may_be_replaced: Callable[[dict[str, Any]], bool]) -> None:
         """Remove rows that may be replaced, and for whose items there is a later row."""
@@ -134,8 +122,7 @@ class Rows:
             )
             copy.flush()
             os.fsync(copy.fileno())
-        if sys.platform == "win32" or self.path.stat().st_nlink > 1:
-            # An open file cannot be replaced there, nor one of several links. This is not atomic.
+        if sys.platform == "win32":  # an open file cannot be replaced there; this is not atomic
             shutil.copyfile(fresh, self.path)
             fresh.unlink()
             return
@@ -144,29 +131,10 @@ class Rows:
         fresh.replace(self.path)
         self._file.close()
         self._file = file
-        _sync(self.path.parent)
 
     def _lines(self) -> Iterator[bytes]:
         with self.path.open("rb") as file:
             yield from filter(bytes.strip, file)
-
-    def _open(self) -> BinaryIO:
-        """Open the file, and lock it.
-
-        :raises OutputError: if another run has locked it.
-        """
-        while True:
-            with ExitStack() as opened:
-                file = opened.enter_context(self.path.open("ab"))
-                try:
-                    lock(file)
-                except (BlockingIOError, PermissionError):
-                    raise OutputError(f"Another run is writing to {self.path}") from None
-                # A run that ended just now may have replaced the file.
-                if self._is_in_place(file):
-                    opened.pop_all()
-                    _sync(self.path.parent)
-                    return file
 
     def _repair(self) -> None:
         """Remove an incomplete last line, which a run that was killed may have left."""
@@ -185,14 +153,6 @@ class Rows:
             file.write(newline)
 
 
-def _sync(directory: Path) -> None:
-    """Write a directory to disk: without its entry there, a file on disk is still lost."""
-    with suppress(OSError), ExitStack() as opened:  # some systems cannot sync directories
-        descriptor = os.open(directory, os.O_RDONLY)
-        opened.callback(os.close, descriptor)
-        os.fsync(descriptor)
-
-
 def _line(row: Any) -> bytes:
     return json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
@@ -203,10 +163,8 @@ def _is_row(line: bytes) -> bool:
 
 
 def _is_cut_off(line: bytes) -> bool:
-    if line.endswith(b"\n") or _json_or_none(line) is not None:
-        return False
-    # After a power failure, a file may end in zeros in place of its last data.
-    return line.startswith(ROW_START) or ROW_START.startswith(line) or not line.strip(b"\0")
+    is_begun = line.startswith(ROW_START) or ROW_START.startswith(line)
+    return is_begun and not line.endswith(b"\n") and _json_or_none(line) is None
 
 
 def _json_or_none(line: bytes) -> Any:

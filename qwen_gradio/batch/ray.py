@@ -35,7 +35,7 @@ from .._tasks import without_await
 from ..errors import InvalidItemsError, QwenGradioError
 from ..provider import Provider
 from ._asking import Asker, Attempt
-from ._items import Item, is_missing, item_from
+from ._items import Item, ItemReader, is_missing, only_url
 from ._rows import Row
 
 with needing("ray"):
@@ -46,7 +46,10 @@ with needing("ray"):
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-COLUMNS = ("id", "prompt", "messages", "system")
+COLUMNS = (
+    *("id", "prompt", "messages", "system", "model", "inputs", "files"),
+    *("custom_id", "body"),
+)
 """The columns of a dataset that are read."""
 
 ARROW_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64()}
@@ -70,9 +73,10 @@ class QwenBatch:
             batch_size=64,
         )
 
-    Items have the columns `prompt` or `messages`, and may have `system` and `id`. The result is a
-    `Row` for each, in the order of the items of a batch. There, `id` is text, or None where the
-    dataset has no id.
+    Items have the columns `prompt` or `messages`, and may have `id`, `system`, `model`, `inputs`
+    and `files`, which are `data:` or https URLs, or those of OpenAI's batch format, `custom_id` and
+    `body`. The result is a `Row` for each, in the order of the items of a batch. There, `id` is
+    text, or None where the dataset has no id.
 
     An item that fails, or that cannot be asked, becomes a row with its error, and the rest of the
     job continues. The job fails if an argument is wrong, or if a new actor cannot ask the Space at
@@ -108,9 +112,8 @@ class QwenBatch:
     ) -> None:
         require(system=system)
         provider = to_provider(provider, model)
-        self._system = system
-        self._options = options
         self._asker = Asker(provider, model, options, max_retries, give_up_after, concurrency)
+        self._reader = ItemReader(system, options, self._asker.stream)
         self._asker.has_accepted = _was_restarted()
 
     def __call__(self, batch: Any) -> Any:
@@ -127,7 +130,8 @@ class QwenBatch:
         items: list[Item] = []
         for number, raw in enumerate(given):
             try:
-                items.append(self._item(raw, number))
+                item = self._reader.item(raw, None, only_url)
+                items.append(replace(item, id=number))  # several items may have the same id
             except ValueError as error:
                 rejected = Attempt(error=InvalidItemsError(str(error)))
                 rows[number] = self._asker.row(Item(number, [], ""), rejected, attempts=0)
@@ -142,11 +146,8 @@ class QwenBatch:
                 raise
             for item in items:
                 rows.setdefault(item.id, self._asker.row(item, Attempt(error=error), attempts=0))
-        return _table({**rows[number], "id": raw.get("id")} for number, raw in enumerate(given))
-
-    def _item(self, raw: dict[str, Any], number: int) -> Item:
-        item = item_from(raw, None, self._system, self._options)
-        return replace(item, id=number)  # several items may have the same id
+        ids = [raw.get("id") if (own := raw.get("custom_id")) is None else own for raw in given]
+        return _table({**rows[number], "id": item_id} for number, item_id in enumerate(ids))
 
 
 def _was_restarted() -> bool:
