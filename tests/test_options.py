@@ -232,7 +232,7 @@ def test_a_wrong_value_is_named_wherever_it_is_given(
         *(("keep", value) for value in ("no", 1)),
         *(("progress", value) for value in ("no", 1, None)),
         *(("prompts", value) for value in (7, None, b"?", {"prompt": "?"})),
-        *(("out", value) for value in (7, None, b"out", ["out"])),
+        *(("out", value) for value in (7, b"out", ["out"])),
     ],
 )
 def test_a_batchs_own_wrong_values_are_named(name: str, value: Any, tmp_path: Path) -> None:

@@ -43,6 +43,9 @@ ask("?", provider=Qwen_Qwen_3, api_key=SecretStr("x"), auth="ada:x", history="na
 stream("?", auth=("ada", SecretStr("x")), ssl_verify=ssl.create_default_context(), api_name=3)
 Chat("Be brief.", "a/b", timeout=None, inputs={"n": 1}, headers={"X-Key": "x"})
 batch.run_sync(["?"], Path("out"), space="a/b", max_retries=3, on_reasoning=print)
+batch.run_sync(["?"], "out").answered
+batch.run_sync(["?"])[0]["reply"]
+batch.run_sync(["?"]).answered  # wrong
 QwenBatch(space="a/b", max_retries=3, top_p=0.5)
 ask("?", tmeout=3)  # wrong
 ask("?", timeout="3")  # wrong
