@@ -14,6 +14,7 @@ from ._page.plan import Session
 from ._stream import FragmentStream
 from .errors import InvalidMessagesError
 from .provider import Provider, require_known
+from .sync import Fragments, read
 
 
 class Chat:
@@ -64,6 +65,14 @@ class Chat:
         :raises QwenGradioError: if there is no reply, or no complete one.
         """
         return await self.stream(question, files=files).text()
+
+    def ask_sync(self, question: str, *, files: Files | None = None) -> str:
+        """Do what `ask` does, without `await`: in scripts, and in a cell of a notebook."""
+        return read(self.stream(question, files=files))
+
+    def stream_sync(self, question: str, *, files: Files | None = None) -> Fragments:
+        """Ask, and return the reply as `qwen_gradio.stream` does: loop over it without `await`."""
+        return Fragments(self.stream(question, files=files))
 
     def stream(self, question: str, *, files: Files | None = None) -> FragmentStream:
         """Ask, and return the reply as a stream. When it is complete, the turn is remembered.

@@ -89,3 +89,15 @@ async def test_changing_the_returned_messages_does_not_change_the_conversation(
     chat.messages.append({"role": "user", "content": "never said"})
     chat.messages[0]["content"] = "never said"
     assert [turn["content"] for turn in chat.messages] == ["said", "said"]
+
+
+async def test_a_conversation_goes_on_with_and_without_await(any_gradio: ScriptedSpace) -> None:
+    """Here an event loop runs, as in a notebook."""
+    chat = Chat(space=any_gradio.url)
+    assert chat.ask_sync("one") == "one"
+    assert list(chat.stream_sync(query(say=["tw", "o"], every=0.1))) == ["tw", "o"]
+    _, history, _ = json.loads(await chat.ask(query(show="inputs")))
+    assert [json.dumps(history).count(said) for said in ('"one"', '"two"')] == [2, 1]
+    with chat.stream_sync(query(say=["so far"], finish="hang")) as stream:
+        assert next(stream) == "so far"
+    assert len(chat.messages) == 6
