@@ -86,8 +86,8 @@ MODEL_INFO = {
     "supports_system_messages": True,
     "supports_vision": True,
 }
-"""What LiteLLM says of every model. The limits are those that all of them have; a Space may set
-others. Whether it takes images depends on the Space, and one that does not is an error."""
+"""What LiteLLM says of every model. Tools plan with the limits, as no Space reports its own.
+Whether images are taken depends on the Space: one that takes none raises an error."""
 
 
 def register() -> None:
