@@ -87,7 +87,8 @@ ON_BOTH_LOOPS = {
 }
 """The files about what depends on the event loop; their async tests run on trio as well."""
 
-OLD_GRADIO = re.compile(r"\[.*(gradio[45]|qwen-2\.5)")
+OLD_GRADIO = re.compile("gradio[45]")
+"""What is in the name of a test that runs on one."""
 
 
 @pytest.fixture(scope="session")
