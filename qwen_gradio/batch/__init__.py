@@ -32,7 +32,7 @@ the Space cannot be reached from the start, denies access or offers no chat, and
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -187,14 +187,15 @@ async def rows(
     max_retries: float = 8,
     give_up_after: float | None = 300.0,
     **options: Unpack[BatchOptions],
-) -> AsyncIterator[Row]:
+) -> AsyncGenerator[Row, None]:
     """Ask every prompt, and yield its row as soon as its reply is complete.
 
         async for row in batch.rows(["1+1?", "1+2?"]):
             print(row["id"], row["reply"])
 
     All parameters are those of `run`, and so are the errors, which end the loop. Leaving it stops
-    what is being asked. Callbacks such as `on_status` are called in another thread's event loop.
+    what is being asked; `contextlib.aclosing` does so at once. Callbacks such as `on_status` are
+    called in another thread's event loop. Asking goes on only as rows are taken.
     """
     require(prompts=prompts, system=system)
     asker = Asker(
@@ -208,7 +209,7 @@ async def rows(
             await asker.ask_all(items.values(), put.send)
 
     # In an event loop of its own, as no task group of this one may be open while a row is out.
-    with start_blocking_portal(name="qwen_gradio loop") as portal, stoppable():
+    with received, start_blocking_portal(name="qwen_gradio loop") as portal, stoppable():
         asking = portal.start_task_soon(ask)
         with suppress(anyio.EndOfStream):
             while True:
