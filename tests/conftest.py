@@ -118,8 +118,9 @@ def _is_slow(item: pytest.Item) -> bool:
 
 def _is_needless(item: pytest.Item) -> bool:
     """Trio is for what depends on the event loop, which does not depend on Gradio's version."""
-    is_trio = item.name.endswith("]") and "trio" in item.name
-    return is_trio and (item.path.name not in ON_BOTH_LOOPS or bool(OLD_GRADIO.search(item.name)))
+    given = getattr(getattr(item, "callspec", None), "params", {})
+    is_of_use = item.path.name in ON_BOTH_LOOPS and not OLD_GRADIO.search(item.name)
+    return given.get("anyio_backend") == "trio" and not is_of_use
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -200,16 +201,22 @@ def thinking(server: None) -> Iterator[ZooSpace]:
 
 
 @pytest.fixture(scope="session")
-def seeing(server: None) -> Iterator[str]:
-    """The URL of a Space that answers with the question, and with what is in its files."""
+def seeing_apps(server: None) -> Iterator[Zoo]:
+    """Apps that answer with the question, and with what is in its files."""
     apps = Zoo(program="seeing.py")
-    yield apps.url_of("see-interface")
+    yield apps
     apps.close()
 
 
 @pytest.fixture(scope="session")
+def seeing(seeing_apps: Zoo) -> str:
+    """The URL of one of them."""
+    return seeing_apps.url_of("see-interface")
+
+
+@pytest.fixture(scope="session")
 def drawing(server: None) -> Iterator[Zoo]:
-    """Apps whose replies have pictures, such as "pictures-mixed"."""
+    """Apps that change what they have shown, or reply with pictures, such as "pictures-mixed"."""
     apps = Zoo(program="rewriting.py")
     yield apps
     apps.close()

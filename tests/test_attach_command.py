@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,24 +14,10 @@ from .test_files import PNG
 pytestmark = pytest.mark.usefixtures("server")
 
 
-@pytest.fixture(scope="module")
-def newest(server: None) -> Iterator[Zoo]:
-    found = Zoo(program="seeing.py")
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module")
-def pictures(server: None) -> Iterator[Zoo]:
-    found = Zoo(program="rewriting.py")
-    yield found
-    found.close()
-
-
-def test_the_command_attaches_files(newest: Zoo, tmp_path: Path) -> None:
+def test_the_command_attaches_files(seeing_apps: Zoo, tmp_path: Path) -> None:
     path = tmp_path / "red.png"
     path.write_bytes(PNG)
-    url = newest.url_of("see-interface")
+    url = seeing_apps.url_of("see-interface")
     attached = ("-a", str(path), "--attach", str(path))
     done = run("ask", "--space", url, "what", *attached)
     assert (done.stdout, done.stderr) == ("what image 3x2 and image 3x2\n", "")
@@ -42,15 +27,15 @@ def test_the_command_attaches_files(newest: Zoo, tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_files_of_a_reply_are_named_besides_its_text(pictures: Zoo) -> None:
-    done = run("ask", "--space", pictures.url_of("pictures-mixed"), "?")
+def test_files_of_a_reply_are_named_besides_its_text(drawing: Zoo) -> None:
+    done = run("ask", "--space", drawing.url_of("pictures-mixed"), "?")
     assert done.stdout == "Here it is.\n\nDone.\n"
     assert done.stderr.startswith("qwen-gradio: image/png: http://127.0.0.1")
     assert done.stderr.endswith("qwen-gradio-red.png\n")
 
 
-def test_json_lists_the_files_of_a_reply(pictures: Zoo) -> None:
-    done = run("ask", "--json", "--space", pictures.url_of("pictures-only"), "?")
+def test_json_lists_the_files_of_a_reply(drawing: Zoo) -> None:
+    done = run("ask", "--json", "--space", drawing.url_of("pictures-only"), "?")
     written = json.loads(done.stdout)
     (picture,) = written["files"]
     assert (written["reply"], picture["mime_type"], picture["alt"]) == ("", "image/png", "")

@@ -67,13 +67,6 @@ def apps(server: None, request: pytest.FixtureRequest) -> Iterator[Zoo]:
     found.close()
 
 
-@pytest.fixture(scope="module")
-def newest(server: None) -> Iterator[Zoo]:
-    found = Zoo(program="seeing.py")
-    yield found
-    found.close()
-
-
 def seen(space: str, files: Any, question: Any = "what", **options: Any) -> str:
     return qwen_gradio.ask(question, space=space, files=files, max_retries=0, **options)
 
@@ -113,8 +106,8 @@ def test_each_kind_has_its_own_input(apps: Zoo) -> None:
     assert seen(apps.url_of("see-files"), [b"text", PNG]) == "4 bytes and image 3x2"
 
 
-def test_a_file_may_be_given_in_every_form(newest: Zoo, tmp_path: Path) -> None:
-    url = newest.url_of("see-interface")
+def test_a_file_may_be_given_in_every_form(seeing_apps: Zoo, tmp_path: Path) -> None:
+    url = seeing_apps.url_of("see-interface")
     path = tmp_path / 'a "red"\n(1).png'
     path.write_bytes(PNG)
     with path.open("rb") as opened:
@@ -122,10 +115,10 @@ def test_a_file_may_be_given_in_every_form(newest: Zoo, tmp_path: Path) -> None:
             assert seen(url, files) == "what image 3x2"
 
 
-def test_a_file_is_read_at_the_call_and_may_vanish_then(newest: Zoo, tmp_path: Path) -> None:
+def test_a_file_is_read_at_the_call_and_may_vanish_then(seeing_apps: Zoo, tmp_path: Path) -> None:
     path = tmp_path / "red.png"
     path.write_bytes(PNG)
-    fragments = qwen_gradio.stream("what", space=newest.url_of("see-interface"), files=path)
+    fragments = qwen_gradio.stream("what", space=seeing_apps.url_of("see-interface"), files=path)
     path.unlink()
     assert "".join(fragments) == "what image 3x2"
 
@@ -151,15 +144,15 @@ PARTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: str(part["type"]))
-async def test_parts_of_the_last_message_are_files(newest: Zoo, part: dict[str, Any]) -> None:
+async def test_parts_of_the_last_message_are_files(seeing_apps: Zoo, part: dict[str, Any]) -> None:
     content = [{"type": "text", "text": "what"}, part]
-    url = newest.url_of("see-interface")
+    url = seeing_apps.url_of("see-interface")
     assert await ask(url, {"role": "user", "content": content}).text() == "what image 3x2"
 
 
-async def test_files_are_sent_besides_those_of_the_message(newest: Zoo) -> None:
+async def test_files_are_sent_besides_those_of_the_message(seeing_apps: Zoo) -> None:
     question = {"role": "user", "content": [PARTS[0]]}
-    stream = ask(newest.url_of("see-interface"), question, files=png(1, 1))
+    stream = ask(seeing_apps.url_of("see-interface"), question, files=png(1, 1))
     assert (await stream.text()).strip() == "image 1x1 and image 3x2"
 
 
@@ -180,15 +173,15 @@ async def test_earlier_files_are_in_a_native_history(apps: Zoo, kind: str) -> No
 
 
 async def test_earlier_files_are_named_in_a_flat_question(
-    newest: Zoo, caplog: pytest.LogCaptureFixture
+    seeing_apps: Zoo, caplog: pytest.LogCaptureFixture
 ) -> None:
-    said = await ask(newest.url_of("see-interface"), *EARLIER).text()
+    said = await ask(seeing_apps.url_of("see-interface"), *EARLIER).text()
     assert said == "User: a\n[attached: file.png]\nAssistant: b\nUser: c\nAssistant: nothing"
     assert "Files of earlier turns are only named in the question: file.png" in caplog.text
 
 
-async def test_a_conversation_keeps_the_files_of_its_turns(newest: Zoo) -> None:
-    chat = Chat(space=await anyio.to_thread.run_sync(newest.url_of, "see-earlier"))
+async def test_a_conversation_keeps_the_files_of_its_turns(seeing_apps: Zoo) -> None:
+    chat = Chat(space=await anyio.to_thread.run_sync(seeing_apps.url_of, "see-earlier"))
     assert await chat.ask("a", files=PNG) == "nothing"
     assert await chat.ask("b") == "image 3x2"
     assert [turn["content"] for turn in chat.messages][:3] == ["a", "nothing", "b"]
@@ -209,15 +202,15 @@ async def test_a_conversation_keeps_the_files_of_its_turns(newest: Zoo) -> None:
     ],
 )
 def test_what_a_space_does_not_take_is_named_before_anything_is_sent(
-    newest: Zoo, kind: str, files: Any, complaint: str
+    seeing_apps: Zoo, kind: str, files: Any, complaint: str
 ) -> None:
-    with Front(lambda request: Forward(), newest.url_of(kind)) as front:
+    with Front(lambda request: Forward(), seeing_apps.url_of(kind)) as front:
         with pytest.raises(SpaceInterfaceError, match=complaint):
             seen(front.url, files)
     assert {request.method for request in front.requests} == {"GET"}
 
 
-def test_a_retry_uploads_nothing_again(newest: Zoo) -> None:
+def test_a_retry_uploads_nothing_again(seeing_apps: Zoo) -> None:
     joins: list[str] = []
 
     def busy_at_first(request: Any) -> Any:
@@ -227,7 +220,7 @@ def test_a_retry_uploads_nothing_again(newest: Zoo) -> None:
                 return answer("429 Too Many Requests", retry_after="0")
         return Forward()
 
-    with Front(busy_at_first, newest.url_of("see-interface")) as front:
+    with Front(busy_at_first, seeing_apps.url_of("see-interface")) as front:
         said = qwen_gradio.ask("what", space=front.url, files=PNG, max_retries=1)
     assert said == "what image 3x2"
     assert len(joins) == 2
@@ -245,22 +238,24 @@ def test_a_retry_uploads_nothing_again(newest: Zoo) -> None:
     ],
 )
 def test_an_upload_that_fails_asks_nothing(
-    newest: Zoo, response: bytes, error: type[Exception], complaint: str
+    seeing_apps: Zoo, response: bytes, error: type[Exception], complaint: str
 ) -> None:
     def fail(request: Any) -> Any:
         return response if request.path.endswith("/upload") else Forward()
 
-    with Front(fail, newest.url_of("see-interface")) as front:
+    with Front(fail, seeing_apps.url_of("see-interface")) as front:
         with pytest.raises(error, match=complaint):
             seen(front.url, PNG)
     assert not any(request.path.endswith("/queue/join") for request in front.requests)
 
 
-def test_a_large_file_arrives_and_its_upload_is_a_status(newest: Zoo) -> None:
+def test_a_large_file_arrives_and_its_upload_is_a_status(seeing_apps: Zoo) -> None:
     heard: list[str] = []
     picture = png(padding=5_000_000)
     said = seen(
-        newest.url_of("see-interface"), picture, on_status=lambda status: heard.append(str(status))
+        seeing_apps.url_of("see-interface"),
+        picture,
+        on_status=lambda status: heard.append(str(status)),
     )
     assert said == "what image 3x2"
     assert "Uploading file.png" in heard

@@ -55,13 +55,6 @@ def apps(server: None, request: pytest.FixtureRequest) -> Iterator[Zoo]:
     found.close()
 
 
-@pytest.fixture(scope="module")
-def newest(server: None) -> Iterator[Zoo]:
-    found = Zoo(program="rewriting.py")
-    yield found
-    found.close()
-
-
 def size_of_png(data: bytes) -> tuple[int, int]:
     assert data.startswith(b"\x89PNG")
     return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
@@ -120,15 +113,15 @@ async def test_text_boxes_and_chat_interfaces_are_read_with_the_same_care(
         assert complete.split()
 
 
-def test_a_blocking_stream_says_the_same(newest: Zoo) -> None:
-    url = newest.url_of("chatbot-fence")
+def test_a_blocking_stream_says_the_same(drawing: Zoo) -> None:
+    url = drawing.url_of("chatbot-fence")
     streamed = "".join(qwen_gradio.stream("?", space=url))
     assert streamed.split() == qwen_gradio.ask("?", space=url).split()
 
 
-async def test_a_placeholder_is_reported_as_a_status(newest: Zoo) -> None:
+async def test_a_placeholder_is_reported_as_a_status(drawing: Zoo) -> None:
     heard: list[str] = []
-    url = await url_of(newest, "chatbot-steps")
+    url = await url_of(drawing, "chatbot-steps")
     stream = ask(url, QUESTION, on_status=lambda status: heard.append(str(status)))
     assert await stream.text() == TEXT
     assert [line for line in heard if line.startswith("⏳")] == [
@@ -137,13 +130,13 @@ async def test_a_placeholder_is_reported_as_a_status(newest: Zoo) -> None:
 
 
 @pytest.mark.parametrize("stop", ["Thinking", "..."])
-def test_a_stop_sequence_in_a_placeholder_does_not_end_the_reply(newest: Zoo, stop: str) -> None:
-    url = newest.url_of("chatbot-thinking")
+def test_a_stop_sequence_in_a_placeholder_does_not_end_the_reply(drawing: Zoo, stop: str) -> None:
+    url = drawing.url_of("chatbot-thinking")
     assert through_the_endpoint(url, stop=[stop]) == (TEXT, TEXT)
 
 
-def test_a_stop_sequence_in_the_text_ends_it(newest: Zoo) -> None:
-    url = newest.url_of("chatbot-thinking")
+def test_a_stop_sequence_in_the_text_ends_it(drawing: Zoo) -> None:
+    url = drawing.url_of("chatbot-thinking")
     expected = TEXT.partition(",")[0]
     assert through_the_endpoint(url, stop=[","]) == (expected, expected)
 
@@ -166,19 +159,19 @@ async def test_a_picture_among_texts_is_a_file_and_no_text(apps: Zoo) -> None:
     assert [size_of_png(file.read_sync()) for file in stream.files] == [(3, 2)]
 
 
-async def test_the_pictures_of_a_gallery_are_files_with_their_captions(newest: Zoo) -> None:
-    stream = ask(await url_of(newest, "pictures-gallery"), QUESTION)
+async def test_the_pictures_of_a_gallery_are_files_with_their_captions(drawing: Zoo) -> None:
+    stream = ask(await url_of(drawing, "pictures-gallery"), QUESTION)
     assert await stream.text() == ""
     assert [file.alt for file in stream.files] == ["one", "two"]
     assert [size_of_png(await file.read()) for file in stream.files] == [(3, 2)] * 2
 
 
-async def test_a_picture_that_the_space_does_not_serve_is_no_reply(newest: Zoo) -> None:
+async def test_a_picture_that_the_space_does_not_serve_is_no_reply(drawing: Zoo) -> None:
     with pytest.raises(GenerationError, match="The reply has no text, only: "):
-        await ask(await url_of(newest, "pictures-interface"), QUESTION).text()
+        await ask(await url_of(drawing, "pictures-interface"), QUESTION).text()
 
 
 @pytest.mark.parametrize("kind", ["pieces", "snapshots"])
-async def test_yields_of_an_api_function_are_pieces_or_snapshots(newest: Zoo, kind: str) -> None:
-    for streamed, complete in await replies(await url_of(newest, kind)):
+async def test_yields_of_an_api_function_are_pieces_or_snapshots(drawing: Zoo, kind: str) -> None:
+    for streamed, complete in await replies(await url_of(drawing, kind)):
         assert streamed == complete == "Hello there"

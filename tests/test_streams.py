@@ -38,6 +38,7 @@ async def test_both_ways_of_calling_work_to_the_letter(scripted: ScriptedSpace) 
     assert fragments == ["Hello", ", ", "world"]
 
 
+@pytest.mark.each_gradio
 async def test_every_gradio_streams_every_form_of_reply(any_gradio: ScriptedSpace) -> None:
     pieces = ["no ", "no ", "no ", "[['a', 'b']]", ' {"role": "user"}', " 👩‍👩‍👧", " end"]
     assert [f async for f in ask(any_gradio, script(say=pieces))] == pieces

@@ -70,7 +70,7 @@ class Outcome:
 
 
 class RunOptions(BatchOptions, total=False):
-    """The parameters of `run` besides `prompts` and `out`, for type checkers."""
+    """The parameters of `run` other than `prompts` and `out`, for type checkers."""
 
     concurrency: int
     system: str | None

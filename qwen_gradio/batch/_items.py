@@ -32,7 +32,7 @@ DEFAULTS: tuple[Any, ...] = (None, {}, "flat")
 """Their default values."""
 
 OPENAI_LINE = {"method": "POST", "url": "/v1/chat/completions"}
-"""What a line in OpenAI's batch format may say besides `custom_id` and `body`."""
+"""The other fields of a line in OpenAI's batch format; each may be left out."""
 NOT_ASKED = {
     *("user", "metadata", "store", "stream", "stream_options", "service_tier"),
     *("safety_identifier", "prompt_cache_key", "parallel_tool_calls"),
