@@ -1,18 +1,18 @@
-"""Whether an address can be listened on, which servers themselves say less clearly."""
+"""Listening on an address, with an error that says which one cannot be had."""
 
 from __future__ import annotations
 
 import socket
 
 
-def require_free(host: str, port: int | None) -> None:
-    """Check that the address can be listened on; without a port, at any.
+def listen(host: str, port: int | None) -> socket.socket:
+    """Return a socket that listens on the address; without a port, on a free one.
 
-    :raises OSError: if it cannot.
+    :raises OSError: if it cannot be listened on.
     """
     where = host if port is None else f"{host}, port {port}"
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
-        socket.create_server(address[:2], family=family).close()
+        return socket.create_server(address[:2], family=family)
     except OSError as error:
         raise OSError(f"Cannot listen on {where}: {error.strerror}") from error

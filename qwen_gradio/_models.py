@@ -101,6 +101,15 @@ def providers() -> dict[str, type[Provider]]:
     }
 
 
+def names_listed() -> dict[str, type[Provider]]:
+    """Return all models, each by one of its names, with their providers."""
+    return {
+        name: provider
+        for provider in providers().values()
+        for name in {provider.get_model(name): name for name in provider.models}.values()
+    }
+
+
 def to_provider(given: type[Provider] | str | None, model: str | None) -> type[Provider]:
     """Return the provider that is given, perhaps by its name; without one, the model's own.
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from os import PathLike
@@ -179,6 +180,14 @@ RULES: dict[str, _Rule] = {
     "progress": FLAG,
 }
 """What each parameter may be, wherever it is taken."""
+
+
+def json_or_text(value: str) -> Any:
+    """Return a value that was given as text, which is JSON or else itself."""
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
 
 
 def to_pairs(reasoning_tags: ReasoningTags) -> tuple[tuple[str, str], ...]:

@@ -18,7 +18,7 @@ from . import __version__
 from ._access import Access
 from ._extras import needing
 from ._messages import History, to_messages
-from ._models import providers
+from ._models import names_listed
 from .errors import InvalidItemsError
 
 try:
@@ -38,6 +38,8 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 TOKEN_PREFIXES = ("hf_", "api_")
 """How Hugging Face tokens begin, old ones included."""
+LOCAL_MAX_TOKENS = 512
+"""The limit for a reply of the embedded Space through the endpoint: it writes two at a time."""
 
 
 def _show_version(is_wanted: bool) -> None:
@@ -215,9 +217,8 @@ def inspect(
 @app.command()
 def models() -> None:
     """List the models, each with its Space."""
-    for provider in providers().values():
-        for model in provider.get_models():
-            typer.echo(f"{model:24}{provider.url}")
+    for model, provider in names_listed().items():
+        typer.echo(f"{model:24}{provider.url}")
 
 
 @app.command()
@@ -263,7 +264,9 @@ def api(
             "--space",
             metavar="S",
             help="A Space, as owner/name or URL, that is offered as a model of that name, besides "
-            "the models that `models` lists. Repeatable.",
+            "the models that `models` lists. NAME=owner/name gives it another name, and "
+            "owner/name?api_name=/chat&inputs.Style=brief an endpoint and values of inputs. "
+            "Repeatable.",
         ),
     ] = None,
     local: Annotated[
@@ -273,6 +276,15 @@ def api(
             help="Start the embedded Space, and ask it for the models of `models`. Works offline.",
         ),
     ] = False,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Limit for a reply whose request sets none. The default is none, and "
+            f"{LOCAL_MAX_TOKENS} with --local, as tools also ask for titles and suggestions.",
+        ),
+    ] = None,
     host: Annotated[
         str, typer.Option(help="The address to listen on. Any other address requires --server-key.")
     ] = "127.0.0.1",
@@ -352,6 +364,7 @@ def api(
                 spaces=spaces or [],
                 space=space,
                 token=api_key,
+                max_tokens=max_tokens or (LOCAL_MAX_TOKENS if local else None),
                 server_key=server_key,
                 max_concurrency=max_concurrency,
                 history=history,

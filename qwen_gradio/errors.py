@@ -57,9 +57,11 @@ class SpaceInterfaceError(QwenGradioError):
     it has not or whose values it does not accept; the message says what it takes.
 
     :ivar is_malformed_reply: whether the form of this reply is the only problem.
+    :ivar is_about_files: whether the Space does not take the files, and would answer without them.
     """
 
     is_malformed_reply: bool = False
+    is_about_files: bool = False
 
 
 class AuthenticationError(QwenGradioError, PermissionError):

@@ -191,10 +191,38 @@ def test_models_are_those_of_all_providers_and_the_operators_spaces(
         assert {"qwen-2.5-max", "qwen3-8b", "qwen-2.5-72b", "qwen-2-72b"} < set(listed)
         assert listed[-2:] == [scripted.url, "owner/name"]
         assert whole(ask(client, script(say=["there"]), model=scripted.url)) == "there"
-        for name in ("owner/name", "qwen-2.5-72b", "Qwen/Qwen2.5-72B-Instruct"):
+        assert [each for each in listed if "max" in each] == ["qwen-2.5-max"]
+        for name in ("qwen-2-5-max", "owner/name", "qwen-2.5-72b", "Qwen/Qwen2.5-72B-Instruct"):
             assert client.models.retrieve(name).id == name
         with pytest.raises(openai.NotFoundError):
             client.models.retrieve("gpt-4")
+
+
+def test_a_space_is_offered_by_another_name_with_endpoint_and_inputs(
+    thinking: ZooSpace, scripted: ScriptedSpace
+) -> None:
+    more = f"{thinking.url_of('more')}?api_name=/reply&inputs.temperature=0.25"
+    with endpoint(f"warm={more}", f"{MODEL}={scripted.url}") as url, client_of(url) as client:
+        listed = [model.id for model in client.models.list()]
+        assert listed.count("warm") == listed.count(MODEL) == 1
+        assert json.loads(whole(ask(client, HI, model="warm")))["temperature"] == 0.25
+        # The operator's Space takes the place of the model whose name it has.
+        assert whole(ask(client, script(say=["mine"]))) == "mine"
+    with endpoint(f"a={scripted.url}?api_name=/no") as url, client_of(url) as client:
+        with pytest.raises(openai.InternalServerError, match="no chat '/no'"):
+            ask(client, HI, model="a")
+
+
+@pytest.mark.parametrize(
+    ("spaces", "why"),
+    [
+        (["a/b?apiname=/x"], "not 'apiname'"),
+        (["x=a/b", "x=c/d"], "Two Spaces are offered as 'x'"),
+    ],
+)
+def test_spaces_that_cannot_be_offered_are_rejected(spaces: list[str], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        app(spaces)
 
 
 def test_other_addresses_are_no_models(client: openai.OpenAI, scripted: ScriptedSpace) -> None:
@@ -308,6 +336,14 @@ async def test_the_limit_stops_a_space_without_such_an_input(
             assert reply.choices[0].finish_reason == "length"
             assert reply.usage.completion_tokens == 2
         await stopped(scripted, question)
+
+
+def test_the_operators_limit_holds_where_a_request_has_none(scripted: ScriptedSpace) -> None:
+    with endpoint(space=scripted.url, max_tokens=2) as url, client_of(url) as client:
+        for given, text in ({}, "12345678"), ({"max_tokens": 3}, "123456789"):
+            reply = ask(client, script(say=["12345", "6789"]), **given)
+            assert whole(reply) == text
+            assert reply.choices[0].finish_reason == ("stop" if given else "length")
 
 
 def test_a_space_with_such_an_input_keeps_the_limit(thinking: ZooSpace) -> None:
@@ -448,15 +484,8 @@ def leave_at(url: str, question: Any, comment: str) -> None:
 @pytest.mark.usefixtures("impatient")
 def test_a_silent_space_keeps_proxies_awake_by_comments(url: str, scripted: ScriptedSpace) -> None:
     question = script(say=["x"], finish="hang")
-    leave_at(url, question, ": processing")
+    leave_at(url, question, ": waiting")
     scripted.wait_for("stopped", tag_of(question))
-
-
-@pytest.mark.usefixtures("impatient")
-def test_the_place_in_the_spaces_queue_is_a_comment(busy: openai.OpenAI) -> None:
-    with ask(busy, script(say=["x"], finish="hang"), stream=True) as chunks:
-        next(iter(chunks))
-        leave_at(str(busy.base_url).rstrip("/"), script(), ": queued 1 of 1")
 
 
 def test_a_concurrency_of_nothing_is_rejected() -> None:
@@ -465,15 +494,15 @@ def test_a_concurrency_of_nothing_is_rejected() -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_requests_beyond_the_concurrency_wait_and_are_reported(scripted: ScriptedSpace) -> None:
+def test_requests_beyond_the_concurrency_wait_and_can_leave(scripted: ScriptedSpace) -> None:
     with endpoint(space=scripted.url, max_concurrency=1) as url, client_of(url) as client:
         first, second = script(say=["x"], finish="hang"), script(say=["y"])
         with ask(client, first, stream=True) as chunks:
             next(iter(chunks))
-            leave_at(url, second, ": queued 1 of 1")  # and leaves the queue
+            leave_at(url, second, ": waiting")
             with ThreadPoolExecutor() as threads:
                 third = threads.submit(ask, client, second)
-                leave_at(url, second, ": queued 2 of 2")
+                leave_at(url, second, ": waiting")
                 assert not third.done()
                 chunks.close()
                 assert whole(third.result(PATIENCE)) == "y"
@@ -501,8 +530,15 @@ def test_another_sites_page_cannot_ask(url: str) -> None:
         f"{url}/chat/completions", content=json.dumps(body), headers={"Content-Type": "text/plain"}
     )
     assert form.status_code == 415
-    preflight = httpx.options(f"{url}/chat/completions", headers={"Origin": "http://evil.example"})
+    evil = {"Origin": "http://evil.example"}
+    preflight = httpx.options(f"{url}/chat/completions", headers=evil)
     assert "access-control-allow-origin" not in preflight.headers
+    for response in (
+        httpx.post(f"{url}/chat/completions", json=body, headers=evil),
+        httpx.get(f"{url}/models", headers=evil),
+    ):
+        assert response.status_code == 403
+        assert "--allow-origin http://evil.example" in response.json()["error"]["message"]
 
 
 def test_the_key_is_required_where_there_is_one(scripted: ScriptedSpace) -> None:

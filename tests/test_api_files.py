@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 
@@ -12,7 +13,7 @@ from qwen_gradio._openai import estimated_tokens
 
 from .chat_api import client_of, texts, whole
 from .endpoints import endpoint
-from .servers import PATIENCE, Zoo
+from .servers import PATIENCE, ScriptedSpace, Zoo
 from .test_files import DATA_URL
 
 pytestmark = pytest.mark.usefixtures("server")
@@ -33,6 +34,20 @@ def reply_to(space: str, *parts: dict[str, Any]) -> str | None:
 def test_a_picture_of_a_client_arrives(seeing: str) -> None:
     picture = {"type": "image_url", "image_url": {"url": DATA_URL}}
     assert reply_to(seeing, picture) == "what image 3x2"
+
+
+def test_a_large_picture_arrives(seeing: str) -> None:
+    head, data = DATA_URL.split(",")
+    large = base64.b64encode(base64.b64decode(data) + bytes(18 * 2**20)).decode()
+    picture = {"type": "image_url", "image_url": {"url": f"{head},{large}"}}
+    assert reply_to(seeing, picture) == "what image 3x2"
+
+
+def test_a_picture_for_a_chat_of_text_is_a_bad_request(scripted: ScriptedSpace) -> None:
+    picture = {"type": "image_url", "image_url": {"url": DATA_URL}}
+    with pytest.raises(openai.BadRequestError, match="It takes text only") as caught:
+        reply_to(scripted.url, picture)
+    assert caught.value.code == "unsupported_file"
 
 
 @pytest.mark.parametrize("url", ["/etc/hostname", "file:///etc/hostname", "http://127.0.0.1/x"])

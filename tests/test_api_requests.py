@@ -76,6 +76,15 @@ def test_malformed_bodies_never_cause_a_500(client: httpx.Client, path: str, bod
     assert set(response.json()["error"]) == {"message", "type", "param", "code"}
 
 
+@pytest.mark.parametrize(
+    ("path", "field"), [("chat/completions", "messages"), ("responses", "input")]
+)
+def test_a_hundred_thousand_messages_are_read(client: httpx.Client, path: str, field: str) -> None:
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}] * 50_000
+    body = {"model": "qwen-2.5-max", field: [*turns, {"role": "user", "content": "c"}]}
+    assert client.post(path, json=body).status_code == 503  # that of the Space that is not there
+
+
 def test_both_names_of_the_limit_mean_the_same() -> None:
     for name in ("max_tokens", "max_completion_tokens"):
         body = json.dumps({**VALID, name: 5, "temperature": None}).encode()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -59,6 +61,7 @@ def test_only_pages_of_an_allowed_origin_may_ask(url: str, origin: str) -> None:
     response = httpx.post(
         f"{url}/responses", json=body, headers={"Origin": origin}, timeout=PATIENCE
     )
+    assert response.is_success == (origin == PAGE)
     allowed = response.headers.get("access-control-allow-origin")
     assert allowed == (PAGE if origin == PAGE else None)
 
@@ -94,6 +97,22 @@ def test_a_request_is_logged_without_its_text(
     assert ": 502 in " in failed
     assert "error=GenerationError" in failed
     assert ": 404 in " in ask("gpt-4", script())
+
+
+def test_a_client_that_disconnects_in_its_question_leaves_nothing_behind(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "qwen_gradio.api")
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port), PATIENCE) as connection:
+        head = f"POST /v1/responses HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 99\r\n"
+        connection.sendall(f"{head}Content-Type: application/json\r\n\r\n{{".encode())
+    deadline = time.monotonic() + PATIENCE
+    while not caplog.messages:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert [record.levelname for record in caplog.records] == ["INFO"]  # no traceback
+    assert httpx.get(url.replace("/v1", "/health")).is_success
 
 
 def test_a_space_that_is_silent_for_too_long_is_a_timeout(scripted: ScriptedSpace) -> None:

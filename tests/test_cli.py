@@ -86,9 +86,10 @@ def test_inspect_shows_the_space_from_the_environment(
     assert "/model_chat" in run("inspect").stdout
 
 
-def test_models_lists_those_of_all_providers() -> None:
-    listed = {line.split()[0] for line in run("models").stdout.splitlines()}
-    assert listed == {name for provider in providers().values() for name in provider.models}
+def test_models_lists_those_of_all_providers_by_one_name_each() -> None:
+    listed = [line.split()[0] for line in run("models").stdout.splitlines()]
+    names = {name for provider in providers().values() for name in provider.models}
+    assert sorted(listed) == sorted(names - {"qwen-2-5-max"})
 
 
 def test_the_version_is_shown() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,6 +16,7 @@ import typer
 from .._access import checked_headers, checked_proxy
 from .._messages import History
 from .._models import provider_of, providers
+from .._options import json_or_text
 from ..errors import ModelNotFoundError
 from ..provider import Provider
 from .terminal import fail, notes
@@ -275,10 +275,7 @@ def _input_from(given: str) -> tuple[str, Any]:
     name, equals, value = given.partition("=")
     if not equals:
         raise typer.BadParameter("must be NAME=VALUE", param_hint="--input")
-    try:
-        return name, json.loads(value)
-    except (ValueError, RecursionError):
-        return name, value
+    return name, json_or_text(value)
 
 
 @contextmanager

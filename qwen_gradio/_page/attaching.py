@@ -111,7 +111,7 @@ def place_files(
     placed: dict[int, list[Attachment]] = {}
     for file in files:
         if max_bytes is not None and file.data is not None and len(file.data) > max_bytes:
-            raise SpaceInterfaceError(
+            raise _rejection(
                 f"{space} takes files up to {max_bytes} bytes, and {file.name} has {len(file.data)}"
             )
         for slot in slots:
@@ -123,8 +123,14 @@ def place_files(
             only = f"Besides text, it takes {taken}" if taken else "It takes text only"
             is_full = any(slot.takes(file) for slot in slots)
             what = f"{file.name} ({file.media_type})" + (" as well" if is_full else "")
-            raise SpaceInterfaceError(f"{space} does not take {what}. {only}")
+            raise _rejection(f"{space} does not take {what}. {only}")
     return placed
+
+
+def _rejection(message: str) -> SpaceInterfaceError:
+    error = SpaceInterfaceError(message)
+    error.is_about_files = True
+    return error
 
 
 def fill_in(held: ComponentValue, value: Any, files: list[dict[str, Any]], gradio: int) -> Any:

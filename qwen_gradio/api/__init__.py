@@ -3,10 +3,10 @@
 It answers `/v1/chat/completions`, `/v1/responses`, `/v1/completions` and, for Anthropic's clients,
 `/v1/messages` (their key may be in `x-api-key`; errors have OpenAI's format), complete or streamed.
 Responses are of text, and nothing is kept between requests: `previous_response_id`, `conversation`
-and `background` are rejected, and so are function calls and images among the items. `store`,
-`metadata`, `include` and such fields are ignored. For `/v1/completions`, each prompt is a question
-of its own, and they are asked one after the other; reasoning is not sent, and `echo`, `suffix` and
-`best_of` are rejected.
+and `background` are rejected, and so are function calls among the items. `store`, `metadata`,
+`include` and such fields are ignored. For `/v1/completions`, each prompt is a question of its own,
+and they are asked one after the other; reasoning is not sent, and `echo`, `suffix` and `best_of`
+are rejected.
 
 `temperature`, `top_p`, `top_k`, `min_p`, `seed`, penalties, `max_tokens` and `thinking_budget` are
 given to Spaces that have such inputs. Where one has none for `max_tokens`, it is stopped at an
@@ -17,13 +17,13 @@ text between tags such as `<think>` is reasoning. Unknown fields are ignored.
 
 Tools that a model may use or not are answered in text. JSON, with or without a schema, is asked for
 in the system prompt and comes without a code fence; that it is JSON, or valid, is not enforced.
-Required tools, images, audio, `n > 1` and logprobs are rejected with status 400.
+Required tools, `n > 1`, logprobs and files that a Space does not take are rejected: status 400.
 
 `GET /v1/models` lists the models; `GET /health` says that the endpoint runs, and asks no Space. An
 error has the status 400, 401, 404, 429, 502, 503 or 504, and `Retry-After` where the Space says
 when; `x-should-retry: false` where asking again would not help. After a stream's first text, or 3
-seconds, it is an event in it, as by then comments (`: queued 3 of 9`) keep proxies awake. Reasoning
-is `reasoning_content` and `reasoning`. The usage is an estimate, a token for four bytes, as Spaces
+seconds, it is an event in it, as by then comments keep proxies awake. Reasoning is
+`reasoning_content` and `reasoning`. The usage is an estimate, a token for four bytes, as Spaces
 report none. Failures of its own are logged; requests only at the level INFO of the logger
 `qwen_gradio.api`, a line for each, with its model, status, seconds and characters, and no texts.
 """
@@ -36,7 +36,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from .._extras import needing
-from .._listening import require_free
+from .._listening import listen
 from .._messages import History
 from ..errors import QwenGradioError
 from ._requests import RequestError
@@ -66,6 +66,7 @@ def app(
     *,
     space: str | None = None,
     token: str | None = None,
+    max_tokens: int | None = None,
     server_key: str | None = None,
     max_concurrency: int | None = None,
     history: History = "native",
@@ -75,20 +76,25 @@ def app(
     """Return the endpoint as an ASGI application, for a server of your own.
 
     :param spaces: Spaces, as `owner/name` or URL, each of which is a model of that name, besides
-        the models of all providers.
+        the models of all providers. `NAME=owner/name` gives it another name, perhaps that of a
+        provider's model, whose place it takes; `owner/name?api_name=/chat&inputs.Style=brief` an
+        endpoint and values of inputs, as JSON or else text, encoded as in a URL.
     :param space: the Space that providers' models are asked on; else `$QWEN_GRADIO_SPACE`; else
         their own. Clients cannot choose it.
     :param token: Hugging Face token, sent to every Space.
+    :param max_tokens: the limit for a reply whose request sets none.
     :param server_key: the key that clients have to send. Without one, only requests to localhost
-        are accepted, and none that another site's page could send.
+        are accepted.
     :param max_concurrency: how many requests are asked at once; the others wait.
     :param history: "native" hands earlier turns to a Space's own chat, where it takes them; "flat"
         sends all turns as one question.
     :param stream_timeout: seconds that may pass without any update from a Space; None sets no
         limit.
     :param allow_origins: the origins, such as `https://chat.example`, whose pages in a browser may
-        ask; "*" allows every page. The key is required of them as of others.
-    :raises ValueError: if `max_concurrency` is less than 1, or an origin is not one.
+        ask; "*" allows every page. Those of other pages are rejected. The key is required of
+        all.
+    :raises ValueError: if `max_concurrency` or `max_tokens` is less than 1, an origin is not one,
+        or one of `spaces` is not in this form or has the name of another.
     :raises SpaceUnavailableError: if `space` or one of `spaces` is not the address of a Space.
     """
     origins = list(allow_origins)
@@ -96,7 +102,15 @@ def app(
         if not ORIGIN.fullmatch(origin):
             raise ValueError(f"{origin!r} is not an origin, such as https://chat.example, or *")
     endpoint = _app.Endpoint(
-        spaces, space, token, server_key, max_concurrency, history, stream_timeout
+        spaces,
+        space,
+        token,
+        max_tokens,
+        server_key,
+        max_concurrency,
+        history,
+        stream_timeout,
+        origins,
     )
     cors = Middleware(
         CORSMiddleware,
@@ -134,6 +148,7 @@ def serve(
     spaces: Iterable[str] = (),
     space: str | None = None,
     token: str | None = None,
+    max_tokens: int | None = None,
     server_key: str | None = None,
     max_concurrency: int | None = None,
     history: History = "native",
@@ -154,11 +169,11 @@ def serve(
     """
     if host not in LOOPBACK and not server_key:
         raise ValueError(f"Listening on {host} requires a key for clients to send: --server-key")
-    require_free(host, port)
     application = app(
         spaces,
         space=space,
         token=token,
+        max_tokens=max_tokens,
         server_key=server_key,
         max_concurrency=max_concurrency,
         history=history,
@@ -168,11 +183,11 @@ def serve(
     config = uvicorn.Config(
         application,
         host,
-        port,
         log_level="warning",
         timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
     )
-    _Server(config, on_start).run()
+    with listen(host, port) as listening:
+        _Server(config, on_start).run([listening])
 
 
 class _Server(uvicorn.Server):
@@ -184,9 +199,9 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.started and self._on_start is not None:
+        if self.started and self._on_start is not None and sockets:
             host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
-            self._on_start(f"http://{host}:{self.config.port}/v1")
+            self._on_start(f"http://{host}:{sockets[0].getsockname()[1]}/v1")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for stream in list(self.config.app.state.streams):  # type: ignore[union-attr]

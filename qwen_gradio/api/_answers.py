@@ -17,6 +17,8 @@ from ._shaping import FinishReason
 
 DONE = b"data: [DONE]\n\n"
 """The event that ends a complete stream."""
+COMMENT = b": waiting\n\n"
+"""A server-sent comment, which readers ignore and which keeps proxies awake."""
 
 STATUSES: dict[type[errors.QwenGradioError], tuple[int, str, str | None]] = {
     errors.InvalidMessagesError: (400, "invalid_messages", "messages"),
@@ -63,6 +65,8 @@ def error_object(
 
 
 def _described(error: errors.QwenGradioError) -> tuple[int, str, str | None]:
+    if isinstance(error, errors.SpaceInterfaceError) and error.is_about_files:
+        return 400, "unsupported_file", "messages"
     if isinstance(error, errors.GenerationError) and TOO_LONG.search(str(error)):
         return 400, "context_length_exceeded", "messages"
     return next(STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES)
@@ -72,11 +76,6 @@ def event(data: Mapping[str, Any], kind: str | None = None) -> bytes:
     """Return data as a server-sent event, of a kind if readers tell kinds apart."""
     head = "" if kind is None else f"event: {kind}\n"
     return f"{head}data: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
-
-
-def comment(text: str) -> bytes:
-    """Return a server-sent comment, which readers ignore and which keeps proxies awake."""
-    return f": {text}\n\n".encode()
 
 
 @dataclass(frozen=True)

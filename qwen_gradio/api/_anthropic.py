@@ -14,7 +14,7 @@ from ._requests import ChatRequest, RequestError, check_object, check_request, r
 STOP_REASONS = {"stop": "end_turn", "length": "max_tokens"}
 
 
-def anthropic_request(body: bytes) -> ChatRequest:
+def anthropic_request(body: bytes | bytearray) -> ChatRequest:
     """Read the body of a request for a message. Fields that are not known are ignored.
 
     :raises RequestError: if it is not one, or requests what a text chat does not support.

@@ -2,44 +2,50 @@
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 from uuid import uuid4
 from weakref import WeakSet
 
+import anyio
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from .._access import address_of
+from .._files.attachments import MAX_FILE_BYTES
 from .._messages import History
-from .._models import provider_of, providers
-from .._options import require
+from .._models import names_listed, provider_of
+from .._options import json_or_text, require
 from .._stream import FragmentStream
 from ..errors import InvalidMessagesError, QwenGradioError
 from ._answers import Answer, ChatAnswer, error_object
 from ._anthropic import AnthropicAnswer, anthropic_request
 from ._completion import JSON, Completion, CompletionStream, error_response
-from ._places import Places
 from ._prompts import PromptAnswer, prompt_request
 from ._requests import ChatRequest, RequestError, chat_request
 from ._responses import ResponseAnswer, responses_request
 
-MAX_BODY = 8 * 2**20
-"""Bytes that a request's body may have."""
+MAX_BODY = 2 * MAX_FILE_BYTES
+"""Bytes that a request's body may have: a file in base64, with text around it."""
 HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 413: {"Connection": "close"}}
 """Headers of errors, by status; the rest of a body that is too large is not read."""
 LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
 """What a request to this computer has in its Host header."""
+OFFERED = re.compile(r"(?:(?P<name>[^=?:]+)=)?(?P<space>[^?]*)(?:\?(?P<query>.*))?", re.DOTALL)
+"""A Space that is offered: `name=space?query`, of which only the Space is required."""
 
 
 class Format(NamedTuple):
     """A format: how its requests are read, their field for the question, and its replies."""
 
-    read: Callable[[bytes], ChatRequest]
+    read: Callable[[bytes | bytearray], ChatRequest]
     question: str
     answer: type[Answer]
 
@@ -64,24 +70,35 @@ class Endpoint:
         spaces: Iterable[str],
         space: str | None,
         token: str | None,
+        max_tokens: int | None,
         server_key: str | None,
         max_concurrency: int | None,
         history: History,
         stream_timeout: float | None,
+        allow_origins: Collection[str],
     ) -> None:
-        require(max_concurrency=max_concurrency, stream_timeout=stream_timeout)
-        # Raises if there is no such Space; a stream that is not read asks nothing.
-        provider_of(None).create_async_generator(
-            None, [("user", "?")], space=space, history=history
+        require(
+            max_tokens=max_tokens, max_concurrency=max_concurrency, stream_timeout=stream_timeout
         )
-        self._spaces = {name: address_of(name) for name in spaces}
-        self._space = space
-        self._history = history
-        self._stream_timeout = stream_timeout
-        self._token = token
+        offered = [_offered(given) for given in spaces]
+        self._spaces = dict(offered)
+        if len(self._spaces) < len(offered):
+            names = [name for name, _ in offered]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"Two Spaces are offered as {twice!r}: use --space NAME=owner/name")
+        self._defaults: dict[str, Any] = {
+            "space": space,
+            "api_key": token,
+            "history": history,
+            "stream_timeout": stream_timeout,
+        }
+        self._max_tokens = max_tokens
         self._server_key = server_key or None
-        self._places = Places(max_concurrency)
+        self._allow_origins = allow_origins
+        self._places = anyio.CapacityLimiter(max_concurrency or math.inf)
         self.streams: WeakSet[FragmentStream] = WeakSet()
+        # Raises if there is no such Space; a stream that is not read asks nothing.
+        provider_of(None).create_async_generator(None, [("user", "?")], **self._defaults)
 
     async def health(self, request: Request) -> Response:
         """Report that the endpoint runs; it asks no Space."""
@@ -91,7 +108,7 @@ class Endpoint:
         """List the models."""
         self._admit(request)
         owners = {
-            **{model: each.label for each in providers().values() for model in each.models},
+            **{name: provider.label for name, provider in names_listed().items()},
             **dict.fromkeys(self._spaces, "Space"),
         }
         listed = [_model_object(model, owner) for model, owner in owners.items()]
@@ -112,6 +129,8 @@ class Endpoint:
             asked = form.read(await _body(request))
         except ClientDisconnect:
             return Response()  # to nobody
+        if self._max_tokens and asked.max_tokens is None:
+            asked = replace(asked, options={**asked.options, "max_tokens": self._max_tokens})
         try:
             streams = [self._ask(asked, messages) for messages in asked.questions]
         except InvalidMessagesError as error:
@@ -123,22 +142,23 @@ class Endpoint:
 
     def _ask(self, asked: ChatRequest, messages: list[Any]) -> FragmentStream:
         """Return the reply to a question, which is asked when it is read."""
-        space = self._spaces.get(asked.model)
-        model = None if space else asked.model
+        own = self._spaces.get(asked.model, {})
+        model = None if own else asked.model
         stream = provider_of(model).create_async_generator(
-            model,
-            messages,
-            space=space or self._space,
-            api_key=self._token,
-            history=self._history,
-            stream_timeout=self._stream_timeout,
-            **asked.options,
+            model, messages, **{**self._defaults, **own, **asked.options}
         )
         self.streams.add(stream)
         return stream
 
     def _admit(self, request: Request) -> None:
-        """Reject a request without the key; without any key, one from another site's page."""
+        """Reject a request without the key, if there is one, and those of other sites' pages."""
+        origin = request.headers.get("origin")
+        if origin is not None and not {origin, "*"} & set(self._allow_origins):
+            raise RequestError(
+                f"Pages of {origin:.200} may not ask. Start the endpoint with --allow-origin "
+                f"{origin:.200} to let them",
+                status=403,
+            )
         if self._server_key is not None:
             kind, _, key = request.headers.get("authorization", "").partition(" ")
             if "x-api-key" in request.headers:  # as Anthropic's clients send it
@@ -166,11 +186,28 @@ class Endpoint:
             raise RequestError("The Content-Type must be application/json", status=415)
 
 
+def _offered(given: str) -> tuple[str, dict[str, Any]]:
+    """Return the name of a Space that is offered as a model, and the options to ask it with."""
+    found = OFFERED.fullmatch(given)
+    assert found is not None  # it matches any text
+    options: dict[str, Any] = {"space": address_of(found["space"]), "inputs": {}}
+    for name, value in parse_qsl(found["query"] or "", keep_blank_values=True):
+        if name == "api_name":
+            options["api_name"] = value
+        elif name.startswith("inputs."):
+            options["inputs"][name.removeprefix("inputs.")] = json_or_text(value)
+        else:
+            raise ValueError(
+                f"{given!r:.200}: a Space may have api_name=... and inputs.NAME=..., not {name!r}"
+            )
+    return found["name"] or found["space"], options
+
+
 def _model_object(name: str, owner: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": owner}
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request) -> bytearray:
     """Read the body, but no more of it than is accepted."""
     length = request.headers.get("content-length", "0")
     body = bytearray()
@@ -180,7 +217,7 @@ async def _body(request: Request) -> bytes:
             if len(body) > MAX_BODY:
                 break
         else:
-            return bytes(body)
+            return body
     raise RequestError(f"The body may have {MAX_BODY} bytes at most", status=413)
 
 

@@ -13,12 +13,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from .._files.links import links_after
-from .._reply import Reasoning, StreamStatus
+from .._reply import Reasoning
 from .._stream import FragmentStream
 from ..errors import GenerationError, QwenGradioError, SpaceInterfaceError
-from ._answers import Answer, Written, comment, error_of, status_of
+from ._answers import COMMENT, Answer, Written, error_of, status_of
 from ._log import add_details
-from ._places import Places
 from ._requests import ChatRequest
 from ._shaping import Shaper
 
@@ -55,11 +54,15 @@ class Completion:
     Questions are asked one after the other. A client that disconnects closes their streams, which
     stops the Space.
 
-    :param places: where each waits for its turn.
+    :param places: limits how many are asked at once; the others wait.
     """
 
     def __init__(
-        self, streams: list[FragmentStream], request: ChatRequest, answer: Answer, places: Places
+        self,
+        streams: list[FragmentStream],
+        request: ChatRequest,
+        answer: Answer,
+        places: anyio.CapacityLimiter,
     ) -> None:
         self.streams = streams
         self.request = request
@@ -92,7 +95,7 @@ class Completion:
 
     async def _reply(self, stream: FragmentStream) -> Written:
         """Return the reply as the page shows it at last, shortened in the same way."""
-        async with self.places.taken(_ignore), stream:
+        async with self.places, stream:
             async for _ in self.pieces(stream, self.shaper()):
                 pass
         shaper = self.shaper()
@@ -131,22 +134,13 @@ class CompletionStream(Completion):
     """The replies as server-sent events. The response's head precedes the first."""
 
     _send: Send
-
-    def __init__(
-        self, streams: list[FragmentStream], request: ChatRequest, answer: Answer, places: Places
-    ) -> None:
-        super().__init__(streams, request, answer, places)
-        for stream in streams:
-            stream.on_status = self._take_status
-        self._sending = anyio.Lock(fast_acquire=True)
-        self._has_begun = self._has_ended = False
-        self._comment = "waiting"
-        self._is_comment_due = True
-        self._news = anyio.Event()
+    _has_begun = _has_ended = False
+    _is_comment_due = True
 
     async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Ask, and send what arrives."""
         self._send = send
+        self._sending = anyio.Lock(fast_acquire=True)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep_awake)
             try:
@@ -170,7 +164,7 @@ class CompletionStream(Completion):
         shaper = self.shaper()
         sent: list[str | Reasoning] = []
         async with (
-            self.places.taken(self._take_place),
+            self.places,
             stream,
             aclosing(self.pieces(stream, shaper)) as pieces,
         ):
@@ -201,32 +195,16 @@ class CompletionStream(Completion):
         await self._send({"type": "http.response.body", "body": data, "more_body": not is_last})
 
     async def _keep_awake(self) -> None:
-        """Send a comment for each status, and whenever nothing was sent for a while."""
+        """Send a comment whenever nothing was sent for a while."""
         await anyio.sleep(ERROR_STATUS_TIME)
         while True:
-            news = self._news = anyio.Event()
             async with self._sending:
                 if self._has_ended:
                     return
                 if self._is_comment_due:
-                    await self._write(comment(self._comment))
+                    await self._write(COMMENT)
             self._is_comment_due = True  # unless something is sent meanwhile
-            with anyio.move_on_after(KEEP_AWAKE_INTERVAL):
-                await news.wait()
-
-    def _take_place(self, position: int, length: int) -> None:
-        self._set_comment(f"queued {position} of {length}")
-
-    def _take_status(self, status: StreamStatus) -> None:
-        if status.state == "queued" and status.position and status.queue_size:
-            self._take_place(status.position, status.queue_size)
-        else:
-            self._set_comment(status.state)  # no text of the Space's own
-
-    def _set_comment(self, text: str) -> None:
-        self._comment = text
-        self._is_comment_due = True
-        self._news.set()
+            await anyio.sleep(KEEP_AWAKE_INTERVAL)
 
 
 def written(pieces: Iterable[str | Reasoning], shaper: Shaper) -> Written:
@@ -241,7 +219,3 @@ async def _cancel_at_disconnect(receive: Receive, scope: anyio.CancelScope) -> N
     while (await receive())["type"] != "http.disconnect":
         pass
     scope.cancel()
-
-
-def _ignore(position: int, length: int) -> None:
-    """Where a response is sent at once, nothing can be reported before it."""

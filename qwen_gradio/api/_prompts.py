@@ -21,7 +21,7 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
 """What a chat cannot do with a prompt, each with the values that request nothing."""
 
 
-def prompt_request(body: bytes) -> ChatRequest:
+def prompt_request(body: bytes | bytearray) -> ChatRequest:
     """Read the body of a request for completions. Each prompt is a user's only turn.
 
     :raises RequestError: if it is not one, or requests what a text chat does not support.

@@ -70,7 +70,7 @@ class ChatRequest:
         return self.options.get("max_tokens")
 
 
-def chat_request(body: bytes) -> ChatRequest:
+def chat_request(body: bytes | bytearray) -> ChatRequest:
     """Read the body of a request for a chat completion. Fields that are not known are ignored.
 
     :raises RequestError: if it is not one, or requests what a text chat does not support.
@@ -135,7 +135,7 @@ def ask_for_json(request: ChatRequest, form: Mapping[str, Any], name: str) -> Ch
     return replace(request, questions=questions, is_json=True)
 
 
-def read_object(body: bytes) -> dict[str, Any]:
+def read_object(body: bytes | bytearray) -> dict[str, Any]:
     """Return the JSON object that a body is.
 
     :raises RequestError: if it is none.

@@ -27,7 +27,7 @@ FAILURES = {400: "invalid_prompt", 429: "rate_limit_exceeded"}
 """OpenAI's codes of failed responses, by our status; others are `server_error`."""
 
 
-def responses_request(body: bytes) -> ChatRequest:
+def responses_request(body: bytes | bytearray) -> ChatRequest:
     """Read the body of a request for a response. Fields that are not known are ignored.
 
     :raises RequestError: if it is not one, or requests what a text chat does not support.

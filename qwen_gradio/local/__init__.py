@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .._extras import needing
-from .._listening import require_free
+from .._listening import listen
 
 __all__ = ["running"]
 
@@ -37,7 +37,7 @@ def running(
     :raises ValueError: if the file is not a model that can be run, or the context is too small.
     :raises OSError: if the address cannot be listened on.
     """
-    require_free(host, port)
+    listen(host, port).close()  # the error comes before the model is loaded
     with needing("local"):
         from ._model import Model
 
