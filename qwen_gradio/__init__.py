@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ._models import Qwen_Qwen_3 as Qwen_Qwen_3
     from ._models import Qwen_Qwen_3_VL as Qwen_Qwen_3_VL
     from ._models import providers as providers
+    from ._page.inspection import Inspection as Inspection
+    from ._page.inspection import SpaceInput as SpaceInput
     from ._reply import Progress as Progress
     from ._reply import StreamStatus as StreamStatus
     from ._stream import FragmentStream as FragmentStream
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from .provider import Provider as Provider
     from .sync import Fragments as Fragments
     from .sync import ask as ask
+    from .sync import inspect as inspect
     from .sync import stream as stream
 
 _HOME = {
@@ -56,9 +59,10 @@ _HOME = {
         "providers",
     ],
     "_messages": ["Messages"],
+    "_page.inspection": ["Inspection", "SpaceInput"],
     "_files.downloads": ["ReplyFile"],
     "_stream": ["FragmentStream"],
-    "sync": ["Fragments", "ask", "stream"],
+    "sync": ["Fragments", "ask", "inspect", "stream"],
     "chat": ["Chat"],
     "_reply": ["Progress", "StreamStatus"],
     "_worker": ["generate_session_hash"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import closing
 from threading import Event, Lock
 from typing import Any
@@ -12,9 +12,11 @@ from typing import Any
 from anyio import BusyResourceError
 from typing_extensions import Unpack
 
+from ._access import Access, Auth, Secret
 from ._messages import Messages, to_messages
 from ._models import to_provider
 from ._options import QuestionOptions, require
+from ._page.inspection import Inspection, inspect_plan
 from ._reply import Reasoning, Update
 from ._stream import FragmentStream
 from ._tasks import without_await
@@ -58,6 +60,42 @@ def stream(
     :raises InvalidMessagesError, ModelNotFoundError, TypeError, ValueError: at once.
     """
     return Fragments(_open(question, model, system, provider, options))
+
+
+def inspect(
+    space: str,
+    *,
+    api_name: str | int | None = None,
+    api_key: str | Secret | None = None,
+    auth: Auth | None = None,
+    headers: Mapping[str, str] | None = None,
+    proxy: str | None = None,
+) -> Inspection:
+    """Return what a Space offers, and how it would be asked. Print it, or read its attributes.
+
+    :param space: the Space, as `owner/name` or URL.
+    :param api_name: the name or number of an endpoint; by default, the Space's chat.
+    :param api_key, auth, headers, proxy: as for a provider.
+    :raises QwenGradioError: if the Space cannot be read, or offers no chat that can be used.
+    :raises TypeError, ValueError: at once, if a parameter is wrong.
+    """
+    given = {"api_key": api_key, "auth": auth, "headers": headers, "proxy": proxy}
+    require(space=space, api_name=api_name, **given)
+    from ._gradio.hub import listing_of  # imports gradio_client
+    from ._gradio.space import describe
+
+    access = Access.to(space, **given)  # type: ignore[arg-type]
+    found = describe(access)
+    plan = found.plan(api_name)
+    listing = listing_of(access)
+    return inspect_plan(
+        plan,
+        former_name="" if found.space == access.space else access.space,
+        url=found.client.src,
+        gradio=str(found.client.config.get("version")),
+        stage="" if listing is None else listing.stage,
+        hardware="" if listing is None else listing.all_hardware,
+    )
 
 
 def _open(

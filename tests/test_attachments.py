@@ -19,6 +19,7 @@ from qwen_gradio._files.reading import read_files
 from qwen_gradio._messages import as_messages, as_pairs, as_parts, as_segments, prompt_from
 from qwen_gradio._page.attaching import fill_in, place_files
 from qwen_gradio._page.fragments import Habits
+from qwen_gradio._page.inspection import inspect_plan
 from qwen_gradio._page.plan import ComponentValue
 
 from .plans import BOX, RESPOND, planned
@@ -380,4 +381,6 @@ def test_a_plan_gives_a_url_to_the_box_and_uploads_nothing() -> None:
     plan.attach(values, prompt, Habits(), lambda file: file.value(file.url or ""))
     asked, _ = values.arguments_for(plan.steps[0])
     assert (asked["text"], [each["path"] for each in asked["files"]]) == ("?", [file.url])
-    assert "with files=... for a file of the types image in 'component 1'" in str(plan)
+    assert "with files=... for a file of the types image in 'component 1'" in str(
+        inspect_plan(plan)
+    )

@@ -136,7 +136,7 @@ def test_one_function_on_several_triggers_is_one_chat() -> None:
         function("f_1", CLICK, [BOX, SLIDER], [OUT]),
     ]
     plan = planned(*twice)
-    assert (calls(plan), plan.others) == ([0], ())
+    assert (calls(plan), plan.others) == ([0], {})
 
 
 def test_the_box_that_is_submitted_or_named_so_takes_the_question() -> None:
@@ -217,7 +217,7 @@ def test_the_first_tab_comes_before_names_and_events() -> None:
     main = function("f", CLICK, [BOX], [OUT])
     assert calls(planned(search, main, components=TABS)) == [0]
     plan = planned(search, main, components=TABS, layout=in_tabs([BOX, OUT], [21, 20]))
-    assert (calls(plan), plan.others) == ([1], ("/predict (tab 'Tools')",))
+    assert (calls(plan), plan.others) == ([1], {"/predict": "Tools"})
 
 
 def test_a_function_without_a_page_comes_after_the_page() -> None:
@@ -292,7 +292,7 @@ def test_any_endpoint_that_answers_can_be_chosen(api_name: str | int) -> None:
     assert calls(planned(USER, BOT, upload, components=components)) == [0, 1]
     plan = planned(USER, BOT, upload, components=components, api_name=api_name)
     assert calls(plan) == [2]
-    assert plan.others == ("/user",)
+    assert plan.others == {"/user": ""}
 
 
 def test_a_component_that_uploads_hands_over_its_files_first_if_there_are_any() -> None:

@@ -16,6 +16,7 @@ from qwen_gradio import SpaceInterfaceError
 from qwen_gradio._page.app import App, add_drawn, add_missing
 from qwen_gradio._page.chain import plan_of
 from qwen_gradio._page.fragments import Habits
+from qwen_gradio._page.inspection import inspect_plan
 
 from .plans import (
     BOT,
@@ -106,7 +107,7 @@ def test_no_description_raises_anything_but_our_error(
         plan = plan_of(*description, "owner/name", api_name)
     except SpaceInterfaceError:
         return
-    assert str(plan)
+    assert str(inspect_plan(plan))
     assert plan.draws or any(step.reply is not None for step in plan.steps)
     with suppress(SpaceInterfaceError):
         plan.values(replace(NATIVE, inputs=inputs))

@@ -9,6 +9,7 @@ import pytest
 
 from qwen_gradio import SpaceInterfaceError
 from qwen_gradio._page.fragments import Habits
+from qwen_gradio._page.inspection import inspect_plan
 
 from .plans import (
     BOT,
@@ -184,7 +185,7 @@ def test_a_plan_is_shown_step_by_step() -> None:
     user = function("user", SUBMIT, [BOX, CHATBOT, SYSTEM], [CHATBOT], names={BOX: "query"})
     bot = function("bot", THEN, [CHATBOT, STATE, FORM], [BOX, CHATBOT], trigger_after=1)
     other = function("ask", CLICK, [BOX, CHATBOT], [CHATBOT])
-    assert str(planned(load, user, bot, other)).splitlines() == [
+    assert str(inspect_plan(planned(load, user, bot, other))).splitlines() == [
         "owner/name is asked in 3 steps:",
         "  1. /setup(), as when its page opens",
         "  2. /user(query=<query>, component 2=[], System prompt=<system>)",

@@ -10,9 +10,8 @@ from typing import Any
 import anyio
 import pytest
 
+import qwen_gradio
 from qwen_gradio import SpaceInterfaceError
-from qwen_gradio._access import Access
-from qwen_gradio._gradio.space import describe
 
 from .asking import ask
 from .servers import Zoo
@@ -57,8 +56,7 @@ async def serve(zoo: Zoo, kind: str) -> str:
 
 async def show_plan(space: str) -> str:
     """Return what `qwen-gradio inspect` prints of how the Space is asked."""
-    description = await anyio.to_thread.run_sync(describe, Access.to(space))
-    return str(description.plan(None))
+    return str(await anyio.to_thread.run_sync(qwen_gradio.inspect, space))
 
 
 @pytest.mark.parametrize(

@@ -70,12 +70,12 @@ class Listing:
     hardware: str
     requested: str
 
-    def __str__(self) -> str:
-        """The stage and the hardware, as a line to show to a user."""
-        hardware = self.hardware or self.requested or "unknown hardware"
-        is_changing = self.requested not in ("", hardware)
+    @property
+    def all_hardware(self) -> str:
+        """Both, for people."""
+        is_changing = self.hardware and self.requested not in ("", self.hardware)
         requested = f" ({self.requested} is requested)" if is_changing else ""
-        return f"On the hub: {self.stage or 'unknown stage'} on {hardware}{requested}"
+        return f"{self.hardware or self.requested}{requested}"
 
 
 def locate(access: Access, connection: Connection) -> Listing:

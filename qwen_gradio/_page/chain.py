@@ -72,11 +72,10 @@ class Chain:
         return self.functions[0].name
 
     @property
-    def label(self) -> str:
-        """Its name, and the tabs that it is in."""
+    def tab(self) -> str:
+        """The labels of the tabs that it is in."""
         *_, tabs = self.tabs
-        labels = " / ".join(label for _, label in tabs)
-        return f"{self.name} (tab {labels!r:.100})" if labels else self.name
+        return " / ".join(label for _, label in tabs)
 
     @property
     def rank(self) -> tuple[Any, ...]:
@@ -132,8 +131,8 @@ def plan_of(
             f"{space} offers more than one endpoint that may be a chat. "
             f"Choose one with api_name: {names}"
         )
-    others = dict.fromkeys(chain.label for chain in chains if chain is not chosen)
-    return _make_plan(app, chosen, space, tuple(others))
+    others = {chain.name: chain.tab for chain in chains if chain is not chosen}
+    return _make_plan(app, chosen, space, others)
 
 
 def require_protocol(config: Any, space: str) -> None:
@@ -386,7 +385,7 @@ def _strip_number(api_name: str | None) -> str:
     return re.sub(r"_\d+$", "", api_name or "").lstrip("/")
 
 
-def _make_plan(app: App, chain: Chain, space: str, others: tuple[str, ...]) -> Plan:
+def _make_plan(app: App, chain: Chain, space: str, others: Mapping[str, str]) -> Plan:
     functions = _drop_cleanup_steps(chain)
     for function in functions:
         for component in function.inputs:
@@ -465,7 +464,7 @@ def _plan_drawing(app: App, space: str) -> Plan | None:
         for i in taken
         if not app[i].is_state
     )
-    return Plan(space, steps, values, NOBODY, "page", "messages", (), (), draws=True)
+    return Plan(space, steps, values, NOBODY, "page", "messages", (), {}, draws=True)
 
 
 def _why_not_given(app: App, component: int, chain: Chain) -> str | None:

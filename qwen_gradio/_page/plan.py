@@ -6,7 +6,6 @@ Nothing here does I/O.
 from __future__ import annotations
 
 import re
-import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
@@ -15,7 +14,7 @@ from .._files.attachments import Attachment
 from .._messages import HistoryTurn, Prompt, as_messages, as_pairs, as_parts, as_segments
 from ..errors import SpaceInterfaceError
 from .app import plain
-from .attaching import fill_in, find_slots, place_files, takes_list
+from .attaching import fill_in, place_files, takes_list
 from .bounds import Bounds
 from .fragments import Habits
 from .outputs import UNCHANGED, Reply, Source, written
@@ -101,18 +100,6 @@ class ComponentValue:
     def name(self) -> str:
         return self.names[0] if self.names else f"component {self.id}"
 
-    @property
-    def accepted(self) -> str:
-        """Which values it accepts, for people; "" if that is not limited."""
-        bounds = self.bounds
-        is_limited = bounds.choices or (bounds.minimum, bounds.maximum) != (None, None)
-        return f", {bounds}" if is_limited else ""
-
-    @property
-    def given(self) -> str:
-        """What it is given, for people."""
-        return reprlib.repr(self.value) if self.use == "value" else f"<{self.use}>"
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -125,7 +112,7 @@ class Plan:
     :ivar source: what kind of output that is.
     :ivar form: the form in which the chatbot takes earlier turns.
     :ivar reasoning_tags: pairs of tags that enclose reasoning in the reply's text.
-    :ivar others: the names of the other endpoints that may be a chat, and their tabs.
+    :ivar others: the other endpoints that may be a chat: their names, and the tabs they are in.
     :ivar notes: what a user should know of it.
     :ivar draws: whether these steps only draw the page, whose chat is known when they have run.
     :ivar keeps_turns: whether the Space keeps the conversation, for as long as a session lasts.
@@ -140,7 +127,7 @@ class Plan:
     source: Source
     form: Form
     reasoning_tags: tuple[tuple[str, str], ...]
-    others: tuple[str, ...] = field(compare=False)
+    others: Mapping[str, str] = field(compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
     draws: bool = False
     keeps_turns: bool = False
@@ -273,43 +260,6 @@ class Plan:
             source=self.source,
             root=root,
         )
-
-    def __str__(self) -> str:
-        """How the Space is asked, for people."""
-        held = {held.id: held for held in self.held}
-        given = {held.id: held.given for held in self.held}
-        count = f"{len(self.steps)} steps" if len(self.steps) > 1 else "1 step"
-        lines = [f"{self.space} is asked in {count}:"]
-        for number, step in enumerate(self.steps, 1):
-            taken = ", ".join(f"{held[i].name}={given[i]}" for i in step.inputs if i in held)
-            lines.append(f"  {number}. {step.name}({taken})")
-            if step.is_load:
-                lines[-1] += ", as when its page opens"
-            if step.is_for_turns:
-                lines[-1] += ", if there are earlier turns"
-            if step.uploader is not None:
-                lines[-1] += ", if there are files"
-            if step.reply is not None:
-                lines[-1] += f", whose output {step.reply + 1} is the reply"
-            for _, component in step.writes:
-                if given.get(component) != "<query>":  # most often, that is only disabled meanwhile
-                    given[component] = f"<step {number}>"
-        if self.draws:
-            lines.append("  and then as its page is, which these steps draw")
-        lines += [f"Note: {note}" for note in self.notes]
-        lines.append("with inputs=... for any of:")
-        for user_input in self.inputs:
-            if user_input.names:
-                names = " or ".join(map(repr, user_input.names))
-                lines.append(f"  {names}: {user_input.kind}{user_input.accepted}")
-            lines += [
-                f"    {key!r}: {reprlib.repr(user_input.value[key])}" for key in user_input.fields
-            ]
-        if slots := find_slots(self.inputs):
-            lines.append(f"with files=... for {'; '.join(map(str, slots))}")
-        if self.others:
-            lines.append(f"Other endpoints that may be a chat: {', '.join(self.others)}")
-        return "\n".join(lines)
 
 
 class Session:

@@ -1,0 +1,145 @@
+"""How a Space is asked, for people and for programs. Nothing here does I/O."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .attaching import Slot, find_slots
+from .bounds import Bounds
+from .plan import Plan, Use
+
+
+@dataclass(frozen=True)
+class SpaceInput:
+    """An input of a Space, for which `inputs=` may give a value.
+
+    :ivar names: what it is called in `/info` and on the page; any of them may be used.
+    :ivar kind: the type of its component, such as "textbox" or "slider".
+    :ivar use: what it is given: "value" is its own default; "query", "chat", "history" and "system"
+        are parts of the question.
+    :ivar default: what it holds when the page opens; a dict if it is a form, whose fields are
+        inputs as well.
+    :ivar bounds: what it accepts: `minimum`, `maximum` and `step` of a number, `choices` as pairs
+        of the name that the page shows and the value, and whether it `takes_several`.
+    """
+
+    names: tuple[str, ...]
+    kind: str
+    use: Use
+    default: Any
+    bounds: Bounds
+
+    def __str__(self) -> str:
+        is_limited = self.bounds not in (Bounds(), Bounds(is_number=True))
+        lines = [f"{' or '.join(map(repr, self.names))}: {self.kind}"]
+        if is_limited:
+            lines[0] += f", {self.bounds}"
+        if self.use == "value" and isinstance(self.default, dict):
+            lines += [f"  {key!r}: {reprlib.repr(value)}" for key, value in self.default.items()]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a Space offers, and how a question would be asked. As text, it is easy to read.
+
+    :ivar space: its name, the new one if it was renamed, or its URL.
+    :ivar steps: the calls that its page makes for a question, in order.
+    :ivar inputs: the inputs of these steps.
+    :ivar files: the inputs that take the files of a question, each with the `kind` of files, their
+        `types` and whether it `takes_several`; () if the Space takes text only.
+    :ivar api_names: the other endpoints that may be a chat, each with the tab of the page that it
+        is in, or "".
+    :ivar notes: what else to know.
+    :ivar former_name: the name that was given, if the Space was renamed.
+    :ivar url: where the app is.
+    :ivar gradio: the version of its Gradio.
+    :ivar stage: what the Hub says that it does, such as "RUNNING"; "" elsewhere.
+    :ivar hardware: what it runs on, as far as the Hub says.
+    """
+
+    space: str
+    steps: tuple[str, ...]
+    inputs: tuple[SpaceInput, ...]
+    files: tuple[Slot, ...]
+    api_names: Mapping[str, str]
+    notes: tuple[str, ...]
+    former_name: str = ""
+    url: str = ""
+    gradio: str = ""
+    stage: str = ""
+    hardware: str = ""
+
+    def __str__(self) -> str:
+        lines = []
+        if self.url:
+            lines.append(f"{self.url} runs Gradio {self.gradio}")
+        if self.former_name:
+            lines.append(f"{self.former_name} is now {self.space}")
+        if self.stage or self.hardware:
+            lines.append(
+                f"On the Hub: {self.stage or 'unknown stage'} on "
+                f"{self.hardware or 'unknown hardware'}"
+            )
+        if lines:
+            lines.append("")
+        count = f"{len(self.steps)} steps" if len(self.steps) > 1 else "1 step"
+        lines.append(f"{self.space} is asked in {count}:")
+        lines += [f"  {number}. {step}" for number, step in enumerate(self.steps, 1)]
+        lines += [f"Note: {note}" for note in self.notes]
+        lines.append("with inputs=... for any of:")
+        lines += [f"  {line}" for each in self.inputs for line in str(each).splitlines()]
+        if self.files:
+            lines.append(f"with files=... for {'; '.join(map(str, self.files))}")
+        if self.api_names:
+            others = (
+                f"{name} (tab {tab!r:.100})" if tab else name
+                for name, tab in self.api_names.items()
+            )
+            lines.append(f"Other endpoints that may be a chat: {', '.join(others)}")
+        return "\n".join(lines)
+
+
+def inspect_plan(plan: Plan, **more: str) -> Inspection:
+    """Return how the Space of a plan is asked.
+
+    :param more: the other attributes, from `former_name` on.
+    """
+    names = {held.id: held.name for held in plan.held}
+    given = {
+        held.id: reprlib.repr(held.value) if held.use == "value" else f"<{held.use}>"
+        for held in plan.held
+    }
+    steps = []
+    for number, step in enumerate(plan.steps, 1):
+        arguments = (f"{names[i]}={given[i]}" for i in step.inputs if i in names)
+        line = f"{step.name}({', '.join(arguments)})"
+        if step.is_load:
+            line += ", as when its page opens"
+        if step.is_for_turns:
+            line += ", if there are earlier turns"
+        if step.uploader is not None:
+            line += ", if there are files"
+        if step.reply is not None:
+            line += f", whose output {step.reply + 1} is the reply"
+        steps.append(line)
+        for _, component in step.writes:
+            if given.get(component) != "<query>":  # most often, that is only disabled meanwhile
+                given[component] = f"<step {number}>"
+    drawn = ("these steps draw the page, which is then asked as it is",) if plan.draws else ()
+    return Inspection(
+        plan.space,
+        tuple(steps),
+        tuple(
+            SpaceInput(held.names, held.kind, held.use, held.value, held.bounds)
+            for held in plan.inputs
+            if held.names
+        ),
+        tuple(find_slots(plan.inputs)),
+        plan.others,
+        (*drawn, *plan.notes),
+        **more,
+    )
