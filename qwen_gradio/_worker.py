@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import secrets
 import time
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from ._gradio.connection import Connection
     from ._gradio.reply import ReplyClient
     from ._gradio.space import Description
+
+logger = logging.getLogger(__package__)
 
 MAX_RETRY_WAIT = 60.0
 """Seconds between two attempts. A Space that asks for a longer wait is not asked again."""
@@ -127,6 +130,7 @@ class Worker:
                     raise
                 wait = error.retry_after or self._pause_after(failures)
                 self._reply.put(StreamStatus("retrying", retry_in=wait, log=str(error)))
+                logger.info("%s: asking again in %.1f s: %s", self._reply.space, wait, error)
             if not self._has_begun:
                 cleanup.close()
             if self._stopped.wait(wait):
@@ -176,6 +180,7 @@ class Worker:
                 raise
             if error.transient or self._has_begun or not self._reply.is_unanswered:
                 raise
+            logger.info("%s: read again: %s", description.space, error)
             connection.forget_cookies()  # they may lead to a replica that is gone
             try:
                 fresh, was_asleep = describe(description)

@@ -125,6 +125,7 @@ class ReplyClient(Client):  # type: ignore[misc]
                 self._outputs.fail()  # nothing, if the question is asked again
                 raise
             self._outputs.end()
+            logger.debug("%s: complete; %s", self._plan.space, self._habits)
             if self._session is not None and self._drain():
                 self._session.complete_turn(self.session_hash, self._outputs.values.written)
 
@@ -229,6 +230,7 @@ class ReplyClient(Client):  # type: ignore[misc]
     def _run_step(self, step: Step) -> None:
         self._events = _Events()
         arguments = self._outputs.start_step(step)
+        logger.debug("%s: %s, in session %s", self._plan.space, step.name, self.session_hash)
         try:
             with connect_errors(self._plan.space):
                 self._job = self.submit(*arguments, fn_index=step.fn_index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -30,6 +31,8 @@ from .connection import Connection
 from .errors import connect_errors
 from .hub import STAGES, explain, locate
 from .seam import requests_over
+
+logger = logging.getLogger("qwen_gradio")
 
 DESCRIPTION_TTL = 60.0
 """Seconds to cache a hub Space's description. Rebuilding a Space takes longer than that."""
@@ -210,6 +213,7 @@ class Space:
                 stage = STAGES.get(error.stage)
             what = "has started but does not answer yet" if stage is None else stage.text
             report(StreamStatus("waking", log=f"The Space {what}"))
+            logger.info("%s %s", self._access.space, what)
             polled_at = time.monotonic()
             if stopped.wait(min(pause, pauses)):
                 raise StreamInterruptedError("This stream was closed before its end")
@@ -259,6 +263,7 @@ class Space:
             if not answer.may_be_proxy:
                 raise
             raise explain(answer, access, connection) from answer.__cause__
+        logger.debug("%s: Gradio %s at %s", name, client.config.get("version"), client.src)
         return Description(name, access, client, connection.cookies, self._habits)
 
 
