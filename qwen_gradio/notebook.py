@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import sys
+from base64 import b64encode
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from functools import cache
 from html import escape
 from typing import Any
@@ -13,9 +15,12 @@ import anyio
 
 from ._controls import without_controls
 from ._extras import needing
+from ._files.downloads import ReplyFile
+from ._files.media import type_of_bytes
 from ._reply import StreamStatus
 from ._stream import FragmentStream
 from ._tasks import task_group, without_await
+from .errors import QwenGradioError
 from .sync import Fragments
 
 with needing("notebook"):
@@ -29,6 +34,10 @@ with needing("notebook"):
 
 MIN_REDRAW_INTERVAL = 0.05
 """Seconds between two redraws."""
+PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+"""Types that are drawn. Notebooks would run scripts in an SVG."""
+MAX_PICTURES = 20
+"""Pictures of a reply that are drawn. Each has up to 20 MB, and becomes part of the notebook."""
 
 
 class Shown(str):
@@ -50,8 +59,9 @@ def show(stream: FragmentStream | Fragments) -> Any:
     """Show a reply in the cell's output as it is written, and return its text.
 
     Until it begins, the position in the queue and the remaining time are shown, then the last line
-    of what the model thinks before it answers, which is then folded above the reply. Interrupting
-    the cell stops the Space. On a terminal, IPython writes only the reply.
+    of what the model thinks before it answers, which is then folded above the reply. Pictures that
+    the Space itself serves are drawn below it; other files are links. Interrupting the cell stops
+    the Space. On a terminal, IPython writes only the reply and the URLs of its files.
 
     :param stream: the stream of a provider, a `Chat` or `qwen_gradio.stream`.
     :return: the text. Await it in a cell with `await` and in an `async def`: `await show(stream)`.
@@ -61,13 +71,14 @@ def show(stream: FragmentStream | Fragments) -> Any:
     """
     if get_ipython() is None:
         raise RuntimeError("show() needs IPython. Elsewhere, loop over qwen_gradio.stream(...)")
-    source = stream.stream if isinstance(stream, Fragments) else stream
     if _caller_can_await():
-        return _show(source)
-    return without_await(_show)(source)
+        return _show(stream)
+    return without_await(_show)(stream)
 
 
-async def _show(stream: FragmentStream) -> Shown:
+async def _show(given: FragmentStream | Fragments) -> Shown:
+    # `given` is kept, as Fragments close their stream when they are freed.
+    stream = given.stream if isinstance(given, Fragments) else given
     if isinstance(get_ipython(), TerminalInteractiveShell):  # it cannot redraw
         await _write(stream)
     else:
@@ -82,6 +93,8 @@ async def _write(stream: FragmentStream) -> None:
             sys.stdout.flush()
     finally:
         sys.stdout.write("\n")
+    for file in stream.files:
+        sys.stdout.write(without_controls(f"{file.mime_type}: {file.url}") + "\n")
 
 
 async def _draw(stream: FragmentStream) -> None:
@@ -104,6 +117,22 @@ async def _draw(stream: FragmentStream) -> None:
         stream.on_status = users_on_status
         view.status = ""
         view.draw()
+    for number, file in enumerate(stream.files):
+        await _draw_file(file, can_be_drawn=number < MAX_PICTURES)
+
+
+async def _draw_file(file: ReplyFile, *, can_be_drawn: bool) -> None:
+    name = file.alt or file.url
+    link = (
+        f'<a href="{escape(file.url)}" rel="noopener">{escape(name)}</a> ({escape(file.mime_type)})'
+    )
+    shown = {"text/plain": f"{file.mime_type}: {file.url}", "text/html": link}
+    if can_be_drawn and file.mime_type.startswith("image/"):
+        with suppress(QwenGradioError):  # such as at another host, which is not asked
+            data = await file.read()
+            if (kind := type_of_bytes(data)) in PICTURES:
+                shown = {"text/plain": name, kind: b64encode(data).decode()}
+    display(shown, raw=True)  # type: ignore[no-untyped-call]
 
 
 class _View:

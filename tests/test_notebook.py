@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from jupyter_client.manager import KernelManager
 import qwen_gradio
 from qwen_gradio.notebook import _View, show
 
-from .servers import PATIENCE, ScriptedSpace, ZooSpace, script, tag_of
+from .servers import PATIENCE, ScriptedSpace, Zoo, ZooSpace, script, tag_of
 
 SETUP = """
 from qwen_gradio import Chat, Qwen_Qwen_2_5_Max, batch, stream
@@ -307,3 +308,36 @@ def test_a_stream_is_shown_with_its_state(kernel: Kernel, scripted: ScriptedSpac
     (shown,) = kernel.data("ask('never asked')")
     assert f"&lt;FragmentStream from {scripted.url}: new, 0 characters&gt;" in shown["text/html"]
     assert "show(stream)" in shown["text/html"]
+
+
+@pytest.fixture(scope="module")
+def pictures(server: None) -> Iterator[Zoo]:
+    found = Zoo(program="rewriting.py")
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize("way", ["await show({})", "show({})"])
+def test_pictures_are_drawn_below_the_reply(kernel: Kernel, pictures: Zoo, way: str) -> None:
+    space = pictures.url_of("pictures-mixed")
+    *_, reply, picture = kernel.data(way.format(f"stream('?', space={space!r})"))
+    assert reply["text/markdown"] == "Here it is.\n\nDone."
+    assert b64decode(picture["image/png"]).startswith(b"\x89PNG")
+    *_, one, two = kernel.data(f"show(stream('?', space={pictures.url_of('pictures-gallery')!r}))")
+    assert (one["text/plain"], two["text/plain"]) == ("one", "two")
+
+
+def test_a_picture_at_another_host_and_what_is_none_are_links(
+    kernel: Kernel, scripted: ScriptedSpace
+) -> None:
+    """The Space's own file is no picture, though it is said to be one."""
+    urls = ["http://127.0.0.1:9/a&b.png", f"{scripted.url}/config"]
+    kernel.run(f"""
+from qwen_gradio import ReplyFile
+from qwen_gradio._access import Access
+from qwen_gradio.notebook import _draw_file
+files = [ReplyFile(url, "image/png", "", Access(SPACE), 9) for url in {urls!r}]
+""")
+    alien, config = kernel.data("for file in files: await _draw_file(file, can_be_drawn=True)")
+    assert 'href="http://127.0.0.1:9/a&amp;b.png"' in alien["text/html"]
+    assert alien.keys() == config.keys() == {"text/plain", "text/html"}
