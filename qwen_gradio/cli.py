@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import shlex
 import sys
 import threading
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import anyio
 
 from . import __version__
-from ._access import Access
 from ._extras import needing
 from ._messages import History, to_messages
 from ._models import names_listed
 from .errors import InvalidItemsError
+from .sync import inspect as inspect_space
 
 try:
     with needing("cli"):
         import typer
 
         from ._cli.dialogue import hold_dialogue
-        from ._cli.options import Options, arguments_to_ask, embedded_space, with_options
-        from ._cli.replies import write_as_json, write_reply
+        from ._cli.options import (
+            Options,
+            SaveOption,
+            arguments_to_ask,
+            embedded_space,
+            with_options,
+        )
+        from ._cli.replies import to_json, write_as_json, write_reply
         from ._cli.stdin import STANDARD_INPUT, items_file, with_piped_text
         from ._cli.terminal import fail, note, reported_errors, write
 except ModuleNotFoundError as missing:
@@ -69,16 +75,16 @@ def ask(
         str | None,
         typer.Argument(
             metavar="PROMPT",
-            help="The question, followed by what is piped in; without it, or for -, the latter "
-            "alone.",
+            help="The question. Piped input is appended; with no PROMPT, or -, only the input is "
+            "asked.",
         ),
     ] = None,
     as_json: Annotated[
         bool,
         typer.Option(
             "--json",
-            help="Write one JSON object, when the reply is complete: reply, reasoning, model, "
-            "space and seconds, and files if some came with it.",
+            help="Write one JSON object when the reply is complete: reply, reasoning, model, space "
+            "and seconds, and files if there are any.",
         ),
     ] = False,
     files: Annotated[
@@ -87,10 +93,11 @@ def ask(
             "--attach",
             "-a",
             metavar="FILE",
-            help="A picture or other file that goes with the question: its path, or an https URL "
-            "that the Space reads. Repeatable.",
+            help="Send a picture or other file with the question: a path, or an https URL that the "
+            "Space reads. Repeatable.",
         ),
     ] = None,
+    folder: SaveOption = None,
 ) -> None:
     """Ask one question, and write the reply as it arrives."""
     if invocation.args:
@@ -107,17 +114,14 @@ def ask(
         stream = provider.create_async_generator(
             model, to_messages(text, system), files=files, **arguments
         )
-        if as_json:
-            anyio.run(write_as_json, stream)
-        else:
-            anyio.run(write_reply, stream)
+        anyio.run(write_as_json if as_json else write_reply, stream, folder)
 
 
 @app.command()
 @with_options()
-def chat(options: Options) -> None:
-    """Have a conversation. Its command /help lists the others."""
-    hold_dialogue(options)
+def chat(options: Options, folder: SaveOption = None) -> None:
+    """Have a conversation. Type /help for its commands."""
+    hold_dialogue(options, folder)
 
 
 @app.command()
@@ -188,7 +192,7 @@ def batch(
 
 
 @app.command()
-@with_options("api_name", "api_key", "auth", "headers", "proxy")
+@with_options("api_name", "api_key", "auth", "headers", "proxy", "verbose")
 def inspect(
     options: Options,
     space: Annotated[
@@ -197,21 +201,14 @@ def inspect(
             envvar="QWEN_GRADIO_SPACE", metavar="SPACE", help="The Space: owner/name or URL."
         ),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object.")] = False,
 ) -> None:
-    """Show what a Space offers, and how it would be asked."""
+    """Show what a Space offers, and how a question would be asked."""
     if not space:
         raise typer.BadParameter("name a Space, or set $QWEN_GRADIO_SPACE", param_hint="SPACE")
     with reported_errors():
-        from ._gradio.hub import listing_of
-        from ._gradio.space import describe
-
-        access = Access.to(space, **options.to_access())
-        found = describe(access)
-        plan = found.plan(options.api_name)
-        gradio = found.client.config.get("version")
-        listing = listing_of(access)
-        on_hub = "" if listing is None else f"{listing}\n"
-        write(f"{found.client.src} runs Gradio {gradio}\n{on_hub}\n{plan}\n")
+        found = inspect_space(space, api_name=options.api_name, **options.to_access())
+        write(to_json(asdict(found)) if as_json else f"{found}\n")
 
 
 @app.command()
@@ -382,13 +379,6 @@ def _announce_endpoint(url: str) -> None:
 
 def main() -> None:
     """Run the command, and exit."""
-    is_output_closed = sys.stdout is None
-    # Python has None for a stream that is closed, and gives its number to the next file it opens.
-    sys.stdin = sys.stdin or Path(os.devnull).open()  # noqa: SIM115
-    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
-    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
-    if is_output_closed:
-        sys.exit("qwen-gradio: standard output is closed")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # replies may not fit its encoding
             stream.reconfigure(errors="replace")

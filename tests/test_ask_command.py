@@ -56,16 +56,6 @@ def test_input_that_is_not_text_is_reported_in_one_line(command: list[str], loca
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", [["ask", "-"], ["ask", "what?"], ["chat"]])
-def test_input_that_looks_like_utf_16_is_reported(command: list[str]) -> None:
-    done = run(*command, "--space", NOBODY, stdin="h\0i\0\n\0")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
-        "qwen-gradio: standard input has NUL characters, and looks like UTF-16. Convert it to "
-        "UTF-8\n"
-    )
-
-
 def test_ask_without_a_question_reads_standard_input(scripted: ScriptedSpace) -> None:
     assert run("ask", "--space", scripted.url, stdin="piped in").stdout == "piped in\n"
 

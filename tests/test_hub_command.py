@@ -145,10 +145,10 @@ def test_a_hostile_space_cannot_give_commands_to_the_terminal_of_a_batch(
 @pytest.mark.parametrize(
     ("current", "requested", "line"),
     [
-        ("zero-a10g", "zero-a10g", "On the hub: RUNNING on zero-a10g"),
-        ("cpu-basic", "t4-small", "On the hub: RUNNING on cpu-basic (t4-small is requested)"),
-        (None, "t4-small", "On the hub: RUNNING on t4-small"),
-        (None, None, "On the hub: RUNNING on unknown hardware"),
+        ("zero-a10g", "zero-a10g", "On the Hub: RUNNING on zero-a10g"),
+        ("cpu-basic", "t4-small", "On the Hub: RUNNING on cpu-basic (t4-small is requested)"),
+        (None, "t4-small", "On the Hub: RUNNING on t4-small"),
+        (None, None, "On the Hub: RUNNING on unknown hardware"),
     ],
 )
 def test_inspect_shows_the_stage_and_the_hardware(
@@ -180,3 +180,18 @@ def test_inspect_works_without_the_hub(serve: Callable[..., Hub]) -> None:
     done = run("inspect", "http://owner-name.hf.space", "--proxy", hub.host)
     assert done.stdout.splitlines()[1] == ""
     assert len(hub.looked_up) == 1
+
+
+def test_inspect_shows_the_new_name_of_a_space_that_was_renamed(serve: Callable[..., Hub]) -> None:
+    hub = serve(Hub("RUNNING"))
+    hub.moved = f"{hub.host}/api/spaces/ada/chat"
+    printed = run("inspect", "owner/old").stdout
+    assert "owner/old is now ada/chat\n" in printed
+    assert "ada/chat is asked in 1 step:" in printed
+
+
+def test_verbose_says_that_a_space_is_being_woken(serve: Callable[..., Hub]) -> None:
+    serve(Hub("SLEEPING", "SLEEPING", "RUNNING"))
+    done = run("ask", "-v", "--space", "owner/asleep", "hi")
+    assert done.stdout == "hi\n"
+    assert " owner/asleep is asleep and is being woken\n" in done.stderr

@@ -1,25 +1,30 @@
-"""The conversation that `chat` holds: what is typed, and what is done with it."""
+"""The conversation of `chat`: its commands, and how lines are read."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import anyio
 import typer
 
+from .._files.reading import read_files
 from ..chat import Chat
-from .line_history import LineHistory
 from .options import Options, arguments_to_ask
 from .replies import write_reply
 from .stdin import read
 from .terminal import fail, note, notes, reported_errors
 
+MAX_LINES = 1000
+"""Lines of earlier conversations that are kept."""
 QUOTES = '"""'
 HELP = f"""\
 /system TEXT  set the system prompt; without TEXT, remove it
+/attach FILE  send a picture or other file, or an https URL, with the next question
 /reset        forget the conversation
 /save FILE    save the conversation as JSON: messages in OpenAI's format
 /quit         exit, as Ctrl-D does
@@ -28,13 +33,17 @@ HELP = f"""\
 """
 
 
-def hold_dialogue(options: Options) -> None:
-    """Ask what is typed, and obey commands in it, until the input ends."""
+def hold_dialogue(options: Options, folder: Path | None) -> None:
+    """Ask what is typed, and obey its commands, until the input ends.
+
+    :param folder: where to save the files of replies.
+    """
     is_dialogue = sys.stdin.isatty()
     has_failed = False
-    with arguments_to_ask(options) as arguments:
+    history = _line_history() if is_dialogue else nullcontext()
+    with arguments_to_ask(options) as arguments, history:
         with reported_errors():
-            conversation = _Conversation(Chat(**arguments))
+            conversation = _Conversation(Chat(**arguments), folder)
         if notes().is_terminal:
             notes().print("/help lists the commands", style="dim")
         for command, text in _typed(is_dialogue):
@@ -53,21 +62,27 @@ def hold_dialogue(options: Options) -> None:
 
 
 class _Conversation:
-    """A chat, and the files that it was saved to."""
+    """A chat, the files for its next question, and the files it was saved to."""
 
-    def __init__(self, chat: Chat) -> None:
+    def __init__(self, chat: Chat, folder: Path | None) -> None:
         self._chat = chat
+        self._folder = folder
+        self._attached: list[str] = []
         self._files: set[Path] = set()
 
     def take(self, command: str, text: str) -> None:
         """Obey a command, or ask the text if there is none."""
         match command:
             case "":
-                anyio.run(write_reply, self._chat.stream(text))
+                files, self._attached = self._attached, []
+                anyio.run(write_reply, self._chat.stream(text, files=files), self._folder)
             case "/system":
                 self._chat.system = text or None
+            case "/attach":
+                self._attach(text)
             case "/reset":
                 self._chat.reset()
+                self._attached = []
             case "/save":
                 self._save(text)
             case "/help":
@@ -75,13 +90,18 @@ class _Conversation:
             case _:
                 fail(f"Unknown command: {command}. /help lists the commands")
 
+    def _attach(self, name: str) -> None:
+        if not name:
+            fail("/attach needs a file")
+        path = name if "://" in name else str(_path(name))
+        read_files(path)  # reports now what is wrong with it
+        self._attached.append(path)
+        note(f"{name} goes with the next question")
+
     def _save(self, name: str) -> None:
         if not name:
             fail("/save needs the name of a file")
-        try:
-            path = Path(name).expanduser().absolute()
-        except RuntimeError as error:  # there is no such user
-            fail(f"{name}: {error}")
+        path = _path(name).absolute()
         if path not in self._files and path.exists():
             fail(f"{name} exists. Save to another file")
         messages = self._chat.messages
@@ -90,24 +110,30 @@ class _Conversation:
         note(f"{len(messages)} messages are saved in {name}")
 
 
+def _path(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:  # there is no such user
+        fail(f"{name}: {error}")
+
+
 def _typed(is_dialogue: bool) -> Iterator[tuple[str, str]]:
     """Yield each command that is typed, or "", and the text after it, until the input ends."""
-    lines = _Lines(is_dialogue)
     while True:
         try:
-            line = lines.next("> ").strip()
+            line = _next_line("> ").strip()
         except (EOFError, KeyboardInterrupt) as end:
-            lines.end()
+            _end_line()
             if isinstance(end, EOFError):
                 return
             raise
         try:
-            text = _message(line, lines)
+            text = _read_message(line)
         except EOFError:
-            lines.end()
+            _end_line()
             fail("the input ended before the message did")
         except KeyboardInterrupt:  # abandons the message, not the conversation
-            lines.end()
+            _end_line()
             if not is_dialogue:
                 raise
             continue
@@ -118,36 +144,47 @@ def _typed(is_dialogue: bool) -> Iterator[tuple[str, str]]:
             yield "", text
 
 
-def _message(line: str, lines: _Lines) -> str:
-    """Return the message that begins with a line."""
+def _read_message(line: str) -> str:
+    """Return the message that begins with this line, reading the rest of it."""
     if line.startswith(QUOTES):
         text = line.removeprefix(QUOTES)
         while not text.endswith(QUOTES):
-            text += "\n" + lines.next("... ").rstrip()
+            text += "\n" + _next_line("... ").rstrip()
         return text.removesuffix(QUOTES).strip("\n")
     while line.endswith("\\"):
-        line = line[:-1] + "\n" + lines.next("... ").rstrip()
+        line = line[:-1] + "\n" + _next_line("... ").rstrip()
     return line
 
 
-class _Lines:
-    """The lines of standard input. In a dialogue, they can be edited, and are kept."""
+def _next_line(prompt: str) -> str:
+    """Return the next line of standard input.
 
-    def __init__(self, is_dialogue: bool) -> None:
-        self._history = LineHistory() if is_dialogue else None
+    :raises EOFError: if there is none.
+    """
+    return read(lambda: input(prompt if sys.stdin.isatty() else ""))
 
-    def next(self, prompt: str) -> str:
-        """Return the next line.
 
-        :raises EOFError: if there is none.
-        """
-        if self._history is None:
-            return read(input)
-        line = read(lambda: input(prompt))
-        self._history.add(line)
-        return line
+def _end_line() -> None:
+    """End the line of a prompt, so that the next output starts on a line of its own."""
+    if sys.stdin.isatty():
+        typer.echo()
 
-    def end(self) -> None:
-        """End the line of a prompt, so that what is shown next starts on one of its own."""
-        if self._history is not None:
-            typer.echo()
+
+@contextmanager
+def _line_history() -> Iterator[None]:
+    """Let the arrow keys recall lines, also those of earlier conversations."""
+    try:
+        import readline  # lets `input` edit lines
+    except ImportError:  # on Windows, whose console does both within a conversation
+        yield
+        return
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
+    path = state / "qwen-gradio" / "history"
+    with suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        readline.read_history_file(path)
+    readline.set_history_length(MAX_LINES)
+    yield
+    with suppress(OSError):
+        readline.write_history_file(path)

@@ -7,9 +7,8 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -17,16 +16,32 @@ from .._access import checked_headers, checked_proxy
 from .._messages import History
 from .._models import provider_of, providers
 from .._options import json_or_text
-from ..errors import ModelNotFoundError
-from ..provider import Provider
-from .terminal import fail, notes
+from .terminal import fail, log_to_notes, notes
 
 SPACE, LIMITS = "The Space", "Limits"
 """Headings of the help pages."""
 
 
+SaveOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--save",
+        metavar="DIR",
+        file_okay=False,
+        help="Save the files that come with replies in this directory. No file there is replaced.",
+    ),
+]
+
+
 def _models_starting_with(incomplete: str) -> list[str]:
-    return [name for name in _models() if name.startswith(incomplete)]
+    models = (name for provider in providers().values() for name in provider.get_models())
+    return [name for name in models if name.startswith(incomplete)]
+
+
+def _start_logging(is_wanted: bool) -> bool:
+    if is_wanted:
+        log_to_notes()
+    return is_wanted
 
 
 @dataclass(frozen=True)
@@ -50,15 +65,15 @@ class Options:
     ] = None
     temperature: Annotated[
         float | None,
-        typer.Option(metavar="T", min=0, help="Given to a Space that has such an input."),
+        typer.Option(metavar="T", min=0, help="Passed to Spaces that have such an input."),
     ] = None
     max_tokens: Annotated[
         int | None,
         typer.Option(
             metavar="N",
             min=1,
-            help="Limit for a reply. Given to a Space that has such an input; the embedded one "
-            "always keeps it.",
+            help="Limit for a reply. Passed to Spaces that have such an input. The embedded Space "
+            "always respects it.",
         ),
     ] = None
     inputs: Annotated[
@@ -124,8 +139,8 @@ class Options:
         typer.Option(
             metavar="TOKEN",
             envvar="QWEN_GRADIO_API_KEY",
-            help="Hugging Face token for a Space that requires one. Other users of this computer "
-            "can see it, unless it is in the environment variable.",
+            help="Hugging Face token for a Space that requires one. Visible in the process list; "
+            "prefer the environment variable.",
             rich_help_panel=SPACE,
         ),
     ] = None
@@ -133,7 +148,7 @@ class Options:
         str | None,
         typer.Option(
             metavar="USER:PASSWORD",
-            help="For a Gradio app that asks for a login.",
+            help="Login for a Gradio app that requires one.",
             rich_help_panel=SPACE,
         ),
     ] = None
@@ -142,8 +157,8 @@ class Options:
         typer.Option(
             "--header",
             metavar="NAME=VALUE",
-            help="A header of every request to the Space, also as NAME: VALUE. Repeatable. Other "
-            "users of this computer can see it.",
+            help="Send this header with every request; NAME: VALUE also works. Visible in the "
+            "process list. Repeatable.",
             rich_help_panel=SPACE,
         ),
     ] = None
@@ -178,14 +193,25 @@ class Options:
             rich_help_panel=LIMITS,
         ),
     ] = None
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            callback=_start_logging,
+            help="Log steps, retries and waiting to standard error. Never texts or keys.",
+        ),
+    ] = False
 
     def to_arguments(self) -> dict[str, Any]:
-        """Return the arguments of `Chat` and `batch.run`, as far as they were given."""
-        names = {field.name for field in fields(self)} - {"local", "gguf", "context"}
+        """Return the arguments of `Chat` and `batch.run` that were given."""
+        names = {field.name for field in fields(self)} - {"local", "gguf", "context", "verbose"}
         given = {name: getattr(self, name) for name in names} | self.to_access()
         given["inputs"] = dict(map(_input_from, self.inputs or []))
+        with _wrong_usage_of("--model"):
+            provider = provider_of(self.model)
         return {
-            "provider": _provider_of(self.model),
+            "provider": provider,
             **{name: value for name, value in given.items() if value is not None},
         }
 
@@ -225,22 +251,6 @@ def with_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., N
         return run
 
     return decorate
-
-
-def _models() -> list[str]:
-    return [name for provider in providers().values() for name in provider.get_models()]
-
-
-def _provider_of(model: str | None) -> type[Provider]:
-    try:
-        return provider_of(model)
-    except ModelNotFoundError:
-        nearest = get_close_matches(model or "", _models(), n=1)
-        hint = f"Did you mean {nearest[0]}? " if nearest else ""
-        raise typer.BadParameter(
-            f"There is no model {model!r}. {hint}`qwen-gradio models` lists them all",
-            param_hint="--model",
-        ) from None
 
 
 def _login_from(auth: str) -> tuple[str, str]:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import anyio
+import typer
 
 from .._controls import without_controls
+from .._files.attachments import clean_name
+from .._files.downloads import ReplyFile
+from .._files.media import ending_of, type_of_name
 from .._reply import StreamStatus
 from .._stream import FragmentStream
 from ..errors import QwenGradioError
@@ -20,8 +27,11 @@ if TYPE_CHECKING:
     from rich.status import Status
 
 
-async def write_reply(stream: FragmentStream) -> None:
-    """Write the fragments of a reply as they arrive, and on a terminal the reasoning before it."""
+async def write_reply(stream: FragmentStream, folder: Path | None = None) -> None:
+    """Write the fragments of a reply as they arrive, and on a terminal the reasoning before it.
+
+    :param folder: where to save the files that come with it; None writes their URLs instead.
+    """
     reply, reasoning = _Lines(write), _Lines(_write_reasoning)
 
     with _status_of(stream) as spinner:
@@ -41,12 +51,22 @@ async def write_reply(stream: FragmentStream) -> None:
             spinner.stop()
             reasoning.end()
             reply.end()
-    for file in stream.files:
-        note(f"{file.mime_type}: {file.url}")
+    if folder is None:
+        for file in stream.files:
+            note(f"{file.mime_type}: {file.url}")
+        return
+    saved = [await _save(file, folder) for file in stream.files]
+    for path in filter(None, saved):
+        note(f"saved {path}")
+    if None in saved:
+        raise typer.Exit(1)
 
 
-async def write_as_json(stream: FragmentStream) -> None:
-    """Write the complete reply as one JSON object. If it fails, that is in the object, too."""
+async def write_as_json(stream: FragmentStream, folder: Path | None = None) -> None:
+    """Write the complete reply as one JSON object. If it fails, the object has the error as well.
+
+    :param folder: where to save the files that come with it; then the object has their paths.
+    """
     reply = error = None
     began = anyio.current_time()
     try:
@@ -64,16 +84,47 @@ async def write_as_json(stream: FragmentStream) -> None:
     if stream.files:
         names = ("url", "mime_type", "alt")
         result["files"] = [{name: getattr(file, name) for name in names} for file in stream.files]
+        if folder is not None:
+            for file, entry in zip(stream.files, result["files"], strict=True):
+                entry["path"] = await _save(file, folder)
     if error is None:
-        write(_json(result))
+        write(to_json(result))
+        if any(entry.get("path", "") is None for entry in result.get("files", ())):
+            raise typer.Exit(1)
         return
     failure = {"error": type(error).__name__, "why": str(error), "partial": error.partial}
-    write(_json({**result, **failure}))
+    write(to_json({**result, **failure}))
     raise error
 
 
+async def _save(file: ReplyFile, folder: Path) -> str | None:
+    """Save a file under its own name, numbered if there is one of that name, and return its path.
+
+    If it cannot be read, write why, and return None.
+    """
+    name = clean_name(unquote(urlsplit(file.url).path)) or "file"
+    if type_of_name(name) is None:
+        name += ending_of(file.mime_type)
+    try:
+        data = await file.read()
+    except QwenGradioError as error:
+        note(str(error))
+        return None
+    return _write_new(folder / name, data)
+
+
+def _write_new(named: Path, data: bytes) -> str:
+    named.parent.mkdir(parents=True, exist_ok=True)
+    path, numbers = named, count(2)
+    while True:
+        with suppress(FileExistsError), path.open("xb") as opened:
+            opened.write(data)
+            return str(path)
+        path = named.with_stem(f"{named.stem}-{next(numbers)}")
+
+
 class _Lines:
-    """Text that is written piece by piece, and whose last line can be ended."""
+    """Text written piece by piece, whose last line can be ended."""
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
@@ -93,7 +144,7 @@ class _Lines:
 def _status_of(stream: FragmentStream) -> Iterator[Status]:
     """Show the status of a request until it is stopped, if standard error is a terminal.
 
-    What the Space warns of, such as that it cut the reply off, is written after the reply.
+    The Space's warnings, such as that it cut the reply off, are written after the reply.
     """
     from rich.markup import escape
 
@@ -115,7 +166,7 @@ def _write_reasoning(text: str) -> None:
     notes().out(without_controls(text), style="dim", end="", highlight=False)
 
 
-def _json(value: dict[str, Any]) -> str:
+def to_json(value: dict[str, Any]) -> str:
     """Return a value as a line of JSON, without characters that the output cannot encode."""
     line = json.dumps(value, ensure_ascii=False)
     try:

@@ -1,4 +1,4 @@
-"""What is piped to standard input, as a question or as a file of them."""
+"""Piped input, as a question or as a file of them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..errors import InvalidItemsError
 from .terminal import fail
 
 STANDARD_INPUT = Path("-")
-"""How standard input is named on the command line."""
+"""Standard input, on the command line."""
 
 BLANK = b" \t\r\n\xef\xbb\xbf"
 """What may precede the first item: blank lines, and UTF-8's byte order mark."""
 
 
 def with_piped_text(prompt: str | None) -> str:
-    """Return the prompt, followed by what is piped in. For "-" or None, return the latter alone."""
+    """Return the prompt followed by piped input; for "-" or None, only the input."""
     if prompt is None or prompt == "-":
         return read(sys.stdin.read)
     piped = "" if sys.stdin.isatty() else read(sys.stdin.read)
@@ -33,8 +33,6 @@ def read(read: Callable[[], str]) -> str:
         text = read()
     except UnicodeDecodeError as error:
         fail(f"standard input is not {error.encoding} text: {error.reason}")
-    if "\0" in text:
-        fail("standard input has NUL characters, and looks like UTF-16. Convert it to UTF-8")
     return text.removeprefix("\ufeff")  # UTF-8's byte order mark, which PowerShell adds
 
 

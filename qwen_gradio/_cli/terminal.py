@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,3 +55,17 @@ def fail(why: str) -> NoReturn:
 def note(text: str) -> None:
     """Write a line to standard error."""
     notes().print(f"qwen-gradio: {without_controls(text)}", markup=False, soft_wrap=True)
+
+
+def log_to_notes() -> None:
+    """Write what the package logs as notes."""
+    handler = _Notes()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("qwen_gradio")
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+
+
+class _Notes(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        note(self.format(record))

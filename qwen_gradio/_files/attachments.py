@@ -72,7 +72,7 @@ def from_bytes(where: str, data: bytes, name: str = "", declared: str = "") -> A
             f"{where} is not of the type {expected}: it does not begin like such a file"
         )
     media_type = found or expected or UNKNOWN
-    name = _clean(name) or "file"
+    name = clean_name(name) or "file"
     if type_of_name(name) != media_type:
         name += ending_of(media_type)
     return Attachment(name, kind_of(media_type), media_type, data)
@@ -96,7 +96,7 @@ def from_url(where: str, url: str, kind: Kind = "file", name: str = "") -> Attac
         raise InvalidMessagesError(f"{where} must be a data: or an https: URL")
     if parsed.username is not None or parsed.password is not None:
         raise InvalidMessagesError(f"{where}: a URL with a user name or a password cannot be sent")
-    name = _clean(name or unquote(parsed.path.rpartition("/")[2])) or "file"
+    name = clean_name(name or unquote(parsed.path.rpartition("/")[2])) or "file"
     media_type = type_of_name(name)
     return Attachment(
         name, kind_of(media_type) if media_type else kind, media_type or UNKNOWN, url=url
@@ -173,8 +173,8 @@ def _decode(where: str, text: str, start: int = 0) -> bytes:
         raise InvalidMessagesError(f"{where} is not base64: {error}") from None
 
 
-def _clean(name: str) -> str:
-    """Return the last part of a path, with nothing in it that means something elsewhere."""
+def clean_name(name: str) -> str:
+    """Return the last part of a path without special characters; "" if nothing is left."""
     last = re.split(r"[/\\]", name)[-1]
     cleaned = re.sub(r"[^\w. ()-]", "_", last).lstrip(". ")
     stem, dot, ending = cleaned.rpartition(".")
