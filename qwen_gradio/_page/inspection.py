@@ -34,7 +34,7 @@ class SpaceInput:
 
     def __str__(self) -> str:
         is_limited = self.bounds not in (Bounds(), Bounds(is_number=True))
-        lines = [f"{' or '.join(map(repr, self.names))}: {self.kind}"]
+        lines = [f"{' or '.join(map(repr, self.names)) or 'a form'}: {self.kind}"]
         if is_limited:
             lines[0] += f", {self.bounds}"
         if self.use == "value" and isinstance(self.default, dict):
@@ -136,7 +136,7 @@ def inspect_plan(plan: Plan, **more: str) -> Inspection:
         tuple(
             SpaceInput(held.names, held.kind, held.use, held.value, held.bounds)
             for held in plan.inputs
-            if held.names
+            if held.names or held.fields
         ),
         tuple(find_slots(plan.inputs)),
         plan.others,
