@@ -14,10 +14,10 @@ import pytest
 
 from qwen_gradio._page.fragments import Habit, Habits
 
-from .commands import Terminal
-from .fronts import Front
-from .hubs import Hub
-from .servers import GRADIOS, ScriptedSpace, Zoo, ZooSpace, embedded_space, scripted_space
+from .support.commands import Terminal
+from .support.fronts import Front
+from .support.hubs import Hub
+from .support.servers import GRADIOS, ScriptedSpace, Zoo, ZooSpace, embedded_space, scripted_space
 
 # Ray reads this when it is imported. Else each of its workers would be started by `uv run`, in an
 # environment of its own, where the tests are.
@@ -37,53 +37,58 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 FORMS = [("4.44.1", "pairs"), ("4.44.1", "messages"), ("5.49.1", "pairs"), ("5.49.1", "messages")]
 
 NEEDED = {
-    "IPython": ["test_notebook*.py"],
-    "anthropic": ["test_api_anthropic.py"],
-    "g4f": ["test_g4f*.py"],
-    "gevent": ["test_gevent.py"],
-    "inspect_ai": ["test_inspect_ai*.py"],
-    "langchain_core": ["test_langchain*.py", "test_messages_of_libraries.py", "test_options*.py"],
-    "litellm": ["test_litellm*.py"],
-    "llm": ["test_llm*.py"],
-    "mypy": ["test_types.py"],
-    "openai": ["test_api*.py", "test_rewriting.py"],
-    "pandas": ["test_batch_frames.py"],
-    "ray": ["test_batch_ray*.py"],
-    "selenium": ["test_page.py"],
-    "trustme": ["test_tls.py", "test_hub_public.py"],
-    "typer": ["test_*cli*.py", "test_*command*.py", "test_ask_output.py"],
+    "IPython": ["core/test_notebook.py"],
+    "anthropic": ["api/test_anthropic.py"],
+    "g4f": ["registries/test_g4f.py"],
+    "gevent": ["core/test_gevent.py"],
+    "inspect_ai": ["registries/test_inspect_ai.py"],
+    "langchain_core": [
+        "core/test_messages_of_libraries.py",
+        "core/test_options.py",
+        "registries/test_langchain.py",
+    ],
+    "litellm": ["registries/test_litellm.py"],
+    "llm": ["registries/test_llm.py"],
+    "mypy": ["core/test_types.py"],
+    "openai": ["api/*.py", "page/test_rewriting.py"],
+    "pandas": ["batch/test_frames.py"],
+    "ray": ["batch/test_ray.py"],
+    "selenium": ["local/test_page.py"],
+    "trustme": ["gradio/test_tls.py", "gradio/test_hub_public.py"],
+    "typer": ["cli/*.py"],
     "uvicorn": ["benchmarks/test_endpoint.py"],
-    "xllamacpp": ["test_local*.py"],
+    "xllamacpp": ["local/test_space.py"],
 }
 """Libraries of the group `test`, and the files that are left out where they are missing."""
 
+HERE = Path(__file__).parent
+
 collect_ignore_glob = [
-    name
+    str(HERE / name)
     for library, names in NEEDED.items()
     if importlib.util.find_spec(library) is None
     for name in names
 ]
 
-
 SLOW_FILES = {
-    "test_batch_ray.py",
-    "test_gevent.py",
-    "test_hub_environment.py",
-    "test_page.py",
-    "test_qwen_spaces.py",
+    "batch/test_ray.py",
+    "core/test_gevent.py",
+    "gradio/test_hub_environment.py",
+    "local/test_page.py",
+    "page/test_qwen_spaces.py",
 }
 """The files that are marked `slow`, as are tests on old Gradios without the mark `each_gradio`."""
 
 ON_BOTH_LOOPS = {
-    "test_batch_waiting.py",
-    "test_chat.py",
-    "test_lost_spaces.py",
-    "test_processes.py",
-    "test_reply_state.py",
-    "test_statuses.py",
-    "test_streams.py",
-    "test_sync.py",
-    "test_tasks.py",
+    "batch/test_waiting.py",
+    "core/test_chat.py",
+    "core/test_processes.py",
+    "core/test_reply_state.py",
+    "core/test_statuses.py",
+    "core/test_streams.py",
+    "core/test_sync.py",
+    "core/test_tasks.py",
+    "gradio/test_lost_spaces.py",
 }
 """The files about what depends on the event loop; their async tests run on trio as well."""
 
@@ -109,9 +114,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = filterfalse(_is_needless, items)
 
 
+def _file_of(item: pytest.Item) -> str:
+    return item.path.relative_to(HERE).as_posix()
+
+
 def _is_slow(item: pytest.Item) -> bool:
     """Whether a test is in a slow file, or on an old Gradio without saying that it is quick."""
-    if item.path.name in SLOW_FILES or "benchmarks" in item.path.parts:
+    if _file_of(item) in SLOW_FILES or "benchmarks" in item.path.parts:
         return True
     return bool(OLD_GRADIO.search(item.name)) and not item.get_closest_marker("each_gradio")
 
@@ -119,7 +128,7 @@ def _is_slow(item: pytest.Item) -> bool:
 def _is_needless(item: pytest.Item) -> bool:
     """Trio is for what depends on the event loop, which does not depend on Gradio's version."""
     given = getattr(getattr(item, "callspec", None), "params", {})
-    is_of_use = item.path.name in ON_BOTH_LOOPS and not OLD_GRADIO.search(item.name)
+    is_of_use = _file_of(item) in ON_BOTH_LOOPS and not OLD_GRADIO.search(item.name)
     return given.get("anyio_backend") == "trio" and not is_of_use
 
 

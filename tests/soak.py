@@ -24,9 +24,9 @@ from huggingface_hub import constants
 
 from qwen_gradio import Qwen_Qwen_2_5_Max, QwenGradioError
 
-from .fronts import Endless, Forward, Front, Request, answer
-from .hubs import Hub
-from .servers import ScriptedSpace, free_port, script
+from .support.fronts import Endless, Forward, Front, Request, answer
+from .support.hubs import Hub
+from .support.servers import ScriptedSpace, free_port, script
 
 WORKERS = 12
 LONGEST = 60.0

@@ -22,8 +22,8 @@ from typing import Any
 
 from qwen_gradio import batch
 
-from ..fronts import Forward, Front, Request, answer
-from ..servers import ROOT
+from ..support.fronts import Forward, Front, Request, answer
+from ..support.servers import ROOT
 from .client import megabytes
 from .measures import SETTLE
 from .processes import ClientProcess

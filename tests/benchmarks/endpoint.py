@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from ..endpoints import endpoint_command
+from ..support.endpoints import endpoint_command
 from .measures import LOADS, Figures, run
 from .space import stamping_space
 

@@ -11,7 +11,7 @@ import sys
 import time
 from importlib import import_module
 
-from ..servers import ROOT, ScriptedSpace, query
+from ..support.servers import ROOT, ScriptedSpace, query
 from .clients import CLIENTS
 from .table import markdown
 

@@ -14,7 +14,7 @@ import sys
 import time
 from importlib import import_module
 
-from ..servers import ROOT
+from ..support.servers import ROOT
 from .proxy import proxied
 from .space import question
 

@@ -12,7 +12,7 @@ from typing import Any
 from qwen_gradio import Qwen_Qwen_2_5_Max
 from qwen_gradio._stream import FragmentStream
 
-from ..servers import ROOT, ScriptedSpace, script, tag_of
+from ..support.servers import ROOT, ScriptedSpace, script, tag_of
 from .measures import SETTLE, Figures
 
 TIMES = 10

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import TypeAlias
 
-from ..servers import ROOT
+from ..support.servers import ROOT
 from .processes import ClientProcess, Reply
 from .proxy import proxied
 from .space import question

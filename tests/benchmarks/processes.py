@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..servers import ROOT
+from ..support.servers import ROOT
 
 HERE = Path(__file__).parent
 NODE_HOME = ROOT / ".cache" / "benchmarks"

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..forks import Program, started, started_anew
-from ..servers import QUIET, UNTRACED, python_with
+from ..support.forks import Program, started, started_anew
+from ..support.servers import QUIET, UNTRACED, python_with
 
 GRADIOS = ("6", "5.49.1")
 """The versions that are measured: the newest, and the last whose server polls for news."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..servers import PATIENCE
+from ..support.servers import PATIENCE
 from .measures import WARM_UP, in_order, requests
 from .processes import ClientProcess
 from .space import question, replaying_space, stamping_space

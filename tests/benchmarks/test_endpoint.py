@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ..endpoints import endpoint_command
+from ..support.endpoints import endpoint_command
 from .endpoint import megabytes
 from .measures import in_order
 from .processes import ClientProcess

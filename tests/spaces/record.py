@@ -17,7 +17,7 @@ from typing import Any
 from qwen_gradio._access import Access
 from qwen_gradio._gradio.space import describe
 
-from ..servers import PATIENCE, QUIET, SPACES, python_with, zoo_program
+from ..support.servers import PATIENCE, QUIET, SPACES, python_with, zoo_program
 from .recordings import FOLDER, RECORDINGS, recording
 
 FORMS = {
