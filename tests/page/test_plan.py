@@ -10,6 +10,7 @@ from qwen_gradio import SpaceInterfaceError
 from qwen_gradio._files.attachments import from_bytes
 from qwen_gradio._messages import prompt_from
 from qwen_gradio._page.chain import plan_of
+from qwen_gradio._page.inspection import inspect_plan
 
 from ..support.plans import (
     BOT,
@@ -308,7 +309,9 @@ def test_a_component_that_uploads_hands_over_its_files_first_if_there_are_any() 
         *([0, 1], [2, 0, 1], [2, 2, 0, 1]),
     ]
     assert [step.nth for step in steps[2]] == [0, 1, 0, 0]
-    assert "1. /add(Upload=<upload>, component 2=<history>), if there are files" in str(plan)
+    assert "1. /add(Upload=<upload>, component 2=<history>), if there are files" in str(
+        inspect_plan(plan)
+    )
 
 
 def test_a_later_step_chooses_its_chain() -> None:
