@@ -107,7 +107,7 @@ class Appender:
             self._has_grown = True
         elif last and self._habit.only_grows is not False:
             old, new = _squeeze(last), _squeeze(text)
-            if not new.startswith(old):
+            if not new.startswith(old) or PROVISIONAL_END.search(last, _last_word(last)):
                 self._habit.only_grows = False
             elif new != old:
                 self._has_grown = True
@@ -208,13 +208,18 @@ def _without_cursor(snapshot: str) -> str:
 def _without_provisional_end(settled: str, text: str) -> str:
     """Return text without an end that the next snapshot may not have."""
     end = PROVISIONAL_END if len(settled) == len(text) else WORDLESS_END
-    if found := end.search(settled, max(0, len(settled) - MAX_WORD)):
+    if found := end.search(settled, _last_word(settled)):
         settled = settled[: found.start()]
     start = settled.rfind("<details")
     # Its summary may still change: "Thinking" becomes "Thought for 3 seconds".
     if start >= 0 and not settled[start:].partition("</details>")[2].strip():
         settled = settled[:start]
     return settled
+
+
+def _last_word(text: str) -> int:
+    """Return a position before the last word."""
+    return max(0, len(text) - MAX_WORD)
 
 
 def _common_length(one: str, other: str) -> int:

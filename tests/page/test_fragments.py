@@ -181,6 +181,14 @@ def test_what_an_app_rewrites_repeats_no_word_and_loses_none(
     assert read(texts, habit).split() == texts[-1].split()  # with what the first has shown
 
 
+def test_a_fence_that_was_closed_amid_the_apps_own_is_seen_as_taken_back() -> None:
+    texts = with_closed_fences(["```py\nx\n`", "```py\nx\n```\n\n```py\ny\n```"])
+    habit = Habit()
+    read(texts, habit)
+    assert habit == Habit(only_grows=False)
+    assert read(texts, habit) == texts[-1]
+
+
 def test_a_cursor_that_stands_alone_shows_nothing_about_an_app() -> None:
     habit = Habit()
     assert read(["Hello|", "Hello |", "Hello you|", "Hello you"], habit) == "Hello you"
