@@ -486,7 +486,6 @@ async def test_unused_sampling_options_are_logged_in_one_debug_line(
         await aask(scripted, script(say=["x"]), seed=1, presence_penalty=0.5)
     lines = [r.getMessage() for r in caplog.records if r.name == "qwen_gradio"]
     assert len([line for line in lines if "seed, presence_penalty" in line]) == 1
-    assert len(lines) == 1
 
 
 def router(space: ScriptedSpace, broken: str, **options: Any) -> litellm.Router:
