@@ -71,6 +71,9 @@ class Access:
         :raises ValueError: if `auth` is a text without a colon, `proxy` is not the URL of one, or
             a header cannot be sent, is not the caller's to set, or has a token.
         """
+        if not isinstance(ssl_verify, bool) and not hasattr(ssl_verify, "wrap_socket"):
+            found = type(ssl_verify).__name__
+            raise TypeError(f"ssl_verify must be True, False or an ssl.SSLContext, not {found}")
         return cls(
             address_of(space),
             _token("api_key", api_key),
@@ -138,12 +141,10 @@ def _revealed(given: str | Secret) -> str:
 
 
 def _user_and_password(auth: Auth) -> tuple[str, str]:
-    if isinstance(auth, (tuple, list)):
-        user, password = map(_revealed, auth)
-        return user, password
-    user, colon, password = _revealed(auth).partition(":")
-    if not colon:
-        raise ValueError('auth has no colon: give (user, password) or "user:password"')
+    pair = auth if isinstance(auth, (tuple, list)) else _revealed(auth).split(":", 1)
+    if len(pair) != 2 or not all(isinstance(part, (str, Secret)) for part in pair):
+        raise ValueError('auth must be (user, password) or "user:password"')
+    user, password = map(_revealed, pair)
     return user, password
 
 

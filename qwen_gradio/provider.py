@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._access import Access, Auth, Secret
 from ._files.attachments import Attachment
-from ._files.reading import Files, read_files, read_media
+from ._files.reading import Files, is_files, read_files, read_media
 from ._messages import History, Messages, Prompt, prompt_from
 from ._options import RULES, ReasoningTags, require, to_pairs
 from ._reply import StreamStatus
@@ -172,6 +172,8 @@ class Provider:
         :raises TypeError: at once, if a parameter has a wrong type.
         """
         require(**{name: value for name, value in locals().items() if name in RULES})
+        if files is not None and not is_files(files):
+            raise TypeError("files must be a path, a URL, bytes, an open file, or a list of these")
         attached = () if files is None else read_files(files)
         for form in ("media", "images"):  # as g4f passes them
             attached += read_media(form, kwargs.pop(form, None) or ())
