@@ -15,7 +15,7 @@ import anyio
 from anyio.lowlevel import checkpoint, current_token
 
 from ._files.downloads import ReplyFile
-from ._page.plan import Session
+from ._page.session import Session
 from ._reply import End, Reasoning, ReplyState, StreamStatus, Update
 from ._tasks import stoppable
 from ._worker import Question, ask

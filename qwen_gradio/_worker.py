@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._access import Access
 from ._messages import Prompt
-from ._page.plan import Session
+from ._page.session import Session
 from ._reply import End, ReplyState, StreamStatus
 from .errors import (
     AuthenticationError,

@@ -10,7 +10,7 @@ from ._files.reading import Files, read_files
 from ._messages import to_turn
 from ._models import to_provider
 from ._options import ChatOptions, Options, require
-from ._page.plan import Session
+from ._page.session import Session
 from ._stream import FragmentStream
 from .errors import InvalidMessagesError
 from .provider import Provider, require_known

@@ -22,7 +22,8 @@ from .._files.attachments import Attachment
 from .._messages import Prompt
 from .._page.app import add_drawn, add_missing
 from .._page.chain import plan_of
-from .._page.plan import Plan, Session, Step
+from .._page.plan import Plan, Step
+from .._page.session import Session
 from .._reply import ReplyState, StreamStatus
 from ..errors import SpaceUnavailableError
 from .connection import Connection
@@ -155,7 +156,7 @@ class ReplyClient(Client):  # type: ignore[misc]
             plan, prompt, self._habits, self._reply, lambda: connection.received, root
         )
         if self._session is not None:
-            self._outputs.values.take_over(self._session.written)
+            self._outputs.values.restore(self._session.written)
         self._waiting = deque(self._outputs.values.steps_of(plan, self._session))
         self._length = len(self._waiting)
         unused = plan.unused(prompt.options)

@@ -107,7 +107,7 @@ class OutputSink:
             return
         with self._as_interface_error():
             if self._step.writes:
-                self.values.write(self._step, outputs)
+                self.values.update(self._step, outputs)
             is_repeated = update.final and self._has_streamed and self._plan.source == "function"
             if self._step.reply is not None and self._reply is not None and not is_repeated:
                 self._report(self._reply, self._reply.feed(outputs[self._step.reply]))

@@ -18,8 +18,9 @@ from ..errors import SpaceInterfaceError
 from .app import App, Component, Function, get, plain
 from .attaching import UPLOAD
 from .bounds import Bounds, read_bounds
+from .history import Form
 from .outputs import Source
-from .plan import ComponentValue, Form, Plan, Step, Use
+from .plan import ComponentValue, Plan, Step, Use
 
 PROTOCOLS = ("sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
 CHAT_NAMES = ("model_chat", "chat", "respond", "bot", "predict", "generate", "ask")

@@ -6,26 +6,21 @@ Nothing here does I/O.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from .._files.attachments import Attachment
-from .._messages import HistoryTurn, Prompt, as_messages, as_pairs, as_parts, as_segments
+from .._messages import Prompt
 from ..errors import SpaceInterfaceError
 from .app import plain
 from .attaching import fill_in, place_files, takes_list
 from .bounds import Bounds
 from .fragments import Habits
-from .outputs import UNCHANGED, Reply, Source, written
+from .history import FORMS, Form
+from .outputs import Reply, Source
+from .session import Values
 
-Form: TypeAlias = Literal["pairs", "messages", "parts", "segments"]
-HISTORY: Mapping[Form, Callable[[Sequence[HistoryTurn]], list[Any]]] = {
-    "pairs": as_pairs,
-    "messages": as_messages,
-    "parts": as_parts,
-    "segments": as_segments,
-}
 Use: TypeAlias = Literal["query", "chat", "history", "system", "value", "upload", "earlier step"]
 
 
@@ -174,9 +169,9 @@ class Plan:
                     {"text": query, "files": []} if "multimodal" in held.kind else query
                 )
             elif held.use == "chat":
-                given[held.id] = HISTORY[self.form](prompt.all_turns(system="system" in uses))
+                given[held.id] = FORMS[self.form](prompt.all_turns(system="system" in uses))
             elif held.use == "history" and turns:
-                given[held.id] = [*held.value, *HISTORY[self._form_for(held, habits)](turns)]
+                given[held.id] = [*held.value, *FORMS[self._form_for(held, habits)](turns)]
             elif held.use == "system":
                 # What the page shows is better for a Space than the provider's default.
                 default = held.value or prompt.default_system or held.value
@@ -217,7 +212,7 @@ class Plan:
                     (role, upload(said) if isinstance(said, Attachment) else said)
                     for role, said in prompt.history_with_files()
                 ]
-                values.held[held.id] = [*held.value, *HISTORY[self._form_for(held, habits)](turns)]
+                values.held[held.id] = [*held.value, *FORMS[self._form_for(held, habits)](turns)]
             if files := values.files.get(held.id):
                 uploaded = [upload(file) for file in files]
                 is_for_all = held.use != "upload" or takes_list(held)
@@ -260,111 +255,3 @@ class Plan:
             source=self.source,
             root=root,
         )
-
-
-class Session:
-    """A conversation on a Space that keeps it: the hash of its session, and what its page holds.
-
-    It goes on only from one complete reply to the next. After a turn that failed or was closed
-    early, nobody knows what the Space has kept: a new session begins, with all turns in the
-    question.
-
-    :param saved: what `save` returned after the last turn.
-    :ivar hash: the session's hash; "" if there is none.
-    :ivar goes_on: whether the turn that is being asked goes on with it.
-    :ivar is_remembered: whether the caller has read the last turn to its end; to be set.
-    :ivar written: what the functions of the page have written, by component id.
-    """
-
-    def __init__(self, saved: Mapping[str, Any] | None = None) -> None:
-        saved = saved or {}
-        self.hash: str = saved.get("hash", "")
-        self.written: dict[int, Any] = {int(i): v for i, v in saved.get("written", {}).items()}
-        self.goes_on = False
-        self.is_remembered = self._is_complete = bool(saved)
-        self._app: str = saved.get("app", "")
-
-    def save(self) -> dict[str, Any]:
-        """Return the session as JSON, once the last turn is complete."""
-        return {"hash": self.hash, "app": self._app, "written": self.written}
-
-    def start_turn(self, app: str, new_hash: str) -> None:
-        """Go on with the session if its last turn is complete, and on the same app; else anew."""
-        self.goes_on = self._is_complete and self.is_remembered and self._app == app
-        self._is_complete = self.is_remembered = False
-        if not self.goes_on:
-            self.hash, self.written, self._app = new_hash, {}, app
-
-    def complete_turn(self, hash_: str, written: dict[int, Any]) -> None:
-        """Note that the reply is complete, and what the page holds now."""
-        if hash_ == self.hash:  # else another turn was asked meanwhile
-            self.written = written
-            self._is_complete = True
-
-
-class Values:
-    """What a Space's components hold during one reply.
-
-    :ivar held: by component id. State is not among it: the Space keeps that, by session hash.
-    :ivar written: what steps have written, by component id.
-    :ivar notes: which options were changed, so that the Space accepts them.
-    :ivar files: which components take which files.
-    :ivar has_turns: whether earlier turns go into the Space's own history.
-    """
-
-    def __init__(
-        self,
-        held: dict[int, Any],
-        given: frozenset[int],
-        props: Mapping[int, Mapping[str, Any]],
-        notes: Sequence[str],
-        *,
-        has_turns: bool,
-        files: Mapping[int, Sequence[Attachment]],
-    ) -> None:
-        self.held = held
-        self.files = files
-        self.written: dict[int, Any] = {}
-        self.has_turns = has_turns
-        self.notes = notes
-        self._given = given
-        self._props = props
-
-    def steps_of(self, plan: Plan, session: Session | None) -> list[Step]:
-        """Return the steps to run: a session that goes on has its page open, and its turns."""
-        goes_on = session is not None and session.goes_on
-        calls: dict[int | None, int] = {
-            held.id: 1 if takes_list(held) else len(self.files[held.id])
-            for held in plan.inputs
-            if held.id in self.files
-        }
-        calls[None] = 1
-        return [
-            replace(step, nth=nth)
-            for step in plan.steps
-            if not (goes_on and step.is_load) and (self.has_turns or not step.is_for_turns)
-            for nth in range(calls.get(step.uploader, 0))
-        ]
-
-    def take_over(self, written: Mapping[int, Any]) -> None:
-        """Hold what an earlier turn has written, where a user enters nothing else."""
-        self.held |= {i: value for i, value in written.items() if i not in self._given}
-        self.written |= written
-
-    def arguments_for(self, step: Step) -> list[Any]:
-        """What a step is called with."""
-        held = self.held
-        taken = [held[i][step.nth] if i == step.uploader else held.get(i) for i in step.inputs]
-        for position in step.prop_inputs:
-            if position < len(taken) and (component := step.inputs[position]) in self._props:
-                taken[position] = {**self._props[component], "value": taken[position]}
-        return taken
-
-    def write(self, step: Step, outputs: Any) -> None:
-        """Take over what a step has written, at each of its outputs."""
-        for position, component in step.writes:
-            # A page has been open for a while when its user enters something.
-            if not (step.is_load and component in self._given) and position < len(outputs):
-                value = written(outputs[position])
-                if value is not UNCHANGED:
-                    self.held[component] = self.written[component] = value

@@ -16,9 +16,10 @@ from qwen_gradio import InvalidMessagesError, SpaceInterfaceError
 from qwen_gradio._files.attachments import MAX_FILE_BYTES, from_bytes, from_part, from_url
 from qwen_gradio._files.media import ending_of, kind_of, type_of_bytes, type_of_name
 from qwen_gradio._files.reading import read_files
-from qwen_gradio._messages import as_messages, as_pairs, as_parts, as_segments, prompt_from
+from qwen_gradio._messages import prompt_from
 from qwen_gradio._page.attaching import fill_in, place_files
 from qwen_gradio._page.fragments import Habits
+from qwen_gradio._page.history import as_messages, as_pairs, as_parts, as_segments
 from qwen_gradio._page.inspection import inspect_plan
 from qwen_gradio._page.plan import ComponentValue
 

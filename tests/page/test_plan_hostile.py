@@ -116,7 +116,7 @@ def test_no_description_raises_anything_but_our_error(
         assert len(values.arguments_for(step)) == len(step.inputs)
         reply = plan.new_reply(values, NATIVE, Habits())
         for output in outputs:
-            values.write(step, output)
+            values.update(step, output)
             if step.reply is not None and step.reply < len(output):
                 with suppress(ValueError):
                     reply.feed(output[step.reply])

@@ -40,9 +40,9 @@ def test_a_component_holds_its_value_then_what_earlier_steps_wrote() -> None:
     bot = function("bot", THEN, [CHATBOT, BOX, SLIDER, 20, 21], [CHATBOT], trigger_after=0)
     plan = planned(USER, bot, components={20: ("image", {}), 21: ("json", {})})
     values = plan.values(QUESTION)
-    values.write(plan.steps[0], ["", {"__type__": "update", "value": [["4?", None]]}])
+    values.update(plan.steps[0], ["", {"__type__": "update", "value": [["4?", None]]}])
     assert values.arguments_for(plan.steps[1]) == [[["4?", None]], "", 512, None, {}]
-    values.write(plan.steps[0], [{"__type__": "update", "interactive": False}, [["4?", ""]]])
+    values.update(plan.steps[0], [{"__type__": "update", "interactive": False}, [["4?", ""]]])
     assert values.arguments_for(plan.steps[1]) == [[["4?", ""]], "", 512, None, {}]
     reply = plan.new_reply(values, QUESTION, Habits())
     assert reply.feed([["4?", ""]]) == []
@@ -54,7 +54,7 @@ def test_a_box_that_is_only_disabled_keeps_the_question() -> None:
     disable = function("disable", SUBMIT, [], [BOX])
     plan = planned(disable, {**RESPOND, "targets": [[None, "then"]], "trigger_after": 0})
     values = plan.values(QUESTION)
-    values.write(plan.steps[0], [{"__type__": "update", "interactive": False}])
+    values.update(plan.steps[0], [{"__type__": "update", "interactive": False}])
     assert values.arguments_for(plan.steps[1]) == ["4?", []]
 
 
@@ -74,10 +74,10 @@ def test_what_loads_with_the_page_is_called_if_the_chain_reads_it() -> None:
     plan = planned(load, other, chat, components=components)
     assert [(step.fn_index, step.is_load) for step in plan.steps] == [(0, True), (2, False)]
     values = plan.values(QUESTION)
-    values.write(plan.steps[0], [None, "large", ""])
+    values.update(plan.steps[0], [None, "large", ""])
     assert values.arguments_for(plan.steps[1]) == ["4?", None, 512, "large"]
     chosen = plan.values(replace(QUESTION, inputs={"model": "small"}))
-    chosen.write(plan.steps[0], [None, "large", ""])
+    chosen.update(plan.steps[0], [None, "large", ""])
     assert chosen.arguments_for(plan.steps[1]) == ["4?", None, 512, "small"]
 
 
