@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from ._files.links import File, links_after
 from ._messages import to_turn
-from ._page.outputs import without_begun
+from ._page.tags import without_begun
 from ._reply import Reasoning
 
 UNSUPPORTED: dict[str, tuple[Any, ...]] = {

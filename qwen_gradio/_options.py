@@ -18,7 +18,7 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 from ._access import Auth, Secret
 from ._files.reading import Files
 from ._messages import History
-from ._page.outputs import THOUGHT_TAGS
+from ._page.tags import THOUGHT_TAGS
 from ._reply import StreamStatus
 
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +12,7 @@ from gradio_client import utils
 from .._files.attachments import Attachment
 from .._messages import Prompt
 from .._page.fragments import Habits
-from .._page.outputs import Reply, size_of
+from .._page.outputs import Reply
 from .._page.plan import Plan, Step
 from .._reply import Progress, ReplyState, StreamStatus, Update
 from ..errors import SpaceInterfaceError
@@ -169,3 +170,11 @@ def _status(update: utils.StatusUpdate) -> StreamStatus | None:
 def _number(value: Any) -> Any:
     """A number that a Space gave, or None if it gave something else."""
     return value if isinstance(value, (int, float)) else None
+
+
+def size_of(value: Any) -> int:
+    """The bytes that an output takes in memory."""
+    size = sys.getsizeof(value)
+    if isinstance(value, Mapping):
+        return size + sum(size_of(key) + size_of(held) for key, held in value.items())
+    return size + sum(map(size_of, value)) if isinstance(value, list) else size

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._files.attachments import Attachment
 from .attaching import takes_list
-from .outputs import UNCHANGED, written
+from .turns import UNCHANGED, written
 
 if TYPE_CHECKING:
     from .plan import Plan, Step
