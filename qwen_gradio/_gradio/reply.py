@@ -21,8 +21,8 @@ from gradio_client.exceptions import AppError
 from .._files.attachments import Attachment
 from .._messages import Prompt
 from .._page.app import add_drawn, add_missing
-from .._page.chain import plan_of
 from .._page.plan import Plan, Step
+from .._page.planning import plan_of
 from .._page.session import Session
 from .._reply import ReplyState, StreamStatus
 from ..errors import SpaceUnavailableError

@@ -17,9 +17,9 @@ from gradio_client import Client
 
 from .._access import Access, is_url
 from .._page.app import add_missing
-from .._page.chain import plan_of, require_protocol
 from .._page.fragments import Habits
 from .._page.plan import Plan, Step
+from .._page.planning import plan_of, require_protocol
 from .._reply import StreamStatus
 from ..errors import (
     QwenGradioError,

@@ -9,8 +9,8 @@ import pytest
 from qwen_gradio import SpaceInterfaceError
 from qwen_gradio._files.attachments import from_bytes
 from qwen_gradio._messages import prompt_from
-from qwen_gradio._page.chain import plan_of
 from qwen_gradio._page.inspection import inspect_plan
+from qwen_gradio._page.planning import plan_of
 
 from ..support.plans import (
     BOT,

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from qwen_gradio import SpaceInterfaceError
 from qwen_gradio._page.app import App, add_drawn, add_missing
-from qwen_gradio._page.chain import plan_of
 from qwen_gradio._page.fragments import Habits
 from qwen_gradio._page.inspection import inspect_plan
+from qwen_gradio._page.planning import plan_of
 
 from ..support.plans import (
     BOT,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from qwen_gradio._messages import Prompt, prompt_from
-from qwen_gradio._page.chain import plan_of
 from qwen_gradio._page.plan import Plan
+from qwen_gradio._page.planning import plan_of
 
 BOX, CHATBOT, STATE, BUTTON, SYSTEM, SLIDER, OUT, FORM = range(1, 9)
 COMPONENTS: dict[int, tuple[str, dict[str, Any]]] = {
