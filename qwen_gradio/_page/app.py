@@ -1,6 +1,6 @@
 """What a Space says about itself, in `/config` and `/info`. Nothing here does I/O.
 
-Whatever has another form than Gradio's counts as absent, so that reading never fails.
+Values of an unexpected type are treated as missing, so parsing never raises.
 """
 
 from __future__ import annotations
@@ -11,26 +11,27 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 TEXT_INPUTS = ("textbox", "textarea", "multimodalinput", "sender")
-"""How the types of components end in which a user writes text, in Gradio and its families."""
+"""Endings of the types of components that take text, in Gradio and component families."""
 TEXT_OUTPUTS = ("textbox", "markdown", "json", "html", "code")
-"""Where a reply without a chatbot is found; chat interfaces of Gradio 5 and 6 return JSON."""
+"""Endings of the types that may show a reply; chat interfaces of Gradio 5 and 6 return JSON."""
 CHATBOTS = ("chatbot", "bubblelist")
-"""How the types of components end that show a chat; a list of bubbles has it in `items`."""
+"""Endings of the types that show a chat; a list of bubbles has it in `items`."""
 MISSING = "missing"
-"""The type of an entry that stands in for a component which is not in `/config`."""
+"""The type of the entry for a component that `/config` does not have."""
 TABS = ("tabitem", "tabsitem")
 TURNS_NAMES = ("history", "messages", "chathistory")
-"""What authors call a parameter of a function without a page that takes the turns of a chat."""
+"""Names of a `gr.api` function's parameter for the turns of a chat."""
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Component:
-    """A component of the page, and all that it is called.
+    """A component of the page.
 
-    :ivar tabs: the tabs that it is in, from the outermost in: their places on the page and their
-        labels. None if it is not on the page.
-    :ivar is_required: whether a caller must give it, as `/info` says.
+    :ivar names: its names in `/info` and its labels.
+    :ivar tabs: the tabs around it, the outermost first, each as its place on the page and its
+        label. None if it is not on the page.
+    :ivar is_required: whether a caller must give it, by `/info`.
     """
 
     id: int
@@ -54,7 +55,7 @@ class Component:
 
     @property
     def is_memory(self) -> bool:
-        """Whether an app may keep the conversation in it, unseen by the user."""
+        """Whether an app may keep the conversation in it, hidden from the user."""
         return self.kind in ("state", "browserstate", "json") or not self.is_visible
 
     @property
@@ -69,7 +70,7 @@ class Component:
 
     @property
     def is_text_output(self) -> bool:
-        if self.kind == "api":  # what is not declared, or an iterator, has no type
+        if self.kind == "api":  # undeclared results and iterators have no type
             return not self.api_types or not self.api_types.isdisjoint(
                 ("string", "object", "array")
             )
@@ -96,12 +97,12 @@ class Component:
 
     @property
     def takes_turns(self) -> bool:
-        """Whether that is declared to be a list, or not declared."""
+        """Whether that parameter may be a list."""
         return self.is_turns and (not self.api_types or "array" in self.api_types)
 
     @property
     def takes_pairs(self) -> bool:
-        """Whether the items of that list are lists themselves, `[user, assistant]`."""
+        """Whether the items of that list are pairs, `[user, assistant]`."""
         info: dict[str, Any] = get(self.props, "_api_info", dict, {})
         items = [get(each, "items", dict, {}) for each in (info, *_alternatives(info))]
         return any(get(item, "type", str, "") == "array" for item in items)
@@ -118,7 +119,7 @@ class Component:
 
     @property
     def value(self) -> Any:
-        """What it holds when the page opens. State is None: the Space keeps it, by session hash."""
+        """The value when the page opens. State is None: the Space keeps it by session hash."""
         name = {"browserstate": "default_value"}.get(self.kind, "value")
         value = None if self.is_state else self.props.get(name)
         if value is None and self.kind.endswith("bubblelist"):
@@ -139,9 +140,9 @@ class Function:
     """A function of the app, which `/config` calls a dependency.
 
     :ivar api_name: its name with a slash; None if it cannot be called by name.
-    :ivar events: what triggers it: a component, None for the page, and the name of its event.
-    :ivar after: the function at whose end it runs.
-    :ivar prop_inputs: the positions of the inputs that it takes with all properties (Gradio 6).
+    :ivar events: its triggers: a component, or None for the page, and the name of an event.
+    :ivar after: the function that it follows.
+    :ivar prop_inputs: the positions of inputs that are sent with all properties (Gradio 6).
     :ivar draws: whether it returns components and functions instead of values (`gr.render`).
     :ivar is_called: whether the Space runs it; the others are JavaScript in the page.
     """
@@ -165,9 +166,10 @@ class Function:
 class App:
     """The app behind a Space, as its components and functions.
 
-    :ivar max_file_bytes: the size of a file that it accepts; None sets no limit.
-    :ivar functions: in the order of `/config`, by number.
-    :ivar followers: the functions that run at the end of one that has not failed, by its number.
+    :ivar gradio: the major version of its Gradio.
+    :ivar max_file_bytes: the maximum size of a file; None sets no limit.
+    :ivar functions: the functions by number, in the order of `/config`.
+    :ivar followers: the functions that run after one that has not failed, by its number.
     """
 
     def __init__(self, config: Any, info: Any) -> None:
@@ -191,12 +193,14 @@ class App:
             if not get(entry, "trigger_only_on_failure", bool, False):
                 self.followers.setdefault(function.after, []).append(function)
             parameters = get(endpoints.get(function.api_name), "parameters", list, [])
-            for id_, parameter in _paired(function.inputs, kinds, parameters):
+            for id_, parameter in _pair_with_parameters(function.inputs, kinds, parameters):
                 names.setdefault(id_, []).extend(_names(parameter, "parameter_name", "label"))
                 if get(parameter, "parameter_has_default", bool, True) is False:
                     required.add(id_)
         labels = {
-            id_: get(props, "label", str, "") for id_, kind, props in components if _is_tab(kind)
+            id_: get(props, "label", str, "")
+            for id_, kind, props in components
+            if kind.endswith(TABS)
         }
         tabs = _find_tabs(get(config, "layout", dict, {}), labels)
         self._components = {
@@ -238,15 +242,14 @@ def get(mapping: Any, key: str, kind: type[T], default: Any) -> Any:
 def add_missing(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a `/config` with an entry for each component that one of its functions names.
 
-    gradio_client needs them. An app may leave some out, and its page works as long as it does not
-    have to give one of them.
+    gradio_client requires these entries. A page works without those that it does not send.
     """
     missing = [{"id": i, "type": MISSING, "props": {}} for i in App(config, {}).missing]
     return {**config, "components": [*get(config, "components", list, []), *missing]}
 
 
 def add_drawn(config: Mapping[str, Any], drawn: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a `/config` together with what functions of the page have drawn in one session."""
+    """Return a `/config` with the components that functions of the page have drawn."""
     components = [*get(config, "components", list, [])]
     dependencies = [*get(config, "dependencies", list, [])]
     layouts = [get(config, "layout", dict, {})]
@@ -267,17 +270,13 @@ def add_drawn(config: Mapping[str, Any], drawn: Iterable[Mapping[str, Any]]) -> 
 
 
 def plain(name: str) -> str:
-    """Return a name without what authors write differently: Max new tokens, max_tokens."""
+    """Return a name in a form for comparison: "Max new tokens" and `max_tokens` are equal."""
     return re.sub(r"[\W_]|new", "", name.lower()) or name
 
 
 def _alternatives(info: Mapping[str, Any]) -> list[Any]:
-    """Return the types of a union, as JSON schema has them."""
+    """Return the members of a union in a JSON schema."""
     return [*get(info, "oneOf", list, []), *get(info, "anyOf", list, [])]
-
-
-def _is_tab(kind: str) -> bool:
-    return kind.endswith(TABS)
 
 
 def _find_tabs(
@@ -324,10 +323,10 @@ def _function(entry: Any, position: int, endpoints: Mapping[str, Any]) -> Functi
     )
 
 
-def _paired(
+def _pair_with_parameters(
     inputs: tuple[int, ...], kinds: Mapping[int, str], parameters: list[Any]
 ) -> list[tuple[int, Any]]:
-    """Pair inputs with the parameters of `/info`, which leaves out State and the like."""
+    """Pair inputs with the parameters of `/info`, which omits State."""
     shown = {get(parameter, "component", str, "").lower() for parameter in parameters}
     paired = [component for component in inputs if kinds.get(component) in shown]
     return list(zip(paired, parameters, strict=True)) if len(paired) == len(parameters) else []
@@ -335,7 +334,7 @@ def _paired(
 
 def _names(mapping: Any, *keys: str) -> list[str]:
     names = [get(mapping, key, str, "") for key in keys]
-    # Gradio makes up a name where there is none, and leaves some to be translated by the page.
+    # Gradio generates missing names, and leaves some for the page to translate.
     return [
         name
         for name in names

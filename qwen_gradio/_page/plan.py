@@ -1,4 +1,4 @@
-"""What a Space is asked, step by step, and what each of its components holds meanwhile.
+"""The plan for asking a Space: which functions to call, and with which values.
 
 Nothing here does I/O.
 """
@@ -26,19 +26,17 @@ Use: TypeAlias = Literal["query", "chat", "history", "system", "value", "upload"
 
 @dataclass(frozen=True)
 class Step:
-    """A function of the Space, and where what it takes and returns belongs.
+    """A call of one of the Space's functions.
 
-    :ivar fn_index: the function's number, by which it is called.
-    :ivar name: its `api_name`, or its number where that cannot be used.
-    :ivar inputs: the components it takes, by id, in the order of `/config`.
-    :ivar writes: its outputs that a later step needs: their positions and their components.
+    :ivar fn_index: the number of the function.
+    :ivar name: its `api_name`, or its number if it has none.
+    :ivar inputs: the ids of the components that it takes, in the order of `/config`.
+    :ivar writes: the positions and components of outputs that a later step takes.
     :ivar reply: the position of the reply in its outputs, if it writes the reply.
-    :ivar is_load: whether the page runs it when it opens; there its failure goes unnoticed.
-    :ivar prop_inputs: the positions of the inputs that it takes with all properties.
-    :ivar is_for_turns: whether it only hands earlier turns to the Space: left out where there are
-        none.
-    :ivar uploader: the component whose files it takes over before the question, if it does only
-        that: called once for each value of it.
+    :ivar is_load: whether the page runs it when it opens, and ignores its failure.
+    :ivar prop_inputs: the positions of inputs that are sent with all properties.
+    :ivar is_for_turns: whether it only sends earlier turns; skipped if there are none.
+    :ivar uploader: the component whose files it only hands to the Space, one call for each value.
     :ivar nth: which of these values it takes.
     """
 
@@ -56,14 +54,13 @@ class Step:
 
 @dataclass(frozen=True)
 class ComponentValue:
-    """A component that a step takes, and what it holds when the page opens.
+    """A component that a step takes, and its value when the page opens.
 
-    :ivar use: what it is given: the query, all turns, earlier turns, the system prompt, its own
-        value, files before the question (a list of values, each for one call), or what an earlier
-        step writes, in which case it is no input of the Space.
-    :ivar names: what authors and `/info` call it.
-    :ivar bounds: the values that it accepts.
-    :ivar props: its properties, as `/config` has them.
+    :ivar use: the source of its value: the query, all turns, earlier turns, the system prompt, its
+        own value, files to upload (one value for each call), or an earlier step. In the last case,
+        it is not an input of the Space.
+    :ivar names: its labels and its names in `/info`.
+    :ivar props: its properties in `/config`.
     """
 
     id: int
@@ -75,9 +72,9 @@ class ComponentValue:
     props: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def is_called(self, name: str) -> bool:
-        """Whether a caller may mean this one by `name`.
+        """Whether `name` matches one of its names.
 
-        `max_tokens` is also "Max new tokens", and `top_p` is also "Top-p (nucleus sampling)".
+        `max_tokens` matches "Max new tokens", and `top_p` matches "Top-p (nucleus sampling)".
         """
         short = (re.sub(r"\([^()]*\)", "", own).strip() or own for own in self.names)
         return plain(name) in map(plain, (*self.names, *short))
@@ -88,7 +85,7 @@ class ComponentValue:
         return list(self.value) if self.use == "value" and isinstance(self.value, dict) else []
 
     def field_called(self, name: str) -> str | None:
-        """The field of this form that a caller may mean by `name`."""
+        """Return the key of the form's field that matches `name`."""
         return next((key for key in self.fields if plain(name) == plain(key)), None)
 
     @property
@@ -101,18 +98,17 @@ class Plan:
     """The steps that the page of a Space runs when a user sends a message.
 
     :ivar space: the Space, for errors.
-    :ivar steps: the functions needed of those that the page runs when it opens, then the chain.
-    :ivar held: the components that steps take, and the chatbot that holds the reply.
-    :ivar reply: the component that holds the reply.
-    :ivar source: what kind of output that is.
-    :ivar form: the form in which the chatbot takes earlier turns.
+    :ivar steps: the calls on load that the chain needs, then the chain.
+    :ivar held: the components that steps take, and the one that shows the reply.
+    :ivar reply: the component that shows the reply.
+    :ivar form: the form in which the Space takes earlier turns.
     :ivar reasoning_tags: pairs of tags that enclose reasoning in the reply's text.
-    :ivar others: the other endpoints that may be a chat: their names, and the tabs they are in.
-    :ivar notes: what a user should know of it.
-    :ivar draws: whether these steps only draw the page, whose chat is known when they have run.
-    :ivar keeps_turns: whether the Space keeps the conversation, for as long as a session lasts.
+    :ivar others: the names and tabs of other endpoints that may be a chat.
+    :ivar notes: remarks for the user.
+    :ivar draws: whether these steps only draw the page, so that its chat is planned afterwards.
+    :ivar keeps_turns: whether the Space keeps the conversation of a session.
     :ivar gradio: the major version of its Gradio.
-    :ivar max_file_bytes: the size of a file that it accepts; None sets no limit.
+    :ivar max_file_bytes: the maximum size of a file; None sets no limit.
     """
 
     space: str
@@ -135,7 +131,7 @@ class Plan:
         return [held for held in self.held if held.use != "earlier step"]
 
     def unused(self, names: Iterable[str]) -> list[str]:
-        """Those of the names that no input and no field of a form is called."""
+        """Return the names that match no input and no field of a form."""
         return [
             name
             for name in names
@@ -143,13 +139,13 @@ class Plan:
         ]
 
     def values(self, prompt: Prompt, habits: Habits | None = None) -> Values:
-        """What the components hold once a user has entered the prompt.
+        """Return the components' values once a user has entered the prompt.
 
-        Options that a component does not accept become the nearest value that it does.
+        Options are clamped to the bounds of their component.
 
         :param habits: what earlier replies from this app have shown.
-        :raises SpaceInterfaceError: if `prompt.inputs` has one that no step takes, or a value that
-            its component does not accept, or if the Space does not take the files.
+        :raises SpaceInterfaceError: if no step takes one of `prompt.inputs`, or its component does
+            not accept the value, or if the Space does not take the files.
         """
         if unknown := self.unused(prompt.inputs):
             names = [i.names[0] for i in self.inputs if i.names]
@@ -173,7 +169,7 @@ class Plan:
             elif held.use == "history" and turns:
                 given[held.id] = [*held.value, *FORMS[self._form_for(held, habits)](turns)]
             elif held.use == "system":
-                # What the page shows is better for a Space than the provider's default.
+                # The page's own system prompt takes precedence over the provider's default.
                 default = held.value or prompt.default_system or held.value
                 given[held.id] = default if prompt.system is None else prompt.system
         notes: list[str] = []
@@ -202,9 +198,9 @@ class Plan:
         habits: Habits,
         upload: Callable[[Attachment], dict[str, Any]],
     ) -> None:
-        """Give the components their files, and the earlier turns theirs.
+        """Upload files, and put them into the components and the earlier turns.
 
-        :param upload: brings one to the Space, and returns the value that stands for it.
+        :param upload: uploads one file, and returns its value for a component.
         """
         for held in self.inputs:
             if held.use == "history" and values.has_turns and prompt.earlier_files:
@@ -223,7 +219,7 @@ class Plan:
                 values.held[held.id] = each if held.use == "upload" else each[0]
 
     def _form_for(self, held: ComponentValue, habits: Habits | None) -> Form:
-        """Return the form in which the app itself writes turns, if that is known."""
+        """Return the form in which the app writes turns, if known; else `form`."""
         contents = [
             item.get("content")
             for item in held.value
@@ -243,7 +239,7 @@ class Plan:
             ) from None
 
     def new_reply(self, values: Values, prompt: Prompt, habits: Habits, root: str = "") -> Reply:
-        """An empty reply, to be fed with that output of each step that has one.
+        """Return an empty reply, to be fed with the reply's output of each step.
 
         :param root: the URL under which the Space serves its files.
         """
