@@ -1,4 +1,4 @@
-"""gradio_client's updates to ours: what its jobs report, as new text, reasoning and statuses."""
+"""gradio_client's updates to ours: new text, reasoning and statuses."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ..errors import SpaceInterfaceError
 from .events import MAX_BYTES
 
 MAX_GROWTH = 64
-"""A JSON text takes less than so many times its bytes in memory; nested lists take 44 times."""
+"""Bytes in memory per byte of JSON, at most; nested lists take 44."""
 
 
 class OutputSink:
-    """Stands in for gradio_client's queue of updates: reads each, and reports what is new.
+    """The queue in which gradio_client puts updates: reads each, and reports what is new.
 
     :param state: the state to report to.
     :param received: returns the bytes of events so far.
@@ -53,17 +53,12 @@ class OutputSink:
         self._has_streamed = False  # in this step, whose completion repeats its last output
         self._queued: StreamStatus | None = None  # the last status, if it says so
 
-    @property
-    def notes(self) -> Sequence[str]:
-        """Which options were changed, so that the Space accepts them."""
-        return self.values.notes
-
     def attach(self, upload: Callable[[Attachment], dict[str, Any]]) -> None:
-        """Give the components their files, uploading them."""
+        """Upload the files, and put them into the components."""
         self._plan.attach(self.values, self._prompt, self._habits, upload)
 
     def start_step(self, step: Step) -> list[Any]:
-        """Expect the outputs of a step, and return what it is called with."""
+        """Expect the outputs of a step, and return its arguments."""
         self._step = step
         self._sizes = []
         self._has_streamed = False
@@ -74,7 +69,7 @@ class OutputSink:
         return self.values.arguments_for(step)
 
     def end(self) -> None:
-        """Report what was held back of the reply.
+        """Report the text held back of a complete reply.
 
         :raises SpaceInterfaceError: if there was no reply.
         """
@@ -88,18 +83,18 @@ class OutputSink:
             self._state.put(self._queued)
 
     def fail(self) -> None:
-        """Report what was held back of a reply that fails."""
+        """Report the text held back of a reply that fails."""
         if self._reply is not None:
             self._report(self._reply, self._reply.held_back())
 
     def put_nowait(self, update: Any) -> None:
-        """Take an update of gradio_client's."""
+        """Read one of gradio_client's updates."""
         if isinstance(update, utils.StatusUpdate):
             if (status := _status(update)) is not None:
                 self._queued = status if status.state == "queued" else None
                 self._state.put(status)
             return
-        if update.final:  # then it is the message as it was received
+        if update.final:  # then it is the raw message
             outputs = update.outputs.get("data")
         else:
             outputs = update.outputs
@@ -112,7 +107,7 @@ class OutputSink:
             is_repeated = update.final and self._has_streamed and self._plan.source == "function"
             if self._step.reply is not None and self._reply is not None and not is_repeated:
                 self._report(self._reply, self._reply.feed(outputs[self._step.reply]))
-                if len(self._reply.text) > MAX_BYTES:  # of many pieces
+                if len(self._reply.text) > MAX_BYTES:  # joined from many pieces
                     raise self._error(f"more than {MAX_BYTES} bytes")
         self._has_streamed = not update.final
 
@@ -124,8 +119,8 @@ class OutputSink:
 
     def _limit(self, outputs: Sequence[Any]) -> None:
         if not self._size_carried and self._received() * MAX_GROWTH < MAX_BYTES:
-            return  # to count takes a tenth of a reply's time
-        # gradio_client adds each diff to what it has, also of outputs that later diffs leave out.
+            return  # counting takes a tenth of a reply's time
+        # gradio_client keeps outputs that later diffs leave out.
         self._sizes[: len(outputs)] = map(size_of, outputs)
         if sum(self._sizes) + self._size_carried > MAX_BYTES:
             raise self._error(f"more than {MAX_BYTES} bytes")
@@ -168,12 +163,12 @@ def _status(update: utils.StatusUpdate) -> StreamStatus | None:
 
 
 def _number(value: Any) -> Any:
-    """A number that a Space gave, or None if it gave something else."""
+    """Return a number that a Space gave; None for other values."""
     return value if isinstance(value, (int, float)) else None
 
 
 def size_of(value: Any) -> int:
-    """The bytes that an output takes in memory."""
+    """Return the bytes that an output takes in memory."""
     size = sys.getsizeof(value)
     if isinstance(value, Mapping):
         return size + sum(size_of(key) + size_of(held) for key, held in value.items())
