@@ -1,7 +1,7 @@
-"""One reply: what is reported of it, its state, and what each event means. Nothing here does I/O.
+"""One reply: its updates, its states, and what each event means. Nothing here does I/O.
 
-A worker's thread puts updates, a reader takes them. The stream for event loops (`_stream`) and the
-iterator for other callers (`sync`) are two readers, which differ only in how they wait.
+A worker's thread puts updates, and a reader takes them. The stream for event loops (`_stream`) and
+the iterator for other callers (`sync`) are two readers, which differ only in how they wait.
 
 | state    | what it means                 | events, and the state that follows                    |
 |----------|-------------------------------|-------------------------------------------------------|
@@ -98,12 +98,10 @@ class End:
 
 
 Update: TypeAlias = "str | Reasoning | StreamStatus | End"
-"""A fragment of the reply, what the model thinks, a status, or the end."""
+"""A fragment of the reply, reasoning, a status, or the end."""
 
 MAX_UNREAD = 1000
-"""Updates that may wait to be read before statuses among them are dropped."""
-
-
+"""Unread updates from which on a new status replaces the one before it."""
 MAX_QUEUE_SILENCE = 60.0
 """Seconds without a heartbeat after which a Space that has queued the question counts as lost.
 Gradio sends one every 15."""
@@ -144,13 +142,13 @@ class ReplyState:
 
     @property
     def is_unanswered(self) -> bool:
-        """Whether the question can be asked again: after a fragment, the text would come twice."""
+        """Whether the question can be asked again without repeating text that was emitted."""
         return self.name == "open" and not self.text and not self.reasoning
 
     # What the thread that asks calls:
 
     def put(self, update: Update) -> None:
-        """Add an update, from any thread. Never blocks, as it runs under gradio_client's lock.
+        """Add an update, from any thread. Never blocks.
 
         Text has no limit. Once `MAX_UNREAD` updates wait, a status replaces the one before it.
         """

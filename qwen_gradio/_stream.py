@@ -207,7 +207,7 @@ class FragmentStream(AsyncIterator[str]):
     async def _next_update(self) -> Update:
         ask(self._question, self._reply)
         if self._reply.has_update:
-            await checkpoint()  # however fast updates come, other tasks get their turn
+            await checkpoint()  # lets other tasks run, even if updates always wait
         while (update := self._reply.read(time.monotonic())) is None:
             event = anyio.Event()
             seconds = self._reply.wait_with(_waker(event), time.monotonic())
@@ -239,7 +239,7 @@ async def _call(callback: Callable[[Any], object], argument: Any) -> None:
 
 
 class _Loop(AsyncIterator[str]):
-    """One `async for` over a stream. Python drops it when the loop is left: so the stream stops."""
+    """One `async for` over a stream. Python frees it when the loop ends, which stops the stream."""
 
     def __init__(self, stream: FragmentStream) -> None:
         self._stream = stream
@@ -248,7 +248,7 @@ class _Loop(AsyncIterator[str]):
     async def __anext__(self) -> str:
         try:
             return await self._stream.__anext__()
-        except anyio.BusyResourceError:  # the loop that reads already goes on
+        except anyio.BusyResourceError:  # the other loop goes on
             self._is_second_reader = True
             raise
 

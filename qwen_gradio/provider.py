@@ -179,7 +179,7 @@ class Provider:
             attached += read_media(form, kwargs.pop(form, None) or ())
         prompt = cls._prompt(model, messages, history, inputs or {}, api_name, attached, kwargs)
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
-        access = Access.to(address, api_key, proxy, auth, headers, oauth_token, ssl_verify)
+        access = Access.parse(address, api_key, proxy, auth, headers, oauth_token, ssl_verify)
         is_own = access.space == cls.url
         if is_own or model:
             tags = cls.reasoning_tags if reasoning_tags is None else reasoning_tags

@@ -84,7 +84,7 @@ def inspect(
     from ._gradio.hub import listing_of  # imports gradio_client
     from ._gradio.space import describe
 
-    access = Access.to(space, **given)  # type: ignore[arg-type]
+    access = Access.parse(space, **given)  # type: ignore[arg-type]
     found = describe(access)
     plan = found.plan(api_name)
     listing = listing_of(access)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from .._access import checked_headers, checked_proxy
+from .._access import parse_headers, parse_proxy
 from .._messages import History
 from .._models import provider_of, providers
 from .._options import json_or_text
@@ -219,7 +219,7 @@ class Options:
         """Return the arguments of `Access.to`, besides the Space."""
         if self.proxy:
             with _wrong_usage_of("--proxy"):
-                checked_proxy(self.proxy)
+                parse_proxy(self.proxy)
         return {
             "api_key": self.api_key,
             "proxy": self.proxy,
@@ -277,7 +277,7 @@ def _headers_from(given: list[str]) -> dict[str, str]:
         raise typer.BadParameter("must be NAME=VALUE", param_hint="--header") from None
     headers = {name.strip(): value.strip() for name, value in headers.items()}
     with _wrong_usage_of("--header"):
-        checked_headers(headers)
+        parse_headers(headers)
     return headers
 
 

@@ -1,4 +1,4 @@
-"""HTTP for one reply, limited in bytes and time, which any thread can abort."""
+"""HTTP for one reply: limited in bytes and time, and aborted from any thread."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from .seam import httpx
 
 CONNECT_TIMEOUT = 10.0
 ENCODED = ("content-encoding", "content-length")
-"""Headers that a response has no longer once it was decompressed."""
+"""Headers that no longer apply to a decompressed response."""
 
 
 class TooLargeError(ValueError):
-    """An answer has more bytes than are read."""
+    """A response has more bytes than the limit."""
 
 
 class Connection:
-    """A reply's way to its Space: one connection at a time, kept from request to request.
+    """A reply's connection to its Space, kept from request to request.
 
     :param timeout: seconds that the Space may be silent during a request.
     :ivar received: the bytes of events so far, after decompression.
@@ -54,7 +54,7 @@ class Connection:
             transport=self._routes,
             trust_env=False,
             timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
-            # Some proxies compress all the same; what that inflates to is limited below.
+            # Some proxies compress nevertheless; `request` and `events` limit the inflated bytes.
             headers={"Accept-Encoding": "identity"},
         )
 
@@ -82,9 +82,9 @@ class Connection:
         max_bytes: int = MAX_BYTES,
         **options: Any,
     ) -> httpx.Response:
-        """Send a request, and return its response, which has been read.
+        """Send a request, and return its response, read to its end.
 
-        :param server: who is asked, for errors, if it is not the Space.
+        :param server: the name of the server in errors, if it is not the Space.
         :param accepted: statuses to return besides success.
         :raises QwenGradioError: if its status is another one.
         :raises TooLargeError: if it has more than `max_bytes`.
@@ -181,7 +181,7 @@ class Connection:
         if self._is_aborted and step.endswith(("connect_tcp.started", "request_headers.started")):
             raise httpx.WriteError("aborted")
         if step.endswith("setup_socks5_connection.started"):
-            # httpx sets no timeout here, and would wait for what is no SOCKS proxy.
+            # httpx sets no timeout here, and would wait forever for a server that is no proxy.
             self._handshake = self._shut_down_after(CONNECT_TIMEOUT)
         elif "setup_socks5_connection" in step:
             self._handshake.cancel()
@@ -205,4 +205,4 @@ def _chunks(response: httpx.Response) -> Iterator[bytes]:
     return response.iter_bytes()
 
 
-_ssl_context = cache(httpx.create_ssl_context)  # 40 ms of work, and the same for every reply
+_ssl_context = cache(httpx.create_ssl_context)  # takes 40 ms

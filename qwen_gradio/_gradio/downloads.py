@@ -1,4 +1,4 @@
-"""Read the files that come with replies from their Space, and from no other host."""
+"""Download the files of replies, from their own Space only."""
 
 from __future__ import annotations
 

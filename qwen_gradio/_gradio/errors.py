@@ -1,4 +1,4 @@
-"""What httpx and gradio_client raise, and a Space's HTTP statuses, as errors of our own."""
+"""Errors of httpx and gradio_client, and a Space's HTTP statuses, to our own errors."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from ..errors import (
 from .seam import httpx
 
 QUOTA = re.compile(r"GPU quota|GPU\b.*\bruns limit", re.IGNORECASE | re.DOTALL)
-"""What ZeroGPU says when a user's share of GPU time is spent."""
+"""ZeroGPU's messages for a user whose GPU time is spent."""
 REJECTED = (400, 413, 422)
-"""Statuses of a question that the app does not take: Gradio's for its `validator`, and the limit of
-a server in between. Another question may be taken."""
+"""Statuses of a question that the app, by its `validator`, or a server in between rejects. Another
+question may be accepted."""
 MAX_REASON = 2**16
-"""Bytes of such an answer that are read."""
+"""Maximum bytes to read of such a response."""
 MAX_RETRY_AFTER = 365 * 86400.0
-"""Seconds that a Space may ask for. It may say any number, and beyond some there are no dates."""
+"""Maximum seconds of a Retry-After. A Space may send any number, and dates overflow."""
 IF_PRIVATE = "If the Space is private, pass a token that can read it as api_key"
 IF_UNTRUSTED = (
     "If an authority of your own signed it, name a file of its certificates in SSL_CERT_FILE"
@@ -46,7 +46,7 @@ IF_UNTRUSTED = (
 def connect_errors(space: str) -> Iterator[None]:
     """Translate any exception raised before the Space accepted the question.
 
-    What the app itself raises, gradio_client's `AppError`, is left to the caller.
+    The app's own errors, gradio_client's `AppError`, are left to the caller.
     """
     try:
         yield
@@ -89,7 +89,7 @@ def reply_errors(space: str) -> Iterator[None]:
 
 
 def _unreachable(space: str, error: Exception) -> SpaceUnavailableError:
-    # A `ProxyError` names the proxy, and is from what went wrong there.
+    # A `ProxyError` names the proxy, and its cause is the failure there.
     is_proxy = isinstance(error, httpx.ProxyError)
     is_untrusted = isinstance(root_of(error), ssl.SSLCertVerificationError)
     unavailable = SpaceUnavailableError(
@@ -107,10 +107,10 @@ def _not_gradio(space: str, error: Exception) -> SpaceUnavailableError:
 
 
 def _is_bug(error: Exception) -> bool:
-    """Whether no answer of a Space can cause this, but a bug here or another gradio_client."""
-    if isinstance(error, AttributeError):  # of JSON, it is the Space's
+    """Whether only a bug here or a change in gradio_client can cause this, not a Space's answer."""
+    if isinstance(error, AttributeError):  # on a JSON value, the Space caused it
         return not isinstance(error.obj, (dict, list, str, int, float, type(None)))
-    if isinstance(error, TypeError):  # a call with other arguments than a function takes
+    if isinstance(error, TypeError):  # wrong arguments in a call
         return re.search(r"(positional|keyword)(-only)? argument", str(error)) is not None
     return isinstance(error, (NameError, ImportError, NotImplementedError, AssertionError))
 
@@ -123,7 +123,10 @@ def _internal_error(error: Exception) -> QwenGradioError:
 
 
 def error_from_app(failure: AppError, step: str = "") -> QwenGradioError:
-    """Return the error that an app's own code has raised, in a step if that is worth naming."""
+    """Return the error for one that the app's own code has raised.
+
+    :param step: the name of the step, if there are several.
+    """
     text = str(failure)
     if failure.title != "Error":  # Gradio's default
         text = f"{failure.title}: {text}"
@@ -131,14 +134,14 @@ def error_from_app(failure: AppError, step: str = "") -> QwenGradioError:
         text = "The Space failed and gave no reason; only its author can make it give one"
     if QUOTA.search(text):
         error: QwenGradioError = RateLimitError(text)
-        error.retry_after = _wait_in(text)
+        error.retry_after = _parse_wait(text)
         error.transient = error.retry_after is not None  # a quota is not refilled within seconds
         return error
     return GenerationError(f"{step} failed: {text}" if step else text)
 
 
-def _wait_in(text: str) -> float | None:
-    """Seconds to wait, from a text that has them as Python prints a timedelta."""
+def _parse_wait(text: str) -> float | None:
+    """Return the seconds in a text that contains a timedelta as Python prints it."""
     found = re.search(r"again in (?:(\d{1,3}) days?, )?(\d{1,3}):(\d\d):(\d\d)", text)
     if found is None:
         return None
@@ -149,9 +152,9 @@ def _wait_in(text: str) -> float | None:
 def error_from_status(
     space: str, response: httpx.Response, proxy: object = None
 ) -> QwenGradioError:
-    """Return the error that a response's status code stands for.
+    """Return the error for a response's status code.
 
-    :param proxy: the proxy it came through. Over HTTP, it may have answered in place of the Space.
+    :param proxy: the proxy it came through. Over HTTP, the proxy itself may have answered.
     """
     status, path = f"{response.status_code} {response.reason_phrase}".strip(), response.url.path
     if "location" in response.headers:
@@ -162,7 +165,7 @@ def error_from_status(
     hint = "" if has_token or not is_on_hub(response.url.host) else f". {IF_PRIVATE}"
     is_page = response.headers.get("content-type", "").startswith("text/html")
     is_joining = path.endswith("/queue/join")
-    # Only in these answers does an app itself say why it does not take a question.
+    # Only these responses have the app's own reason.
     reason = _reason(response) if is_joining and response.status_code in (*REJECTED, 503) else ""
     error: QwenGradioError
     if response.status_code == 429:
@@ -195,19 +198,19 @@ def error_from_status(
         not_found = hint if response.status_code == 404 else ""
         error = SpaceUnavailableError(f"{space} answered {status} for {path}{through}{not_found}")
         error.may_be_proxy = response.status_code in (502, 503) or is_page
-        # A load balancer's answer, which has not passed the question on.
+        # A load balancer answers so if it has not passed the question on.
         is_not_sent = is_joining and response.status_code == 503
         error.may_be_lost_replica = is_not_sent and "cookie" in response.request.headers
     # Joining fails with 500 if there is no such function, and with 422 if its number is not one.
     error.may_be_outdated = response.status_code in (401, 403, 404, 405) or (
         is_joining and response.status_code in (422, 500)
     )
-    error.retry_after = _seconds(response.headers.get("retry-after", ""))
+    error.retry_after = _parse_retry_after(response.headers.get("retry-after", ""))
     return error
 
 
 def _reason(response: httpx.Response) -> str:
-    """What an app says of a question that it does not take; "" if it says nothing."""
+    """Return an app's reason for rejecting a question; "" if it gives none."""
     body = bytearray()
     with suppress(httpx.HTTPError):
         for chunk in response.iter_raw():
@@ -221,7 +224,7 @@ def _reason(response: httpx.Response) -> str:
     match answered:
         case {"detail": str(reason)}:
             return reason[:300]
-        case {"detail": [*inputs]}:  # one object for each; those of valid inputs have no message
+        case {"detail": [*inputs]}:  # one for each input; valid inputs have no message
             objects = [each for each in inputs if isinstance(each, dict)]
             reasons = [each.get("message", each.get("msg")) for each in objects]
             return "; ".join(each for each in reasons if each and isinstance(each, str))[:300]
@@ -234,8 +237,8 @@ def _leads_away_from_login(response: httpx.Response) -> bool:
     return response.status_code == 302 and not target.path.rstrip("/").endswith("/login")
 
 
-def _seconds(retry_after: str) -> float | None:
-    """A Retry-After header, in seconds or a date (RFC 9110, 10.2.3), as seconds from now."""
+def _parse_retry_after(retry_after: str) -> float | None:
+    """Return the seconds of a Retry-After header, a number or a date (RFC 9110, 10.2.3)."""
     try:
         wait = float(retry_after)
     except ValueError:
@@ -244,18 +247,18 @@ def _seconds(retry_after: str) -> float | None:
             wait = (until - datetime.now(timezone.utc)).total_seconds()
         except (ValueError, TypeError):
             return None
-    return min(max(0.0, wait), MAX_RETRY_AFTER)  # in this order, as it may be nan
+    return min(max(0.0, wait), MAX_RETRY_AFTER)  # this order turns nan into 0
 
 
 def _is_transient(error: BaseException) -> bool:
-    """Whether a connection was rejected, reset or not made in time, not sent to a wrong name."""
+    """Whether the connection was rejected, reset or not made in time, rather than misaddressed."""
     if isinstance(error, (httpx.ConnectTimeout, httpx.RemoteProtocolError)):
         return True
     return isinstance(root_of(error), ConnectionError)
 
 
 def root_of(error: BaseException) -> BaseException:
-    """Return what an error goes back to."""
+    """Return the first cause of an error."""
     while (deeper := error.__cause__ or error.__context__) is not None:
         error = deeper
     return error

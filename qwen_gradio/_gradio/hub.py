@@ -1,4 +1,4 @@
-"""What the Hub says about a Space: where it is, and whether it runs or must be waited for."""
+"""The Hub's information about a Space: its address, and whether it runs or is starting."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .seam import httpx
 logger = logging.getLogger("qwen_gradio")
 
 PUBLIC_HUB = "https://huggingface.co"
-"""Its Spaces are under `SPACES_DOMAIN`. Another hub, which a user configured, may be anything."""
+"""The public Hub, whose Spaces are under `SPACES_DOMAIN`. A user may configure another one."""
 HUB_TIMEOUT = 20.0
-"""Seconds that the hub may take to answer."""
+"""Seconds that the Hub may take to answer."""
 MAX_REDIRECTS = 5
-"""Names that a Space may have had, one after the other."""
+"""Renamings of a Space to follow."""
 REDIRECTS, NOT_SHOWN = (301, 302, 307, 308), (401, 403, 404)
 """The hub's statuses for a Space that was renamed, and for a name that it does not show."""
 
@@ -51,16 +51,16 @@ STAGES = {
     "RUNTIME_ERROR": Stage("has crashed"),
     "DELETING": Stage("is being deleted"),
 }
-"""In any other stage the Space runs, or the stage is unknown: its own answer counts."""
+"""In any other stage the Space runs, or may run."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What the hub says about a Space; "" where it says nothing.
+    """The Hub's information about a Space; "" for what is unknown.
 
     :ivar name: the Space, as it was given; its new name if it was renamed.
-    :ivar page: the address of the Space's page on the hub.
-    :ivar hardware: what the Space runs on, and `requested` what it is to run on.
+    :ivar page: the address of the Space's page on the Hub.
+    :ivar hardware: the hardware that the Space runs on; `requested` is the one it will run on.
     """
 
     name: str
@@ -79,9 +79,9 @@ class Listing:
 
 
 def locate(access: Access, connection: Connection) -> Listing:
-    """Look up the URL, as `host`, of the Space that the hub knows as `owner/name`.
+    """Look up a Space by its `owner/name`; its URL is the listing's `host`.
 
-    :raises SpaceUnavailableError: if there is none, or it cannot run.
+    :raises SpaceUnavailableError: if there is no such Space, or it cannot run.
     """
     listing = _look_up(access, connection)
     error = _error_from_stage(access.space, listing)
@@ -102,7 +102,7 @@ def locate(access: Access, connection: Connection) -> Listing:
 
 
 def listing_of(access: Access) -> Listing | None:
-    """Return what the hub says about a Space; None if it is not there, or the hub says nothing."""
+    """Return the Hub's information about a Space; None if there is none."""
     if access.hub_key is None:
         return None
     connection = Connection(access, HUB_TIMEOUT)
@@ -117,7 +117,7 @@ def listing_of(access: Access) -> Listing | None:
 def explain(
     answer: SpaceUnavailableError, access: Access, connection: Connection
 ) -> SpaceUnavailableError:
-    """Return why a Space did not answer as a Gradio app: its stage, or its own `answer`."""
+    """Return an error that explains `answer` by the Space's stage, if the stage does."""
     if access.hub_key is None:
         return answer
     try:
@@ -160,9 +160,9 @@ def _look_up(access: Access, connection: Connection) -> Listing:
 
 
 def _get(url: str, token: dict[str, str], space: str, connection: Connection) -> httpx.Response:
-    """Return the hub's answer, following its redirects from the former names of a Space.
+    """Return the Hub's response, following redirects from a Space's former names.
 
-    :raises SpaceUnavailableError: if they lead to another server, which must not get the token.
+    :raises SpaceUnavailableError: if one leads to another server, which must not get the token.
     """
     hub = target = httpx.URL(url)
     for _ in range(MAX_REDIRECTS):
@@ -185,7 +185,7 @@ def _get(url: str, token: dict[str, str], space: str, connection: Connection) ->
 
 
 def _error_from_stage(space: str, listing: Listing) -> SpaceUnavailableError | None:
-    """Return the error that a stage stands for, or None for a Space that runs."""
+    """Return the error for a Space's stage; None if it runs."""
     if listing.stage not in STAGES:
         return None
     error = SpaceUnavailableError(

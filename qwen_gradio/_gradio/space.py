@@ -1,4 +1,4 @@
-"""A Space as gradio_client describes it: read once in a while, and shared by the replies."""
+"""A Space's description: read by gradio_client, cached, and shared by its replies."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ logger = logging.getLogger("qwen_gradio")
 DESCRIPTION_TTL = 60.0
 """Seconds to cache a hub Space's description. Rebuilding a Space takes longer than that."""
 OWN_TTL = 5.0
-"""The same for other servers: an app under development is restarted often."""
+"""Seconds to cache the description of another server's app, which may be under development."""
 READ_LOCK_TIMEOUT = 1.0
 """Seconds a reply waits while another one reads the same Space, which may hang."""
 MAX_WAKING_TIME = 300.0
 """Seconds to wait for a Space that is asleep or starting."""
 MIN_WAKING_PAUSE, MAX_WAKING_PAUSE = 1.0, 10.0
-"""Seconds between two looks at such a Space, twice as many each time."""
+"""Seconds between two polls of such a Space, doubled each time."""
 MAX_SPACES = 32
 """Spaces whose descriptions are cached."""
 
@@ -51,7 +51,7 @@ MAX_SPACES = 32
 class SpaceClient(Client):  # type: ignore[misc]  # gradio_client is not typed
     """gradio_client's view of a Space: its addresses, config, info and endpoints.
 
-    Nothing is asked through it. A reply copies it, so that none is built anew for each.
+    It asks nothing itself: replies copy it, which is cheaper than building a new one.
     """
 
     def __init__(self, url: str, access: Access) -> None:
@@ -64,15 +64,14 @@ class SpaceClient(Client):  # type: ignore[misc]  # gradio_client is not typed
             verbose=False,
             download_files=False,
             analytics_enabled=False,
-            _skip_components=False,  # steps are given a value for each of their inputs, by place
+            _skip_components=False,  # steps get a value for each of their inputs, by position
         )
 
     def _get_config(self) -> dict[str, Any]:
         config = super()._get_config()
         require_protocol(config, self.src)  # gradio_client would ask a third host about old apps
         config = add_missing(config)
-        # A heartbeat keeps a session's state on the Space between requests, and here a session
-        # lasts for one question.
+        # A heartbeat keeps a session between requests; here, a session is one question.
         return {**config, "connect_heartbeat": False}
 
     def _stream_heartbeat(self, *args: Any) -> None:
@@ -82,15 +81,14 @@ class SpaceClient(Client):  # type: ignore[misc]  # gradio_client is not typed
         """Send no telemetry, which `analytics_enabled=False` alone does not prevent."""
 
     def __del__(self) -> None:
-        """Shut down no executors: they start no threads, and at exit under gevent it would fail."""
+        """Do not shut down executors: they run no threads, and under gevent it fails at exit."""
 
 
 class Description:
-    """What a Space said about itself, and the cookies that it set.
+    """A Space's own description, and the cookies that it set.
 
     :param space: the Space, as it was given; its new name if it was renamed.
-    :param access: how it was read.
-    :param habits: what replies have shown about each plan's steps; it outlives the description.
+    :param habits: the habits that replies have shown, by a plan's steps. They outlive it.
     """
 
     def __init__(
@@ -110,7 +108,7 @@ class Description:
         self._plans: dict[str | int | None, Plan] = {}
 
     def plan(self, api_name: str | int | None) -> Plan:
-        """Return how the Space is asked.
+        """Return the plan for asking the Space.
 
         :raises SpaceInterfaceError: if it offers no chat that can be used.
         """
@@ -120,11 +118,11 @@ class Description:
         return self._plans[api_name]
 
     def habits_of(self, plan: Plan) -> Habits:
-        """Return what the replies to such questions have shown, which replies may change."""
+        """Return the habits that replies to this plan have shown; replies update them."""
         return self._habits.setdefault(plan.steps, Habits())
 
     def has_same_plan(self, other: Description, api_name: str | int | None) -> bool:
-        """Whether both would be sent a question at the same address and in the same form.
+        """Whether both descriptions lead to the same address and plan.
 
         :raises SpaceInterfaceError: if this one offers no chat that can be used.
         """
@@ -142,7 +140,7 @@ class Space:
         self._habits: dict[tuple[Step, ...], Habits] = {}
         self._lock = Lock()  # held while the Space is located and read
         self._description: Description | None = None
-        self._starting: SpaceUnavailableError | None = None  # what the last look at it found
+        self._starting: SpaceUnavailableError | None = None  # the last poll's result
         self._polled_at = 0.0
 
     def describe(
@@ -151,13 +149,13 @@ class Space:
         outdated: Description | None = None,
         polled_at: float | None = None,
     ) -> Description:
-        """Return the description that is cached, or read it. One reply reads; the others wait.
+        """Return the cached description, or read it. One reply reads; the others wait.
 
-        If it has expired, they go on with it meanwhile, as they do while one reply suspects that it
-        is outdated. Replies that wait for a Space which is starting share what each look finds.
+        While it is read anew because it has expired, or because one reply suspects that it is
+        outdated, the others use the old one. Replies that wait for a starting Space share polls.
 
-        :param outdated: a description that does not count.
-        :param polled_at: when the caller has last looked; another's look after that counts.
+        :param outdated: a description not to return.
+        :param polled_at: the time of the caller's last poll; a later poll of another reply counts.
         :raises QwenGradioError: if it cannot be reached.
         """
         since = time.monotonic() if polled_at is None else polled_at
@@ -184,16 +182,16 @@ class Space:
         stopped: Event,
         outdated: Description | None = None,
     ) -> tuple[Description, bool]:
-        """Return the description; wait for as long as the Hub says that the Space is starting.
+        """Return the description; wait while the Hub reports that the Space is starting.
 
         :param report: called with a status before each pause.
         :param stopped: ends a pause.
-        :param outdated: a description that does not count.
-        :returns: the description, and whether the Space had to be waited for.
+        :param outdated: a description not to return.
+        :returns: the description, and whether the Space was starting.
         :raises QwenGradioError: if it cannot be read, and waiting would not help or did not.
         """
         ends_at = time.monotonic() + MAX_WAKING_TIME
-        # Each look is an update, which `stream_timeout` is counted from.
+        # Each poll is an update, and so restarts `stream_timeout`.
         pauses = min(MAX_WAKING_PAUSE, connection.timeout / 2)
         pause = MIN_WAKING_PAUSE
         was_starting = False

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 CURSORS = frozenset("\ufffd⏳⌛⬤⚫⚪") | frozenset(
     map(chr, (*range(0x2580, 0x2600), *range(0x2800, 0x2900)))
 )
-"""Characters that are no text at the end of a snapshot: blocks, circles and Braille spinners, which
-pages use as cursors, and what stands for a character until all its bytes have arrived."""
+"""Cursors at the end of a snapshot: blocks, circles and Braille spinners, and the character that
+replaces one whose bytes have not all arrived."""
 PLACEHOLDER = re.compile(
     r"""\W*(?:
         (?:thinking|loading|generating|searching|processing|working|waiting|typing|analyzing
@@ -26,26 +26,26 @@ PLACEHOLDER = re.compile(
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
-"""Text that an app shows before a reply: words such as "Thinking", or a line that ends in dots."""
+"""Text shown before a reply: words such as "Thinking", or a line that ends in dots."""
 MAX_PLACEHOLDER = 100
-"""Characters that a placeholder may have."""
+"""Maximum characters of a placeholder."""
 PROVISIONAL_END = re.compile(r"(?:\n[ \t]*(?:`{3,}|~{3,})|</\w+>)[\s</\w>]*\Z")
-"""What an app may add to a snapshot so that it can be shown: the end of a code block or element."""
+"""The end of a code block or an element, which an app may add to show an incomplete snapshot."""
 WORDLESS_END = re.compile(r"\n[ \t]*\n\W*\Z")
 """A last paragraph without words, which may be the start of a footer."""
 FOOTER = re.compile(r"\n[ \t]*\n(?:-{3,}|\*{3,}|[*_(\[<][^\n]*)(?:\n[^\n]{0,100})?\Z")
-"""What ends a first snapshot if its last paragraph is about the reply, such as its speed."""
+"""A last paragraph about the reply, such as its speed."""
 MIN_TAIL = 12
-"""Bytes in which two texts must be equal to be taken for the same place."""
+"""Minimum bytes that two texts must share to be at the same place."""
 MAX_SKIPPED = 100
-"""Characters before such a place that may be left out, such as a changed header."""
+"""Maximum characters before such a place to leave out, such as a changed header."""
 MAX_WORD = 100
-"""Characters within which a word ends."""
+"""Maximum characters of a word."""
 
 
 @dataclass
 class Habit:
-    """What the snapshots of earlier replies have shown about later ones.
+    """What earlier replies have shown about an app's snapshots.
 
     :ivar only_grows: whether snapshots only add text; None until that is known.
     """
@@ -55,7 +55,7 @@ class Habit:
 
 @dataclass
 class Habits:
-    """The habits of an app. Its replies share them, and nothing is kept on disk.
+    """The habits of an app, which its replies share in memory.
 
     :ivar omits_first_tag: whether reasoning begins without a tag and ends with one.
     :ivar answers_in_parts: whether the chatbot's answers are lists of parts; None until one came.
@@ -89,8 +89,7 @@ class Appender:
     def feed(self, snapshot: str) -> tuple[str, str]:
         """Take the next snapshot.
 
-        :returns: a fragment, and a placeholder that is to be shown as a status; most often one of
-            them is empty.
+        :returns: a fragment, and a placeholder to show as a status; at least one is usually "".
         """
         text, last = _without_cursor(snapshot), self._last
         if text == last:
@@ -134,7 +133,7 @@ class Appender:
         return self._advance(snapshot, snapshot)
 
     def held_back(self) -> str:
-        """Return the text held back of a reply that fails; a placeholder is none."""
+        """Return the text held back of a reply that fails, without a placeholder."""
         return self._advance(self._last, self._last)
 
     def _is_placeholder(self, text: str) -> bool:
@@ -145,21 +144,21 @@ class Appender:
 
     @property
     def _is_trusted(self) -> bool:
-        """Whether what a snapshot shows is taken to stay."""
+        """Whether the app is believed to keep the text that a snapshot shows."""
         grows = self._habit.only_grows
         return self._has_grown or self._is_confirmed if grows is None else grows
 
     def _advance(self, settled: str, text: str, begun: str | None = None) -> str:
-        """Return what is to be emitted so that `settled`, which begins `text`, has been.
+        """Return the fragment that completes `settled`, a start of `text`.
 
-        :param begun: what `settled` is known to begin with.
+        :param begun: a text that `settled` is known to begin with.
         """
         emitted = self._emitted
         is_begun = emitted is begun and len(settled) >= len(emitted)
         if is_begun or settled.startswith(emitted):
             self._emitted = settled
             return settled[len(emitted) :]
-        if emitted.startswith(settled):  # it was taken back, or has not come as far again
+        if emitted.startswith(settled):  # text was taken back, or is not complete again
             return ""
         start = _common_length(emitted, settled)
         old, new = _squeeze(emitted[start:]), _squeeze(settled[start:])
@@ -176,7 +175,7 @@ class Appender:
         return self._go_on(settled, _skip(settled, start, at)) if at <= len(new) else ""
 
     def _go_on(self, settled: str, at: int) -> str:
-        """Return what follows `at`, without whitespace that was emitted."""
+        """Return the text after `at`, without whitespace that was emitted."""
         emitted, self._emitted = self._emitted, settled
         rest = settled[at:]
         before = emitted[len(emitted.rstrip()) :]
@@ -184,10 +183,10 @@ class Appender:
         return rest[_common_length(before, space) :]
 
     def _begin_anew(self, settled: str, old_at: int, new_at: int) -> str:
-        """Return a blank line and the new text, from the last line on that was emitted as it is.
+        """Return a blank line and the new text, from the first line that differs.
 
-        :param old_at: where what was emitted differs.
-        :param new_at: where `settled` differs.
+        :param old_at: the index at which the emitted text differs.
+        :param new_at: the index at which `settled` differs.
         """
         emitted, self._emitted = self._emitted, settled
         line_ended = emitted[:old_at].endswith("\n") or re.match(r"[ \t]*\n", emitted[old_at:])
@@ -198,7 +197,7 @@ class Appender:
 
 
 def _without_cursor(snapshot: str) -> str:
-    """Return text without a cursor, and without the space before it, which may be the cursor's."""
+    """Return text without a cursor and the space before it."""
     end = len(snapshot)
     while end and snapshot[end - 1] in CURSORS:
         end -= 1
@@ -235,7 +234,7 @@ def _common_length(one: str, other: str) -> int:
 
 
 def _common_words(last: str, text: str) -> str:
-    """Return the whole words that both begin with."""
+    """Return the complete words that both texts begin with."""
     end = _common_length(last, text)
     if end == len(text) or text[end].isspace():
         return text[:end]
@@ -261,9 +260,9 @@ def _skip(text: str, start: int, count: int) -> int:
 
 
 def _find_tail(old: str, new: str, same: int) -> int | None:
-    """Find where in `new` the end of `old` stands, and return the position after it.
+    """Find the end of `old` in `new`, and return the position after it.
 
-    :param same: the length in which both begin alike; not much more may be left out.
+    :param same: the length of their common start; little more may be left out.
     """
     low, high = 0, len(old)
     while low < high:  # the longest end of `old` that is in `new`

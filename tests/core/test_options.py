@@ -296,18 +296,18 @@ class Hidden:
 
 @pytest.mark.parametrize("secret", [SecretStr("hf_secret"), Hidden()])
 def test_a_secret_is_accepted_for_its_value(secret: Any) -> None:
-    access = Access.to("a/b", secret, auth=("ada", secret), oauth_token=secret)
+    access = Access.parse("a/b", secret, auth=("ada", secret), oauth_token=secret)
     assert (access.api_key, access.oauth_token) == ("hf_secret", "hf_secret")
     assert access.auth == ("ada", "hf_secret")
 
 
 @pytest.mark.parametrize("auth", ["ada:x:y", ("ada", "x:y"), ["ada", "x:y"], SecretStr("ada:x:y")])
 def test_auth_is_a_pair_or_a_text_that_is_split_at_its_first_colon(auth: Any) -> None:
-    assert Access.to("a/b", auth=auth).auth == ("ada", "x:y")
+    assert Access.parse("a/b", auth=auth).auth == ("ada", "x:y")
 
 
 def test_an_empty_proxy_is_none() -> None:
-    assert Access.to("a/b", proxy="") == Access.to("a/b")
+    assert Access.parse("a/b", proxy="") == Access.parse("a/b")
 
 
 @pytest.mark.parametrize("take", PLACES, ids=IDS)
