@@ -101,14 +101,13 @@ class Prompt:
 
     def history_with_files(self) -> tuple[tuple[str, str | Attachment], ...]:
         """Return the turns before the question, each after its files, as a page shows them."""
-        return tuple(
-            said
-            for number, (role, text) in enumerate(self.turns[:-1])
-            for said in (
-                *((role, file) for file in self.earlier_files.get(number, ())),
-                *(((role, text),) if text or number not in self.earlier_files else ()),
-            )
-        )
+        said: list[tuple[str, str | Attachment]] = []
+        for number, (role, text) in enumerate(self.turns[:-1]):
+            files = self.earlier_files.get(number, ())
+            said += [(role, file) for file in files]
+            if text or not files:
+                said.append((role, text))
+        return tuple(said)
 
     def all_turns(self, *, system: bool) -> tuple[Turn, ...]:
         """Return all turns, after the system prompt if the Space has no input for that."""
@@ -145,29 +144,28 @@ def prompt_from(
     if history not in ("flat", "native"):
         raise InvalidMessagesError(f'history must be "flat" or "native", not {history!r}')
     listed = _to_list(messages)
-    apart = ["system"] if isinstance(listed[0], _SystemPrompt) else []
-    places = apart + [f"messages[{number}]" for number in range(len(listed) - len(apart))]
-    checked = [_turn(place, message) for place, message in zip(places, listed, strict=True)]
-    attached = {
-        number: found
-        for number, (place, message, turn) in enumerate(zip(places, listed, checked, strict=True))
-        if (found := _attached_files(place, turn[0], message.get("content")))
-    }
-    last = max((n for n, (role, _) in enumerate(checked) if role == "user"), default=-1)
+    first = -1 if isinstance(listed[0], _SystemPrompt) else 0
+    turns: list[Turn] = []
+    system: list[str] = []
+    attached: dict[int, Sequence[Attachment]] = {}
+    for number, message in enumerate(listed, first):
+        where = "system" if number < 0 else f"messages[{number}]"
+        role, text = _turn(where, message)
+        if role == "system":
+            system.append(text)
+        elif role == "user" or text:
+            if found := _attached_files(where, role, message["content"]):
+                attached[len(turns)] = found
+            turns.append((role, text))
+    last = max((n for n, (role, _) in enumerate(turns) if role == "user"), default=None)
+    if last is None:
+        raise InvalidMessagesError("messages: there is no user message to answer")
     files = (*files, *attached.pop(last, ()))
     require_count(len(files))
-    numbers = [
-        number
-        for number, turn in enumerate(checked)
-        if turn[0] != "system" and turn != ("assistant", "")
-    ]
-    turns = tuple(checked[number] for number in numbers)
-    if not any(role == "user" for role, _ in turns):
-        raise InvalidMessagesError("messages: there is no user message to answer")
-    system = "\n".join(text for role, text in checked if role == "system") or None
-    is_native = history == "native" and turns[-1][0] == "user"
-    earlier = {numbers.index(number): found for number, found in attached.items()}
-    return Prompt(turns, system, is_native, files=tuple(files), earlier_files=earlier)
+    is_native = history == "native" and last == len(turns) - 1
+    return Prompt(
+        tuple(turns), "\n".join(system) or None, is_native, files=files, earlier_files=attached
+    )
 
 
 class _SystemPrompt(dict[str, str]):
@@ -247,9 +245,9 @@ def _turn(where: str, message: Any) -> Turn:
         )
     role = ROLES.get(given) if isinstance(given, str) else None
     if role is None:
-        found = "has no role" if given is None else f"has the unknown role {given!r}"
+        found = "no role" if given is None else f"the unknown role {given!r}"
         raise InvalidMessagesError(
-            f"{where} {found}; roles are system (or developer), user and assistant"
+            f"{where} has {found}; roles are system (or developer), user and assistant"
         )
     text = _text(where, role, message.get("content"))
     try:
@@ -266,16 +264,14 @@ def _text(where: str, role: str, content: Any) -> str:
     if isinstance(content, str):
         return content
     is_list = isinstance(content, (list, tuple))
-    if role == "assistant" and (content is None or (is_list and not content)):
-        return ""  # a turn that consists of calls or reasoning only
-    if content is None:
+    if content is None or (is_list and not content):
+        if role == "assistant":  # a turn that consists of calls or reasoning only
+            return ""
         raise InvalidMessagesError(f"{where} has no content")
     if not is_list:
         raise InvalidMessagesError(
             f"{where}: content must be text or a list of text parts, not {type(content).__name__}"
         )
-    if not content:
-        raise InvalidMessagesError(f"{where} has no content: its list of parts is empty")
     parts = enumerate(content)
     return "".join(_part(f"{where}, part {number}", role, part) for number, part in parts)
 

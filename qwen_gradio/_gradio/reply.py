@@ -23,6 +23,7 @@ from .._page.app import add_drawn, add_missing
 from .._page.plan import Plan, Step
 from .._page.planning import plan_of
 from .._page.session import Session
+from .._page.values import Values
 from .._reply import ReplyState, StreamStatus
 from ..errors import SpaceUnavailableError
 from .connection import Connection
@@ -116,7 +117,7 @@ class ReplyClient(Client):  # type: ignore[misc]
                     self._draw()
                 if not self.has_begun:
                     with connect_errors(self._plan.space):
-                        self._outputs.attach(self._upload)
+                        self._values.attach(self._upload)
                 while self._waiting:
                     if self.has_begun:
                         self._drain()
@@ -128,7 +129,7 @@ class ReplyClient(Client):  # type: ignore[misc]
             self._outputs.end()
             logger.debug("%s: complete; %s", self._plan.space, self._habits)
             if self._session is not None and self._drain():
-                self._session.complete_turn(self.session_hash, self._outputs.values.written)
+                self._session.complete_turn(self.session_hash, self._values.written)
 
     def close(self) -> None:
         """Stop the Space if it is still working on the reply, and release resources."""
@@ -152,18 +153,17 @@ class ReplyClient(Client):  # type: ignore[misc]
         self._plan = plan
         connection = self._connection  # the sink must not refer to this client
         root = self.upload_url.removesuffix("upload")  # files are uploaded and served beside it
-        self._outputs = OutputSink(
-            plan, prompt, self._habits, self._reply, lambda: connection.received, root
-        )
+        self._values = Values(plan, prompt, self._habits)
         if self._session is not None:
-            self._outputs.values.restore(self._session.written)
-        self._waiting = deque(self._outputs.values.steps_of(plan, self._session))
+            self._values.restore(self._session.written)
+        self._outputs = OutputSink(self._values, self._reply, lambda: connection.received, root)
+        self._waiting = deque(self._values.steps(self._session))
         self._length = len(self._waiting)
         unused = plan.unused(prompt.options)
         self._reply.unused_options = frozenset(unused)
         if unused:
             logger.debug("%s has no inputs for %s", plan.space, ", ".join(unused))
-        for note in (*plan.notes, *self._outputs.values.notes):
+        for note in (*plan.notes, *self._values.notes):
             logger.info("%s: %s", plan.space, note)
         with connect_errors(plan.space):  # /config may give functions other numbers
             self.endpoints |= {step.fn_index: self._copy_endpoint(step) for step in plan.steps}

@@ -9,11 +9,9 @@ from typing import Any
 
 from gradio_client import utils
 
-from .._files.attachments import Attachment
-from .._messages import Prompt
-from .._page.fragments import Habits
 from .._page.outputs import Reply
-from .._page.plan import Plan, Step
+from .._page.plan import Step
+from .._page.values import Values
 from .._reply import Progress, ReplyState, StreamStatus, Update
 from ..errors import SpaceInterfaceError
 from .events import MAX_BYTES
@@ -31,31 +29,19 @@ class OutputSink:
     """
 
     def __init__(
-        self,
-        plan: Plan,
-        prompt: Prompt,
-        habits: Habits,
-        state: ReplyState,
-        received: Callable[[], int],
-        root: str,
+        self, values: Values, state: ReplyState, received: Callable[[], int], root: str
     ) -> None:
-        self._plan = plan
-        self._prompt = prompt
-        self._habits = habits
-        self.values = plan.values(prompt, habits)
+        self._plan = values.plan
+        self._values = values
         self._state = state
         self._received = received
         self._root = root
-        self._step = plan.steps[0]
+        self._step = self._plan.steps[0]
         self._sizes: list[int] = []
         self._size_carried = 0
         self._reply: Reply | None = None  # from the first step on that writes it
         self._has_streamed = False  # in this step, whose completion repeats its last output
         self._queued: StreamStatus | None = None  # the last status, if it says so
-
-    def attach(self, upload: Callable[[Attachment], dict[str, Any]]) -> None:
-        """Upload the files, and put them into the components."""
-        self._plan.attach(self.values, self._prompt, self._habits, upload)
 
     def start_step(self, step: Step) -> list[Any]:
         """Expect the outputs of a step, and return its arguments."""
@@ -63,10 +49,10 @@ class OutputSink:
         self._sizes = []
         self._has_streamed = False
         if len(self._plan.steps) > 1:
-            self._size_carried = size_of(self.values.held)
+            self._size_carried = size_of(self._values.held)
         if step.reply is not None and self._reply is None:
-            self._reply = self._plan.new_reply(self.values, self._prompt, self._habits, self._root)
-        return self.values.arguments_for(step)
+            self._reply = self._values.new_reply(self._root)
+        return self._values.arguments_for(step)
 
     def end(self) -> None:
         """Report the text held back of a complete reply.
@@ -103,7 +89,7 @@ class OutputSink:
             return
         with self._as_interface_error():
             if self._step.writes:
-                self.values.update(self._step, outputs)
+                self._values.update(self._step, outputs)
             is_repeated = update.final and self._has_streamed and self._plan.source == "function"
             if self._step.reply is not None and self._reply is not None and not is_repeated:
                 self._report(self._reply, self._reply.feed(outputs[self._step.reply]))

@@ -18,10 +18,10 @@ from qwen_gradio._files.media import ending_of, kind_of, type_of_bytes, type_of_
 from qwen_gradio._files.reading import read_files
 from qwen_gradio._messages import prompt_from
 from qwen_gradio._page.attaching import fill_in, place_files
-from qwen_gradio._page.fragments import Habits
 from qwen_gradio._page.history import as_messages, as_pairs, as_parts, as_segments
 from qwen_gradio._page.inspection import inspect_plan
 from qwen_gradio._page.plan import ComponentValue
+from qwen_gradio._page.values import Values
 
 from ..support.plans import BOX, RESPOND, planned
 
@@ -378,8 +378,8 @@ def test_a_plan_gives_a_url_to_the_box_and_uploads_nothing() -> None:
     plan = planned(RESPOND, components=box)
     file = from_url("it", "https://a.b/c", "image")
     prompt = prompt_from([{"role": "user", "content": "?"}], files=[file])
-    values = plan.values(prompt)
-    plan.attach(values, prompt, Habits(), lambda file: file.value(file.url or ""))
+    values = Values(plan, prompt)
+    values.attach(lambda file: file.value(file.url or ""))
     asked, _ = values.arguments_for(plan.steps[0])
     assert (asked["text"], [each["path"] for each in asked["files"]]) == ("?", [file.url])
     assert "with files=... for a file of the types image in 'component 1'" in str(

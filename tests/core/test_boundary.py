@@ -17,7 +17,7 @@ PURE = [
     *("_access", "_controls", "_messages", "_openai", "_reply", "errors"),
     *("_page/app", "_page/bounds", "_page/chain", "_page/plan", "_page/outputs", "_page/fragments"),
     *("_page/attaching", "_page/files", "_page/history", "_page/inspection"),
-    *("_page/planning", "_page/session", "_page/tags", "_page/turns"),
+    *("_page/planning", "_page/session", "_page/tags", "_page/turns", "_page/values"),
     *("_files/attachments", "_files/links", "_files/media"),
     *("api/_anthropic", "api/_answers", "api/_prompts", "api/_requests", "api/_responses"),
     "api/_shaping",
