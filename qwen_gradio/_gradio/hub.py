@@ -147,15 +147,15 @@ def _look_up(access: Access, connection: Connection) -> Listing:
         )
     name = get(found, "id", str, access.space)
     is_renamed = response.url != httpx.URL(url) and not is_url(access.space)
-    runtime = get(found, "runtime", dict, {})
-    hardware = get(runtime, "hardware", dict, {})
+    runtime = get(found, "runtime", dict)
+    hardware = get(runtime, "hardware", dict)
     return Listing(
         name if is_renamed else access.space,
-        get(runtime, "stage", str, ""),
-        get(found, "host", str, ""),
+        get(runtime, "stage", str),
+        get(found, "host", str),
         f"{constants.ENDPOINT}/spaces/{name}",
-        get(hardware, "current", str, ""),
-        get(hardware, "requested", str, ""),
+        get(hardware, "current", str),
+        get(hardware, "requested", str),
     )
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from .bounds import Bounds
 
 TEXT_INPUTS = ("textbox", "textarea", "multimodalinput", "sender")
 """Endings of the types of components that take text, in Gradio and component families."""
@@ -21,7 +23,7 @@ MISSING = "missing"
 TABS = ("tabitem", "tabsitem")
 TURNS_NAMES = ("history", "messages", "chathistory")
 """Names of a `gr.api` function's parameter for the turns of a chat."""
-T = TypeVar("T")
+Use: TypeAlias = Literal["query", "chat", "history", "system", "value", "upload", "earlier step"]
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,37 @@ class Component:
     :ivar tabs: the tabs around it, the outermost first, each as its place on the page and its
         label. None if it is not on the page.
     :ivar is_required: whether a caller must give it, by `/info`.
+    :ivar use: the source of its value: the query, all turns, earlier turns, the system prompt, its
+        own value, files to upload (one value for each call), or an earlier step. In the last case,
+        it is not an input of the Space.
     """
 
     id: int
     kind: str
-    props: Mapping[str, Any]
+    props: Mapping[str, Any] = field(compare=False, repr=False)
     names: tuple[str, ...]
-    tabs: tuple[tuple[int, str], ...] | None = None
-    is_required: bool = False
+    tabs: tuple[tuple[int, str], ...] | None = field(default=None, compare=False)
+    is_required: bool = field(default=False, compare=False)
+    use: Use = "value"
+    bounds: Bounds = field(default=Bounds(), compare=False)
+
+    @property
+    def name(self) -> str:
+        return self.names[0] if self.names else f"component {self.id}"
+
+    def is_called(self, name: str) -> bool:
+        """Whether a caller may call it so: `top_p` is "Top-p (nucleus sampling)"."""
+        short = (re.sub(r"\([^()]*\)", "", own).strip() or own for own in self.names)
+        return plain(name) in map(plain, (*self.names, *short))
+
+    @property
+    def fields(self) -> list[str]:
+        """The keys of the value, if this is a form."""
+        return list(self.value) if self.use == "value" and isinstance(self.value, dict) else []
+
+    def field_called(self, name: str) -> str | None:
+        """Return the field of this form that a caller may call `name`."""
+        return next((key for key in self.fields if plain(name) == plain(key)), None)
 
     @property
     def is_state(self) -> bool:
@@ -71,9 +96,7 @@ class Component:
     @property
     def is_text_output(self) -> bool:
         if self.kind == "api":  # undeclared results and iterators have no type
-            return not self.api_types or not self.api_types.isdisjoint(
-                ("string", "object", "array")
-            )
+            return not self.api_types or bool(self.api_types & {"string", "object", "array"})
         return self.kind.endswith(TEXT_OUTPUTS) and not self.is_multimodal
 
     @property
@@ -86,8 +109,8 @@ class Component:
     @property
     def api_types(self) -> frozenset[str]:
         """The JSON types of a parameter or result of a `gr.api` function, which no page shows."""
-        info: dict[str, Any] = get(self.props, "_api_info", dict, {})
-        types = [get(each, "type", str, "") for each in (info, *_alternatives(info))]
+        info: dict[str, Any] = get(self.props, "_api_info", dict)
+        types = [get(each, "type", str) for each in (info, *_alternatives(info))]
         return frozenset(filter(None, types))
 
     @property
@@ -103,9 +126,9 @@ class Component:
     @property
     def takes_pairs(self) -> bool:
         """Whether the items of that list are pairs, `[user, assistant]`."""
-        info: dict[str, Any] = get(self.props, "_api_info", dict, {})
-        items = [get(each, "items", dict, {}) for each in (info, *_alternatives(info))]
-        return any(get(item, "type", str, "") == "array" for item in items)
+        info: dict[str, Any] = get(self.props, "_api_info", dict)
+        items = [get(each, "items", dict) for each in (info, *_alternatives(info))]
+        return any(get(item, "type", str) == "array" for item in items)
 
     @property
     def is_system_prompt(self) -> bool:
@@ -173,36 +196,34 @@ class App:
     """
 
     def __init__(self, config: Any, info: Any) -> None:
-        version = re.match(r"\d+", get(config, "version", str, ""))
+        version = re.match(r"\d+", get(config, "version", str))
         self.gradio = int(version[0][:9]) if version else 0
         self.max_file_bytes: int | None = get(config, "max_file_size", int, None)
-        endpoints = get(info, "named_endpoints", dict, {})
+        endpoints = get(info, "named_endpoints", dict)
         self.functions: dict[int, Function] = {}
         self.followers: dict[int | None, list[Function]] = {}
         names: dict[int, list[str]] = {}
         required: set[int] = set()
         components = [
-            (id_, get(entry, "type", str, ""), get(entry, "props", dict, {}))
-            for entry in get(config, "components", list, [])
+            (id_, get(entry, "type", str), get(entry, "props", dict))
+            for entry in get(config, "components", list)
             if (id_ := get(entry, "id", int, None)) is not None and entry.get("type") != MISSING
         ]
         kinds = {id_: kind for id_, kind, _ in components}
-        for position, entry in enumerate(get(config, "dependencies", list, [])):
+        for position, entry in enumerate(get(config, "dependencies", list)):
             function = _function(entry, position, endpoints)
             self.functions.setdefault(function.index, function)
-            if not get(entry, "trigger_only_on_failure", bool, False):
+            if not get(entry, "trigger_only_on_failure", bool):
                 self.followers.setdefault(function.after, []).append(function)
-            parameters = get(endpoints.get(function.api_name), "parameters", list, [])
+            parameters = get(endpoints.get(function.api_name), "parameters", list)
             for id_, parameter in _pair_with_parameters(function.inputs, kinds, parameters):
                 names.setdefault(id_, []).extend(_names(parameter, "parameter_name", "label"))
                 if get(parameter, "parameter_has_default", bool, True) is False:
                     required.add(id_)
         labels = {
-            id_: get(props, "label", str, "")
-            for id_, kind, props in components
-            if kind.endswith(TABS)
+            id_: get(props, "label", str) for id_, kind, props in components if kind.endswith(TABS)
         }
-        tabs = _find_tabs(get(config, "layout", dict, {}), labels)
+        tabs = _find_tabs(get(config, "layout", dict), labels)
         self._components = {
             id_: Component(
                 id_,
@@ -233,10 +254,12 @@ class App:
         return [component for component in self._components.values() if component.is_chatbot]
 
 
-def get(mapping: Any, key: str, kind: type[T], default: Any) -> Any:
-    """Return `mapping[key]` if it is of this kind, else the default."""
+def get(mapping: Any, key: str, kind: type, default: Any = ...) -> Any:
+    """Return `mapping[key]` if it is of this kind, else the default; without one, `kind()`."""
     value = mapping.get(key) if isinstance(mapping, dict) else None
-    return value if isinstance(value, kind) else default
+    if isinstance(value, kind):
+        return value
+    return kind() if default is ... else default
 
 
 def add_missing(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,22 +268,22 @@ def add_missing(config: Mapping[str, Any]) -> dict[str, Any]:
     gradio_client requires these entries. A page works without those that it does not send.
     """
     missing = [{"id": i, "type": MISSING, "props": {}} for i in App(config, {}).missing]
-    return {**config, "components": [*get(config, "components", list, []), *missing]}
+    return {**config, "components": [*get(config, "components", list), *missing]}
 
 
 def add_drawn(config: Mapping[str, Any], drawn: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return a `/config` with the components that functions of the page have drawn."""
-    components = [*get(config, "components", list, [])]
-    dependencies = [*get(config, "dependencies", list, [])]
-    layouts = [get(config, "layout", dict, {})]
+    components = [*get(config, "components", list)]
+    dependencies = [*get(config, "dependencies", list)]
+    layouts = [get(config, "layout", dict)]
     for part in drawn:
-        components += get(part, "components", list, [])
+        components += get(part, "components", list)
         dependencies += [
             {"rendered_in": 0, **entry}  # which Gradio 4 leaves out
-            for entry in get(part, "dependencies", list, [])
+            for entry in get(part, "dependencies", list)
             if isinstance(entry, dict)
         ]
-        layouts.append(get(part, "layout", dict, {}))
+        layouts.append(get(part, "layout", dict))
     return {
         **config,
         "components": components,
@@ -276,7 +299,7 @@ def plain(name: str) -> str:
 
 def _alternatives(info: Mapping[str, Any]) -> list[Any]:
     """Return the members of a union in a JSON schema."""
-    return [*get(info, "oneOf", list, []), *get(info, "anyOf", list, [])]
+    return [*get(info, "oneOf", list), *get(info, "anyOf", list)]
 
 
 def _find_tabs(
@@ -294,46 +317,47 @@ def _find_tabs(
         found[id_] = tabs
         if id_ in labels:
             tabs = (*tabs, (len(found), labels[id_]))
-        waiting += [(child, tabs) for child in reversed(get(node, "children", list, []))]
+        waiting += [(child, tabs) for child in reversed(get(node, "children", list))]
     return found
 
 
 def _function(entry: Any, position: int, endpoints: Mapping[str, Any]) -> Function:
-    api_name = f"/{get(entry, 'api_name', str, '')}"
+    api_name = f"/{get(entry, 'api_name', str)}"
     events = tuple(
         (target[0] if isinstance(target[0], int) else None, target[1])
-        for target in get(entry, "targets", list, [])
+        for target in get(entry, "targets", list)
         if isinstance(target, list) and len(target) == 2 and isinstance(target[1], str)
     )
-    types = get(entry, "types", dict, {})
     is_drawn = get(entry, "rendered_in", int, None) is not None  # then `/info` does not list it
     return Function(
         index=get(entry, "id", int, position),
         api_name=api_name if api_name in endpoints or (is_drawn and api_name != "/") else None,
         events=events,
         after=get(entry, "trigger_after", int, None),
-        inputs=tuple(i for i in get(entry, "inputs", list, []) if isinstance(i, int)),
-        outputs=tuple(i for i in get(entry, "outputs", list, []) if isinstance(i, int)),
-        prop_inputs=tuple(
-            i for i in get(entry, "component_prop_inputs", list, []) if isinstance(i, int)
-        ),
+        inputs=_numbers(entry, "inputs"),
+        outputs=_numbers(entry, "outputs"),
+        prop_inputs=_numbers(entry, "component_prop_inputs"),
         draws=get(entry, "render_id", int, None) is not None,
         is_called=get(entry, "backend_fn", bool, True),
-        is_generator=get(types, "generator", bool, False),
+        is_generator=get(get(entry, "types", dict), "generator", bool),
     )
+
+
+def _numbers(entry: Any, key: str) -> tuple[int, ...]:
+    return tuple(i for i in get(entry, key, list) if isinstance(i, int))
 
 
 def _pair_with_parameters(
     inputs: tuple[int, ...], kinds: Mapping[int, str], parameters: list[Any]
 ) -> list[tuple[int, Any]]:
     """Pair inputs with the parameters of `/info`, which omits State."""
-    shown = {get(parameter, "component", str, "").lower() for parameter in parameters}
+    shown = {get(parameter, "component", str).lower() for parameter in parameters}
     paired = [component for component in inputs if kinds.get(component) in shown]
     return list(zip(paired, parameters, strict=True)) if len(paired) == len(parameters) else []
 
 
 def _names(mapping: Any, *keys: str) -> list[str]:
-    names = [get(mapping, key, str, "") for key in keys]
+    names = [get(mapping, key, str) for key in keys]
     # Gradio generates missing names, and leaves some for the page to translate.
     return [
         name

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._files.attachments import Attachment
 from .._files.media import UNKNOWN, Kind
 from ..errors import SpaceInterfaceError
-from .app import get
-
-if TYPE_CHECKING:
-    from .plan import ComponentValue
+from .app import Component, get
 
 KINDS: Mapping[str, Kind] = {
     "image": "image",
@@ -67,26 +64,26 @@ class Slot:
         return f"{what}{types} in {self.name!r}"
 
 
-def find_slots(inputs: Iterable[ComponentValue]) -> list[Slot]:
+def find_slots(inputs: Iterable[Component]) -> list[Slot]:
     """Return the components that take files: the question's own box first, then by kind."""
     slots = [slot for held in inputs if (slot := _slot(held)) is not None]
     return sorted(slots, key=lambda slot: slot.kind == "file")
 
 
-def _slot(held: ComponentValue) -> Slot | None:
+def _slot(held: Component) -> Slot | None:
     props = held.props
     is_box = held.use == "query" and "multimodal" in held.kind
     kind = "file" if is_box else KINDS.get(held.kind) if held.use in ("value", UPLOAD) else None
     if kind is None or props.get("interactive") is False or props.get("visible") is False:
         return None
-    accept = get(get(props, "upload_config", dict, {}), "accept", str, "")
+    accept = get(get(props, "upload_config", dict), "accept", str)
     types = get(props, "file_types", list, accept.replace(" ", "").split(","))
     takes_several = held.use == UPLOAD or (kind == "file" and takes_list(held))
     types = tuple(each for each in types if isinstance(each, str) and each)
     return Slot(held.id, held.name, kind, types, takes_several)
 
 
-def takes_list(held: ComponentValue) -> bool:
+def takes_list(held: Component) -> bool:
     """Whether its value is a list of files."""
     default = "multiple" if "multimodal" in held.kind else "single"  # of other families' boxes
     return held.props.get("file_count", default) in ("multiple", "directory")
@@ -94,7 +91,7 @@ def takes_list(held: ComponentValue) -> bool:
 
 def place_files(
     files: Sequence[Attachment],
-    inputs: Sequence[ComponentValue],
+    inputs: Sequence[Component],
     space: str,
     max_bytes: int | None = None,
 ) -> dict[int, list[Attachment]]:
@@ -133,7 +130,7 @@ def _rejection(message: str) -> SpaceInterfaceError:
     return error
 
 
-def fill_in(held: ComponentValue, value: Any, files: list[dict[str, Any]], gradio: int) -> Any:
+def fill_in(held: Component, value: Any, files: list[dict[str, Any]], gradio: int) -> Any:
     """Return the value of a component with files, as the page sends it.
 
     :param gradio: the major version of Gradio.

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .app import Use
 from .attaching import Slot, find_slots
 from .bounds import Bounds
-from .plan import Plan, Use
+from .plan import Plan
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,12 @@ Nothing here does I/O.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
 
-from .app import plain
-from .bounds import Bounds
+from .app import Component
 from .history import Form
 from .outputs import Source
-
-Use: TypeAlias = Literal["query", "chat", "history", "system", "value", "upload", "earlier step"]
 
 
 @dataclass(frozen=True)
@@ -47,47 +42,6 @@ class Step:
 
 
 @dataclass(frozen=True)
-class ComponentValue:
-    """A component that a step takes, and its value when the page opens.
-
-    :ivar use: the source of its value: the query, all turns, earlier turns, the system prompt, its
-        own value, files to upload (one value for each call), or an earlier step. In the last case,
-        it is not an input of the Space.
-    :ivar names: its labels and its names in `/info`.
-    :ivar props: its properties in `/config`.
-    """
-
-    id: int
-    kind: str
-    use: Use
-    names: tuple[str, ...]
-    value: Any = field(default=None, compare=False)
-    bounds: Bounds = field(default=Bounds(), compare=False)
-    props: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
-
-    def is_called(self, name: str) -> bool:
-        """Whether `name` matches one of its names.
-
-        `max_tokens` matches "Max new tokens", and `top_p` matches "Top-p (nucleus sampling)".
-        """
-        short = (re.sub(r"\([^()]*\)", "", own).strip() or own for own in self.names)
-        return plain(name) in map(plain, (*self.names, *short))
-
-    @property
-    def fields(self) -> list[str]:
-        """The keys of the value, if this is a form."""
-        return list(self.value) if self.use == "value" and isinstance(self.value, dict) else []
-
-    def field_called(self, name: str) -> str | None:
-        """Return the key of the form's field that matches `name`."""
-        return next((key for key in self.fields if plain(name) == plain(key)), None)
-
-    @property
-    def name(self) -> str:
-        return self.names[0] if self.names else f"component {self.id}"
-
-
-@dataclass(frozen=True)
 class Plan:
     """The steps that the page of a Space runs when a user sends a message.
 
@@ -107,7 +61,7 @@ class Plan:
 
     space: str
     steps: tuple[Step, ...]
-    held: tuple[ComponentValue, ...]
+    held: tuple[Component, ...]
     reply: int
     source: Source
     form: Form
@@ -120,7 +74,7 @@ class Plan:
     max_file_bytes: int | None = None
 
     @property
-    def inputs(self) -> list[ComponentValue]:
+    def inputs(self) -> list[Component]:
         """The components whose values a user enters, in the order in which steps read them."""
         return [held for held in self.held if held.use != "earlier step"]
 

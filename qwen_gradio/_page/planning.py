@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from ..errors import SpaceInterfaceError
-from .app import App, Function, get
+from .app import App, Component, Function, Use, get
 from .attaching import UPLOAD
 from .bounds import Bounds, read_bounds
 from .chain import (
@@ -21,7 +22,7 @@ from .chain import (
 )
 from .history import Form
 from .outputs import Source
-from .plan import ComponentValue, Plan, Step, Use
+from .plan import Plan, Step
 
 PROTOCOLS = ("sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
 NOBODY = -1
@@ -115,7 +116,7 @@ def _make_plan(app: App, chain: Chain, space: str, others: Mapping[str, str]) ->
     if chain.is_interface:
         source = "interface"
 
-    def make_value(id_: int) -> ComponentValue:
+    def use_component(id_: int) -> Component:
         component = app[id_]
         use: Use = "value"
         if id_ == chain.query:
@@ -130,14 +131,12 @@ def _make_plan(app: App, chain: Chain, space: str, others: Mapping[str, str]) ->
             use = "upload"
         # A function that runs on load may change the choices.
         bounds = Bounds() if id_ in loaded else read_bounds(component.kind, component.props)
-        return ComponentValue(
-            id_, component.kind, use, component.names, component.value, bounds, component.props
-        )
+        return replace(component, use=use, bounds=bounds)
 
     return Plan(
         space,
         _make_steps(app, loads, functions, chain, turns, uploads, keeps_turns=keeps_turns),
-        tuple(make_value(id_) for id_ in dict.fromkeys(taken) if not app[id_].is_state),
+        tuple(use_component(id_) for id_ in dict.fromkeys(taken) if not app[id_].is_state),
         chain.reply,
         source,
         _find_form(app, history if history is not None else chain.query),
@@ -166,11 +165,7 @@ def _plan_drawing(app: App, space: str) -> Plan | None:
     functions = [*loads, *renders]
     taken = dict.fromkeys(i for f in functions for i in f.inputs)
     steps = _make_steps(app, functions, [], Chain((), NOBODY, NOBODY, first=0))
-    values = tuple(
-        ComponentValue(i, app[i].kind, "value", app[i].names, app[i].value)
-        for i in taken
-        if not app[i].is_state
-    )
+    values = tuple(app[i] for i in taken if not app[i].is_state)
     return Plan(space, steps, values, NOBODY, "page", "messages", (), {}, draws=True)
 
 
@@ -244,8 +239,7 @@ def _list_notes(app: App, chain: Chain) -> tuple[str, ...]:
     if not chain.unread:
         return ()
     names = [
-        get(app[i].props, "label", str, "") or f"component {i}"
-        for i in (chain.reply, *chain.unread)
+        get(app[i].props, "label", str) or f"component {i}" for i in (chain.reply, *chain.unread)
     ]
     return (
         f"{len(names)} chatbots answer side by side: {names[0]!r} is read, and not "
@@ -347,7 +341,7 @@ def _find_form(app: App, id_: int) -> Form:
 def _read_reasoning_tags(app: App, reply: int) -> tuple[tuple[str, str], ...]:
     # A chat interface's own endpoint writes no chatbot, but its page shows the reply in one.
     chatbots = [app[reply]] if app[reply].is_chatbot else app.chatbots
-    tags = [tag for chatbot in chatbots for tag in get(chatbot.props, "reasoning_tags", list, [])]
+    tags = [tag for chatbot in chatbots for tag in get(chatbot.props, "reasoning_tags", list)]
     return tuple(
         (tag[0], tag[1])
         for tag in tags

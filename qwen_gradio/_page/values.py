@@ -12,11 +12,12 @@ from typing import Any
 from .._files.attachments import Attachment
 from .._messages import Prompt
 from ..errors import SpaceInterfaceError
+from .app import Component
 from .attaching import fill_in, place_files, takes_list
 from .fragments import Habits
 from .history import FORMS, HistoryTurn
 from .outputs import Reply
-from .plan import ComponentValue, Plan, Step
+from .plan import Plan, Step
 from .session import Session
 from .turns import UNCHANGED, written
 
@@ -95,11 +96,11 @@ class Values:
                 form = self.held[held.id]
                 self._set(held, {**(form if isinstance(form, dict) else held.value), key: value})
 
-    def _set(self, held: ComponentValue, value: Any) -> None:
+    def _set(self, held: Component, value: Any) -> None:
         self.held[held.id] = value
         self._entered.add(held.id)
 
-    def _history_with(self, held: ComponentValue, turns: Sequence[HistoryTurn]) -> list[Any]:
+    def _history_with(self, held: Component, turns: Sequence[HistoryTurn]) -> list[Any]:
         """Return a history and these turns, in the form in which the app writes them, if known."""
         contents = [
             item.get("content")

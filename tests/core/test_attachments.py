@@ -17,10 +17,10 @@ from qwen_gradio._files.attachments import MAX_FILE_BYTES, from_bytes, from_part
 from qwen_gradio._files.media import ending_of, kind_of, type_of_bytes, type_of_name
 from qwen_gradio._files.reading import read_files
 from qwen_gradio._messages import prompt_from
+from qwen_gradio._page.app import Component
 from qwen_gradio._page.attaching import fill_in, place_files
 from qwen_gradio._page.history import as_messages, as_pairs, as_parts, as_segments
 from qwen_gradio._page.inspection import inspect_plan
-from qwen_gradio._page.plan import ComponentValue
 from qwen_gradio._page.values import Values
 
 from ..support.plans import BOX, RESPOND, planned
@@ -207,8 +207,8 @@ def test_an_open_file_has_its_name(tmp_path: Path) -> None:
         assert [file.name for file in read_files([opened, path, str(path)])] == ["red.png"] * 3
 
 
-def held(id_: int, kind: str, use: Any = "value", **props: Any) -> ComponentValue:
-    return ComponentValue(id_, kind, use, (f"the {kind}",), None, props=props)
+def held(id_: int, kind: str, use: Any = "value", **props: Any) -> Component:
+    return Component(id_, kind, props, (f"the {kind}",), use=use)
 
 
 TEXT_BOX = held(1, "textbox", "query")
@@ -224,7 +224,7 @@ FILES = {
 }
 
 
-def placed(names: str, *inputs: ComponentValue, **limits: Any) -> dict[int, list[str]]:
+def placed(names: str, *inputs: Component, **limits: Any) -> dict[int, list[str]]:
     files = [FILES[name] for name in names.split()]
     found = place_files(files, inputs, "it", **limits)
     return {component: [file.name for file in files] for component, files in found.items()}
@@ -263,7 +263,7 @@ def test_other_inputs_take_files_of_their_kind() -> None:
     ],
 )
 def test_what_does_not_fit_is_an_error_that_says_what_does(
-    names: str, component: ComponentValue, complaint: str
+    names: str, component: Component, complaint: str
 ) -> None:
     with pytest.raises(SpaceInterfaceError, match=complaint):
         placed(names, component)
