@@ -93,8 +93,8 @@ def inspect(
         former_name="" if found.space == access.space else access.space,
         url=found.client.src,
         gradio=str(found.client.config.get("version")),
-        stage="" if listing is None else listing.stage,
-        hardware="" if listing is None else listing.all_hardware,
+        stage=listing.stage,
+        hardware=listing.hardware,
     )
 
 

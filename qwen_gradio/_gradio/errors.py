@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -42,68 +42,58 @@ IF_UNTRUSTED = (
 )
 
 
-@contextmanager
-def connect_errors(space: str) -> Iterator[None]:
+def connect_errors(space: str) -> AbstractContextManager[None]:
     """Translate any exception raised before the Space accepted the question.
 
-    The app's own errors, gradio_client's `AppError`, are left to the caller.
+    gradio_client's `AppError`, which the app itself raises, is left to the caller.
     """
-    try:
-        yield
-    except (QwenGradioError, AppError):
-        raise
-    except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
-        raise StreamTimeoutError(f"{space} did not answer in time: {error}") from error
-    except (httpx.DecodingError, httpx.TooManyRedirects) as error:
-        raise _not_gradio(space, error) from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _unreachable(space, error) from error
-    except Exception as error:
-        if _is_bug(error):
-            raise _internal_error(error) from error
-        raise _not_gradio(space, error) from error
+    return _translate(_to_connect_error, space)
+
+
+def reply_errors(space: str) -> AbstractContextManager[None]:
+    """Translate any exception raised once the Space has accepted the question."""
+    return _translate(_to_reply_error, space)
 
 
 @contextmanager
-def reply_errors(space: str) -> Iterator[None]:
-    """Translate any exception raised once the Space has accepted the question."""
+def _translate(convert: Callable[[str, Exception], QwenGradioError], space: str) -> Iterator[None]:
     try:
         yield
     except (QwenGradioError, AppError):
         raise
-    except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
-        seconds = error.request.extensions["timeout"]["read"]
-        raise StreamTimeoutError(f"{space} sent nothing for {seconds:g} seconds") from error
-    except EOFError as error:
-        raise StreamInterruptedError(f"{space} ended the reply early: {error}") from error
     except Exception as error:
-        if isinstance(error, httpx.HTTPError) and not isinstance(error, httpx.DecodingError):
-            raise StreamInterruptedError(
-                f"The connection to {space} was lost: {error!r}"
-            ) from error
-        if _is_bug(error):
-            raise _internal_error(error) from error
-        raise StreamInterruptedError(
-            f"{space} sent something that is not Gradio's protocol: {error!r:.300}"
-        ) from error
+        raise (_internal_error(error) if _is_bug(error) else convert(space, error)) from error
 
 
-def _unreachable(space: str, error: Exception) -> SpaceUnavailableError:
+def _to_connect_error(space: str, error: Exception) -> QwenGradioError:
+    if isinstance(error, (httpx.ReadTimeout, httpx.WriteTimeout)):
+        return StreamTimeoutError(f"{space} did not answer in time: {error}")
+    is_unlike = isinstance(error, (httpx.DecodingError, httpx.TooManyRedirects))
+    if is_unlike or not isinstance(error, (httpx.HTTPError, httpx.InvalidURL)):
+        unlike = SpaceUnavailableError(f"{space} is not a Gradio app: {error!r:.300}")
+        unlike.may_be_proxy = unlike.may_be_outdated = True
+        return unlike
     # A `ProxyError` names the proxy, and its cause is the failure there.
     is_proxy = isinstance(error, httpx.ProxyError)
-    is_untrusted = isinstance(root_of(error), ssl.SSLCertVerificationError)
-    unavailable = SpaceUnavailableError(
-        (str(error) if is_proxy else f"{space} cannot be reached: {error}")
-        + (f". {IF_UNTRUSTED}" if is_untrusted else "")
-    )
+    text = str(error) if is_proxy else f"{space} cannot be reached: {error}"
+    if isinstance(root_of(error), ssl.SSLCertVerificationError):
+        text += f". {IF_UNTRUSTED}"
+    unavailable = SpaceUnavailableError(text)
     unavailable.transient = _is_transient((is_proxy and error.__cause__) or error)
     return unavailable
 
 
-def _not_gradio(space: str, error: Exception) -> SpaceUnavailableError:
-    unlike = SpaceUnavailableError(f"{space} is not a Gradio app: {error!r:.300}")
-    unlike.may_be_proxy = unlike.may_be_outdated = True
-    return unlike
+def _to_reply_error(space: str, error: Exception) -> QwenGradioError:
+    if isinstance(error, (httpx.ReadTimeout, httpx.WriteTimeout)):
+        seconds = error.request.extensions["timeout"]["read"]
+        return StreamTimeoutError(f"{space} sent nothing for {seconds:g} seconds")
+    if isinstance(error, EOFError):
+        return StreamInterruptedError(f"{space} ended the reply early: {error}")
+    if isinstance(error, httpx.HTTPError) and not isinstance(error, httpx.DecodingError):
+        return StreamInterruptedError(f"The connection to {space} was lost: {error!r}")
+    return StreamInterruptedError(
+        f"{space} sent something that is not Gradio's protocol: {error!r:.300}"
+    )
 
 
 def _is_bug(error: Exception) -> bool:

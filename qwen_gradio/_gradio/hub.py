@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -27,31 +28,22 @@ REDIRECTS, NOT_SHOWN = (301, 302, 307, 308), (401, 403, 404)
 """The hub's statuses for a Space that was renamed, and for a name that it does not show."""
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A stage in which a Space does not answer.
-
-    :ivar text: what follows the Space's name in a sentence.
-    :ivar is_starting: whether the Space will answer if it is waited for.
-    """
-
-    text: str
-    is_starting: bool = False
-
-
-STAGES = {
-    "SLEEPING": Stage("is asleep and is being woken", is_starting=True),
-    "STOPPED": Stage("is stopped and is being started", is_starting=True),
-    "BUILDING": Stage("is being built", is_starting=True),
-    "APP_STARTING": Stage("is starting", is_starting=True),
-    "PAUSED": Stage("is paused, and only its owner can restart it"),
-    "NO_APP_FILE": Stage("has no app"),
-    "CONFIG_ERROR": Stage("has an invalid configuration"),
-    "BUILD_ERROR": Stage("could not be built"),
-    "RUNTIME_ERROR": Stage("has crashed"),
-    "DELETING": Stage("is being deleted"),
+STARTING = {
+    "SLEEPING": "is asleep and is being woken",
+    "STOPPED": "is stopped and is being started",
+    "BUILDING": "is being built",
+    "APP_STARTING": "is starting",
 }
-"""In any other stage the Space runs, or may run."""
+"""The stages in which a Space will answer if it is waited for, and what to say of it."""
+DOWN = {
+    "PAUSED": "is paused, and only its owner can restart it",
+    "NO_APP_FILE": "has no app",
+    "CONFIG_ERROR": "has an invalid configuration",
+    "BUILD_ERROR": "could not be built",
+    "RUNTIME_ERROR": "has crashed",
+    "DELETING": "is being deleted",
+}
+"""The stages in which it will not. In any other, it runs, or may run."""
 
 
 @dataclass(frozen=True)
@@ -60,22 +52,13 @@ class Listing:
 
     :ivar name: the Space, as it was given; its new name if it was renamed.
     :ivar page: the address of the Space's page on the Hub.
-    :ivar hardware: the hardware that the Space runs on; `requested` is the one it will run on.
     """
 
-    name: str
-    stage: str
-    host: str
-    page: str
-    hardware: str
-    requested: str
-
-    @property
-    def all_hardware(self) -> str:
-        """Both, for people."""
-        is_changing = self.hardware and self.requested not in ("", self.hardware)
-        requested = f" ({self.requested} is requested)" if is_changing else ""
-        return f"{self.hardware or self.requested}{requested}"
+    name: str = ""
+    stage: str = ""
+    host: str = ""
+    page: str = ""
+    hardware: str = ""
 
 
 def locate(access: Access, connection: Connection) -> Listing:
@@ -101,17 +84,12 @@ def locate(access: Access, connection: Connection) -> Listing:
     return listing
 
 
-def listing_of(access: Access) -> Listing | None:
-    """Return the Hub's information about a Space; None if there is none."""
-    if access.hub_key is None:
-        return None
-    connection = Connection(access, HUB_TIMEOUT)
-    try:
-        return _look_up(access, connection)
-    except QwenGradioError:
-        return None
-    finally:
-        connection.close()
+def listing_of(access: Access) -> Listing:
+    """Return the Hub's information about a Space, if there is any."""
+    if access.hub_key is not None:
+        with closing(Connection(access, HUB_TIMEOUT)) as connection, suppress(QwenGradioError):
+            return _look_up(access, connection)
+    return Listing()
 
 
 def explain(
@@ -148,14 +126,17 @@ def _look_up(access: Access, connection: Connection) -> Listing:
     name = get(found, "id", str, access.space)
     is_renamed = response.url != httpx.URL(url) and not is_url(access.space)
     runtime = get(found, "runtime", dict)
-    hardware = get(runtime, "hardware", dict)
+    hardware, requested = (
+        get(get(runtime, "hardware", dict), key, str) for key in ("current", "requested")
+    )
+    if hardware and requested not in ("", hardware):
+        hardware += f" ({requested} is requested)"
     return Listing(
         name if is_renamed else access.space,
         get(runtime, "stage", str),
         get(found, "host", str),
         f"{constants.ENDPOINT}/spaces/{name}",
-        get(hardware, "current", str),
-        get(hardware, "requested", str),
+        hardware or requested,
     )
 
 
@@ -186,12 +167,9 @@ def _get(url: str, token: dict[str, str], space: str, connection: Connection) ->
 
 def _error_from_stage(space: str, listing: Listing) -> SpaceUnavailableError | None:
     """Return the error for a Space's stage; None if it runs."""
-    if listing.stage not in STAGES:
+    stage = listing.stage
+    if (what := (STARTING | DOWN).get(stage)) is None:
         return None
-    error = SpaceUnavailableError(
-        f"{space} {STAGES[listing.stage].text} ({listing.stage}). Its page: {listing.page}"
-    )
-    error.stage = listing.stage
-    error.is_down = True
-    error.is_starting = STAGES[listing.stage].is_starting
+    error = SpaceUnavailableError(f"{space} {what} ({stage}). Its page: {listing.page}")
+    error.stage, error.is_down, error.is_starting = stage, True, stage in STARTING
     return error

@@ -29,7 +29,7 @@ from ..errors import (
 )
 from .connection import Connection
 from .errors import connect_errors
-from .hub import STAGES, explain, locate
+from .hub import STARTING, explain, locate
 from .seam import requests_over
 
 logger = logging.getLogger("qwen_gradio")
@@ -208,8 +208,7 @@ class Space:
                     late.stage = error.stage
                     raise late from error
                 was_starting = error.is_starting
-                stage = STAGES.get(error.stage)
-            what = "has started but does not answer yet" if stage is None else stage.text
+                what = STARTING.get(error.stage, "has started but does not answer yet")
             report(StreamStatus("waking", log=f"The Space {what}"))
             logger.info("%s %s", self._access.space, what)
             polled_at = time.monotonic()

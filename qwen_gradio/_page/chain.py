@@ -115,7 +115,7 @@ def find_candidates(app: App) -> Iterator[Chain]:
             chain = _bind(app, follow(app, heads), component)
             if chain is None or _is_chat_interface(app, chain.functions[0]):
                 continue
-            for head in heads if len(heads) > 1 else ():
+            for head in heads:
                 # If the chain of one head has both the question and the reply, that is the chat.
                 alone = _bind(app, follow(app, [head]), component)
                 if alone and alone.reply_function is chain.reply_function:
@@ -126,16 +126,13 @@ def find_candidates(app: App) -> Iterator[Chain]:
 
 def follow(app: App, heads: list[Function]) -> tuple[Function, ...]:
     """Return heads and the functions that follow them, in the page's order."""
+
     # All heads read the values before any of them, so one that writes another's input comes later.
-    heads = sorted(
-        heads,
-        key=lambda head: any(
-            i in other.inputs and not app[i].is_state
-            for i in head.outputs
-            for other in heads
-            if other is not head
-        ),
-    )
+    def writes_an_input(head: Function) -> bool:
+        written = {i for i in head.outputs if not app[i].is_state}
+        return any(not written.isdisjoint(other.inputs) for other in heads if other is not head)
+
+    heads = sorted(heads, key=writes_an_input)
     found = {head.index: head for head in heads}
     waiting = [f for head in reversed(heads) for f in reversed(app.followers.get(head.index, []))]
     while waiting:
@@ -166,12 +163,9 @@ def _find_query(app: App, functions: tuple[Function, ...], trigger: int | None) 
     """
 
     def unlikeness(box: int) -> tuple[bool, ...]:
+        is_named = [_is_named(app[box], names) for names in (QUERY_NAMES, TEXT_NAMES)]
         is_emptied = any(box in function.outputs for function in functions)
-        return (
-            not _is_named(app[box], QUERY_NAMES),
-            not _is_named(app[box], TEXT_NAMES),
-            not is_emptied,
-        )
+        return tuple(not sign for sign in (*is_named, is_emptied))
 
     written: set[int] = set()
     found = None
@@ -188,9 +182,8 @@ def _find_query(app: App, functions: tuple[Function, ...], trigger: int | None) 
         if boxes and found is None:
             found = min(boxes, key=unlikeness)
         written.update(function.outputs)
-    if found is None:
-        return next((i for f in functions for i in f.inputs if app[i].takes_turns), None)
-    return found
+    turns = (i for f in functions for i in f.inputs if app[i].takes_turns)
+    return next(turns, None) if found is None else found
 
 
 def _find_reply(app: App, functions: tuple[Function, ...], query: int) -> tuple[int, int] | None:
@@ -222,18 +215,11 @@ def _find_texts(app: App, functions: tuple[Function, ...], query: int) -> list[l
     asked = {query}
     texts: list[list[int]] = []
     for function in functions:
-        knows_question = not asked.isdisjoint(function.inputs)
-        asked.update(function.outputs if knows_question else ())
-        texts.append(
-            [
-                i
-                for i in function.outputs
-                if knows_question
-                and app[i].is_text_output
-                and not app[i].is_system_prompt
-                and i not in entered
-            ]
-        )
+        texts.append([])
+        if not asked.isdisjoint(function.inputs):
+            asked.update(function.outputs)
+            made = [i for i in function.outputs if i not in entered and app[i].is_text_output]
+            texts[-1] = [i for i in made if not app[i].is_system_prompt]
     return texts
 
 
@@ -290,23 +276,14 @@ def _classify_trigger(component: Component, event: str) -> Trigger:
 
 def _rank(app: App, chain: Chain, start: Trigger) -> Chain:
     names = [_strip_number(function.api_name) for function in chain.functions]
-    tabs = app[chain.query].tabs
+    places = [CHAT_NAMES.index(name) for name in names if name in CHAT_NAMES]
+    query, reply = app[chain.query], app[chain.reply]
     return replace(
         chain,
         start=start,
-        kind=(
-            not chain.is_interface,
-            not app[chain.reply].is_chatbot,
-            chain.reply == chain.query,
-        ),
-        tabs=(tabs is None, tabs or ()),
-        signs=(
-            start,
-            not _is_named(app[chain.query], QUERY_NAMES),
-            min(
-                CHAT_NAMES.index(name) if name in CHAT_NAMES else len(CHAT_NAMES) for name in names
-            ),
-        ),
+        kind=(not chain.is_interface, not reply.is_chatbot, chain.reply == chain.query),
+        tabs=(query.tabs is None, query.tabs or ()),
+        signs=(start, not _is_named(query, QUERY_NAMES), min(places, default=len(CHAT_NAMES))),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 
 from ..errors import SpaceInterfaceError
@@ -39,9 +38,7 @@ def plan_of(
 ) -> Plan:
     """Return how a Space's page asks a question.
 
-    :param config: the app's `/config`.
-    :param info: the app's `/info`.
-    :param space: the Space, for errors.
+    :param config, info: the app's `/config` and `/info`.
     :param api_name: the name or the number of the endpoint to ask, where several could be meant.
     :param is_drawn: whether what the page draws when it opens (`gr.render`) is in the config.
     :returns: the plan; if the page may draw a chat when it opens, the plan to have it drawn.
@@ -113,8 +110,6 @@ def _make_plan(app: App, chain: Chain, space: str, others: Mapping[str, str]) ->
     )
 
     source: Source = "function" if app[chain.reply].kind == "api" else "page"
-    if chain.is_interface:
-        source = "interface"
 
     def use_component(id_: int) -> Component:
         component = app[id_]
@@ -138,7 +133,7 @@ def _make_plan(app: App, chain: Chain, space: str, others: Mapping[str, str]) ->
         _make_steps(app, loads, functions, chain, turns, uploads, keeps_turns=keeps_turns),
         tuple(use_component(id_) for id_ in dict.fromkeys(taken) if not app[id_].is_state),
         chain.reply,
-        source,
+        "interface" if chain.is_interface else source,
         _find_form(app, history if history is not None else chain.query),
         _read_reasoning_tags(app, chain.reply),
         others,
@@ -201,9 +196,9 @@ def _keeps_turns(app: App, chain: Chain, component: int) -> bool:
 
 
 def _find_turns_function(app: App, chain: Chain) -> Function | None:
-    """Find the function by which the page of a chat interface hands its chatbot to the State.
+    """Find the function by which the page of a chat interface copies its chatbot to the State.
 
-    Gradio 5 and 6 have it, for a chatbot that is cleared; the interface's endpoint reads the State.
+    The interface's endpoint reads the State. Gradio 5 and 6 have such a function.
     """
     if not chain.is_interface:
         return None
@@ -219,10 +214,9 @@ def _find_turns_function(app: App, chain: Chain) -> Function | None:
 def _find_uploads(
     app: App, functions: list[Function], taken: list[int], query: int
 ) -> dict[int, Function]:
-    """Return the functions that hand files to the chain, by the component that takes the files.
+    """Return the functions that run when a user has chosen a file, by the component that takes it.
 
-    The page runs them as soon as a user has chosen a file. One that takes the question as well
-    would ask it.
+    One that takes the question as well would ask it.
     """
     read = {i for f in functions for i in f.inputs}
     return {
@@ -286,7 +280,7 @@ def _make_steps(
     functions: list[Function],
     chain: Chain,
     turns: Function | None = None,
-    uploads: Mapping[int, Function] = MappingProxyType({}),
+    uploads: Mapping[int, Function] | None = None,
     *,
     keeps_turns: bool = False,
 ) -> tuple[Step, ...]:
@@ -301,7 +295,7 @@ def _make_steps(
     is_read = True  # whether this function is not before the first one that writes the reply
     read = {i for f in functions for i in f.inputs} if keeps_turns else set()
     before = [*loads, turns] if turns else loads
-    uploaders = {function: component for component, function in uploads.items()}
+    uploaders = {function: component for component, function in (uploads or {}).items()}
     for function in reversed([*before, *uploaders, *functions]):
         writes = [(n, i) for n, i in enumerate(function.outputs) if i in read]
         writes_reply = is_read and chain.reply in function.outputs and function in functions
@@ -341,14 +335,14 @@ def _find_form(app: App, id_: int) -> Form:
 def _read_reasoning_tags(app: App, reply: int) -> tuple[tuple[str, str], ...]:
     # A chat interface's own endpoint writes no chatbot, but its page shows the reply in one.
     chatbots = [app[reply]] if app[reply].is_chatbot else app.chatbots
-    tags = [tag for chatbot in chatbots for tag in get(chatbot.props, "reasoning_tags", list)]
-    return tuple(
-        (tag[0], tag[1])
-        for tag in tags
-        if isinstance(tag, list)
-        and len(tag) == 2
-        and all(isinstance(end, str) and end for end in tag)
-    )
+    found: list[tuple[str, str]] = []
+    for tags in (
+        tags for chatbot in chatbots for tags in get(chatbot.props, "reasoning_tags", list)
+    ):
+        match tags:
+            case [str(start), str(end)] if start and end:
+                found.append((start, end))
+    return tuple(found)
 
 
 def _describe_endpoints(app: App, chains: Sequence[Chain]) -> str:

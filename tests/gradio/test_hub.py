@@ -16,7 +16,7 @@ from qwen_gradio import (
     StreamStatus,
     StreamTimeoutError,
 )
-from qwen_gradio._gradio.hub import STAGES
+from qwen_gradio._gradio.hub import DOWN
 
 from ..support.asking import ask
 from ..support.fronts import Endless, Forward, Front, Request, answer
@@ -114,7 +114,7 @@ async def test_the_pauses_between_two_looks_grow(
     assert anyio.current_time() - started >= 0.1 + 0.2 + 0.4 + 0.5 + 0.5
 
 
-@pytest.mark.parametrize("stage", [name for name, stage in STAGES.items() if not stage.is_starting])
+@pytest.mark.parametrize("stage", DOWN)
 @each_way
 async def test_a_space_that_will_not_start_is_reported_at_once(
     serve: Callable[[Hub], str], asking: Asking, stage: str
