@@ -114,15 +114,14 @@ class ReplyState:
 
     Times are seconds of one clock of the caller's, such as `time.monotonic`.
 
-    :param space: the Space as it was given. May be set to its new name, if it was renamed.
+    :ivar space: the Space as it was given; its new name, if it was renamed.
     :param timeout: seconds for the complete reply; None sets no limit.
     :param stream_timeout: seconds without any update; None sets no limit. While the question is
         queued, it is at least `MAX_QUEUE_SILENCE`.
     :ivar text: the reply so far, as the page shows it; it may be ahead of the fragments.
-    :ivar reasoning: what the model thought so far.
     :ivar files: those that came with the reply, once it is complete.
     :ivar unused_options: the options for which the Space has no input, once it is asked.
-    :ivar on_close: called once if the reply is closed while a thread asks; may be set.
+    :ivar on_close: called if the reply is closed while a thread asks; may be set.
     """
 
     def __init__(self, space: str, timeout: float | None, stream_timeout: float | None) -> None:
@@ -215,7 +214,7 @@ class ReplyState:
     def wait_with(self, wake: Callable[[], object], now: float) -> float:
         """Have `wake` called, from any thread, once there is an update to read.
 
-        :returns: the seconds to wait before `time_out` is called instead.
+        :returns: the seconds after which to call `time_out` instead.
         """
         self._wakers.append(wake)
         if self._updates or self.name == "closed":  # since the reader looked
@@ -234,7 +233,7 @@ class ReplyState:
             )
 
     def close(self) -> None:
-        """Stop the reply, if it is not complete. Never waits; any thread may call it."""
+        """Stop the reply, if it is not complete. Returns at once; any thread may call it."""
         if self.name in ("new", "open"):
             self.name = "closed"
             self._updates.clear()

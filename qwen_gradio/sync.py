@@ -35,8 +35,8 @@ def ask(
     """Ask the model, wait for its complete reply, and return it.
 
     :param question: a text, or the chat so far as messages.
-    :param model: a model of any provider's, such as "qwen3-32b"; by default, that of `provider`,
-        else Qwen3.
+    :param model: a model of any provider, such as "qwen3-32b"; by default, that of `provider`, else
+        Qwen3.
     :param system: the system prompt.
     :param provider: a provider, or its name; by default, the model's own.
     :param options: those of `Provider.create_async_generator`: files, space, api_key, timeout and
@@ -139,7 +139,7 @@ class Fragments(Iterator[str]):
         return piece
 
     def next_piece(self) -> str | Reasoning | None:
-        """Return what arrives next, a fragment or reasoning; None once the reply is complete.
+        """Return the next fragment or piece of reasoning; None once the reply is complete.
 
         :raises QwenGradioError, anyio.BusyResourceError: as for a fragment.
         """
@@ -215,12 +215,13 @@ def pieces(stream: FragmentStream) -> Generator[str | Reasoning, None, None]:
             yield piece
 
 
-def _call(callback: Callable[[Any], object], argument: Any) -> None:
-    async def finish(result: Coroutine[Any, Any, object]) -> None:
-        await result
+async def _finish(result: Coroutine[Any, Any, object]) -> None:
+    await result
 
+
+def _call(callback: Callable[[Any], object], argument: Any) -> None:
     try:
         if isinstance(result := callback(argument), Coroutine):
-            without_await(finish)(result)
+            without_await(_finish)(result)
     except StopIteration as error:  # it would end the caller's loop, as a reply's end does
         raise RuntimeError("A callback raised StopIteration") from error
