@@ -91,13 +91,7 @@ def providers() -> dict[str, type[Provider]]:
     """Return all providers, by name."""
     return {
         cls.__name__: cls
-        for cls in (
-            Qwen_Qwen_2_5_Max,
-            Qwen_Qwen_3,
-            Qwen_Qwen_3_VL,
-            Qwen_Qwen_2_5,
-            Qwen_Qwen_2_72B,
-        )
+        for cls in (Qwen_Qwen_2_5_Max, Qwen_Qwen_3, Qwen_Qwen_3_VL, Qwen_Qwen_2_5, Qwen_Qwen_2_72B)
     }
 
 

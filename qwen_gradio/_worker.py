@@ -16,12 +16,7 @@ from ._access import Access
 from ._messages import Prompt
 from ._page.session import Session
 from ._reply import End, ReplyState, StreamStatus
-from .errors import (
-    AuthenticationError,
-    QwenGradioError,
-    SpaceInterfaceError,
-    SpaceUnavailableError,
-)
+from .errors import AuthenticationError, QwenGradioError, SpaceInterfaceError, SpaceUnavailableError
 
 if TYPE_CHECKING:
     from ._gradio.connection import Connection

@@ -148,11 +148,7 @@ def _get(url: str, token: dict[str, str], space: str, connection: Connection) ->
     hub = target = httpx.URL(url)
     for _ in range(MAX_REDIRECTS):
         response = connection.request(
-            "GET",
-            str(target),
-            headers=token,
-            server="The hub",
-            accepted=(*REDIRECTS, *NOT_SHOWN),
+            "GET", str(target), headers=token, server="The hub", accepted=(*REDIRECTS, *NOT_SHOWN)
         )
         if response.status_code not in REDIRECTS:
             return response

@@ -251,8 +251,7 @@ class Space:
                 connect_errors(access.space),
                 # gradio_client gives its own headers, with these, to all requests but the login.
                 requests_over(
-                    partial(connection.request, headers=access.login_headers),
-                    url.rstrip("/") + "/",
+                    partial(connection.request, headers=access.login_headers), url.rstrip("/") + "/"
                 ),
             ):
                 client = SpaceClient(url, access)

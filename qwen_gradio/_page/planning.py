@@ -29,12 +29,7 @@ NOBODY = -1
 
 
 def plan_of(
-    config: Any,
-    info: Any,
-    space: str,
-    api_name: str | int | None = None,
-    *,
-    is_drawn: bool = False,
+    config: Any, info: Any, space: str, api_name: str | int | None = None, *, is_drawn: bool = False
 ) -> Plan:
     """Return how a Space's page asks a question.
 

@@ -33,11 +33,7 @@ def split_tags(
 
 
 def split_leading_thought(
-    text: str,
-    tags: Sequence[tuple[str, str]],
-    habits: Habits,
-    *,
-    is_complete: bool = False,
+    text: str, tags: Sequence[tuple[str, str]], habits: Habits, *, is_complete: bool = False
 ) -> tuple[str, str]:
     """Separate text from the reasoning before it, whose first tag may be missing.
 
