@@ -6,7 +6,7 @@ Values of an unexpected type are treated as missing, so parsing never raises.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -31,12 +31,11 @@ class Component:
     """A component of the page.
 
     :ivar names: its names in `/info` and its labels.
-    :ivar tabs: the tabs around it, the outermost first, each as its place on the page and its
-        label. None if it is not on the page.
+    :ivar tabs: the places and labels of the tabs around it, the outermost first; None if it is not
+        on the page.
     :ivar is_required: whether a caller must give it, by `/info`.
-    :ivar use: the source of its value: the query, all turns, earlier turns, the system prompt, its
-        own value, files to upload (one value for each call), or an earlier step. In the last case,
-        it is not an input of the Space.
+    :ivar use: the source of its value in a plan: the query, all turns, earlier turns, the system
+        prompt, its own value, files to upload (one value for each call), or an earlier step.
     """
 
     id: int
@@ -190,8 +189,6 @@ class App:
     """The app behind a Space, as its components and functions.
 
     :ivar gradio: the major version of its Gradio.
-    :ivar max_file_bytes: the maximum size of a file; None sets no limit.
-    :ivar functions: the functions by number, in the order of `/config`.
     :ivar followers: the functions that run after one that has not failed, by its number.
     """
 
@@ -271,25 +268,20 @@ def add_missing(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**config, "components": [*get(config, "components", list), *missing]}
 
 
-def add_drawn(config: Mapping[str, Any], drawn: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def add_drawn(config: Mapping[str, Any], drawn: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return a `/config` with the components that functions of the page have drawn."""
-    components = [*get(config, "components", list)]
-    dependencies = [*get(config, "dependencies", list)]
-    layouts = [get(config, "layout", dict)]
-    for part in drawn:
-        components += get(part, "components", list)
-        dependencies += [
-            {"rendered_in": 0, **entry}  # which Gradio 4 leaves out
-            for entry in get(part, "dependencies", list)
-            if isinstance(entry, dict)
-        ]
-        layouts.append(get(part, "layout", dict))
+    parts = [config, *drawn]
+    added = [{"rendered_in": 0, **entry} for part in drawn for entry in _dependencies(part)]
     return {
         **config,
-        "components": components,
-        "dependencies": dependencies,
-        "layout": {"children": layouts},
+        "components": [each for part in parts for each in get(part, "components", list)],
+        "dependencies": [*_dependencies(config), *added],  # Gradio 4 leaves out `rendered_in`
+        "layout": {"children": [get(part, "layout", dict) for part in parts]},
     }
+
+
+def _dependencies(config: Any) -> list[Any]:
+    return [entry for entry in get(config, "dependencies", list) if isinstance(entry, dict)]
 
 
 def plain(name: str) -> str:
@@ -305,10 +297,7 @@ def _alternatives(info: Mapping[str, Any]) -> list[Any]:
 def _find_tabs(
     layout: Mapping[str, Any], labels: Mapping[int, str]
 ) -> dict[int, tuple[tuple[int, str], ...]]:
-    """Return the tabs around each component of the layout.
-
-    :param labels: the labels of all tabs, by id.
-    """
+    """Return the tabs around each component of the layout."""
     found: dict[int, tuple[tuple[int, str], ...]] = {}
     waiting: list[tuple[Any, tuple[tuple[int, str], ...]]] = [(layout, ())]
     while waiting:

@@ -29,9 +29,7 @@ class Slot:
     """A component that takes files.
 
     :ivar kind: their kind; "file" is any.
-    :ivar types: their types and endings, as Gradio's `file_types` has them, or as a modelscope
-        component's `accept` does, which is HTML's; () is any.
-    :ivar takes_several: whether it takes more than one.
+    :ivar types: their types and endings, from Gradio's `file_types` or HTML's `accept`; () is any.
     """
 
     component: int
@@ -99,7 +97,6 @@ def place_files(
 
     A multimodal box of the question takes all. Otherwise each goes into a component of its kind.
 
-    :param max_bytes: the size of a file that the Space accepts.
     :raises SpaceInterfaceError: if there is none for one of them; says what the Space takes.
     """
     slots = find_slots(inputs)
@@ -131,10 +128,7 @@ def _rejection(message: str) -> SpaceInterfaceError:
 
 
 def fill_in(held: Component, value: Any, files: list[dict[str, Any]], gradio: int) -> Any:
-    """Return the value of a component with files, as the page sends it.
-
-    :param gradio: the major version of Gradio.
-    """
+    """Return the value of a component with files, as the page of this major version sends it."""
     if "multimodal" in held.kind:
         return {**value, "files": files}
     if held.kind == "imageeditor":

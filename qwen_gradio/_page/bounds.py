@@ -22,9 +22,6 @@ MAX_NUMBER = 2.0**1023
 class Bounds:
     """What a component accepts.
 
-    :ivar is_number: whether that is a number.
-    :ivar minimum: the least number, if there is one.
-    :ivar maximum: the greatest number, if there is one.
     :ivar step: the distance between the numbers that a user can choose.
     :ivar choices: the names that are shown and the values that they stand for; () is anything.
     :ivar takes_several: whether a value is a list of choices.
@@ -38,9 +35,7 @@ class Bounds:
     takes_several: bool = False
 
     def check(self, value: Any) -> Any:
-        """Return the value that a page sends for one that a user has given.
-
-        A choice may be given by the name that is shown, and a number as text.
+        """Return a user's value as a page sends it: a choice may be its name, a number text.
 
         :raises ValueError: if the component does not accept it; says what it accepts.
         """

@@ -38,8 +38,7 @@ class Trigger(IntEnum):
 class Chain:
     """Functions that may be a chat, in the order in which the page calls them.
 
-    :ivar query: the component that takes the question.
-    :ivar reply: the component that shows the reply.
+    :ivar query, reply: the components that take the question and show the reply.
     :ivar first: the position of the first function whose output is part of the reply.
     :ivar unread: other chatbots that show a reply.
     :ivar is_interface: whether it is the endpoint that a `gr.ChatInterface` has for its API.

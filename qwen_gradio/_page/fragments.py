@@ -45,10 +45,7 @@ MAX_WORD = 100
 
 @dataclass
 class Habit:
-    """What earlier replies have shown about an app's snapshots.
-
-    :ivar only_grows: whether snapshots only add text; None until that is known.
-    """
+    """Whether an app's snapshots only add text; None until that is known."""
 
     only_grows: bool | None = None
 
@@ -70,13 +67,13 @@ class Habits:
 class Appender:
     """Turns the snapshots of one reply into fragments.
 
-    While an app only adds text, a fragment is what the newest snapshot adds; the first reply of an
-    app may begin one snapshot later, as two are needed to see what it does. Once it has changed
-    words that it had shown, what two snapshots have in common is emitted.
+    While an app only adds text, a fragment is what the newest snapshot adds. An app's first reply
+    may begin one snapshot later, as two are needed to see what it does. Once an app has changed
+    words, what two snapshots have in common is emitted. If it begins anew, a blank line follows,
+    and then the new text.
 
-    Joined, the fragments are the last snapshot, but for whitespace that has changed and for words
-    that were emitted before they were taken back. Where an app begins anew, a blank line follows
-    what was emitted, and then the new text.
+    Joined, the fragments are the last snapshot, except for whitespace that has changed and words
+    that were taken back.
     """
 
     def __init__(self, habit: Habit) -> None:
@@ -87,10 +84,7 @@ class Appender:
         self._placeholder = ""
 
     def feed(self, snapshot: str) -> tuple[str, str]:
-        """Take the next snapshot.
-
-        :returns: a fragment, and a placeholder to show as a status; at least one is usually "".
-        """
+        """Take a snapshot; return a fragment and a placeholder to show as a status, or ""."""
         text, last = _without_cursor(snapshot), self._last
         if text == last:
             if self._habit.only_grows is None and last:
@@ -185,8 +179,7 @@ class Appender:
     def _begin_anew(self, settled: str, old_at: int, new_at: int) -> str:
         """Return a blank line and the new text, from the first line that differs.
 
-        :param old_at: the index at which the emitted text differs.
-        :param new_at: the index at which `settled` differs.
+        :param old_at, new_at: where the emitted text and `settled` differ.
         """
         emitted, self._emitted = self._emitted, settled
         line_ended = emitted[:old_at].endswith("\n") or re.match(r"[ \t]*\n", emitted[old_at:])
@@ -260,10 +253,7 @@ def _skip(text: str, start: int, count: int) -> int:
 
 
 def _find_tail(old: str, new: str, same: int) -> int | None:
-    """Find the end of `old` in `new`, and return the position after it.
-
-    :param same: the length of their common start; little more may be left out.
-    """
+    """Find the end of `old` in `new`, soon after their common start; return the place after it."""
     low, high = 0, len(old)
     while low < high:  # the longest end of `old` that is in `new`
         middle = (low + high + 1) // 2

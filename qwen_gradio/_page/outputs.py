@@ -37,7 +37,6 @@ class Reply:
         not a reply.
     :param tags: pairs of tags between which all text is reasoning, as the page declares them.
     :param thought_tags: pairs of tags that enclose reasoning only before the answer.
-    :param habits: what earlier replies from this app have shown.
     :param root: the URL under which the Space serves its files.
     :ivar text: the reply so far, as the page shows it.
     :ivar reasoning: what the model thought before it; not part of the reply.
@@ -78,7 +77,6 @@ class Reply:
     def feed(self, output: Any) -> list[Update]:
         """Take the next output, which repeats the complete reply; return what is new in it.
 
-        :returns: reasoning, then text or a placeholder, if there is any.
         :raises ValueError: if `output` has none of a reply's forms.
         """
         if self._source == "interface":
@@ -91,23 +89,20 @@ class Reply:
             return []
         self._last = value
         self.text, reasoning = self._separate(*read_turn(self._new_turn(value)))
-        updates: list[Update] = []
+        thought = ""
         if reasoning:  # pages take it away once there is an answer
             self.reasoning = reasoning
             thought, _ = self._reasoning_appender.feed(reasoning)
-            updates += [Reasoning(thought)] if thought else []
         fragment, placeholder = self._text_appender.feed(self.text)
-        updates += [StreamStatus("log", log=placeholder, level="info")] if placeholder else []
-        return updates + ([fragment] if fragment else [])
+        return _updates(thought, fragment, placeholder)
 
     def end(self) -> list[Update]:
         """Check that the reply is complete; return the text and reasoning held back until now.
 
         A reply may consist of files alone; its text is "" then.
 
-        :raises ValueError: if the last output holds no answer; the message shows that output.
-        :raises GenerationError: if the answer has no text and no file; the message says what it
-            has.
+        :raises ValueError: if the last output holds no answer.
+        :raises GenerationError: if the answer has no text and no file.
         """
         said = self._new_turn(self._last)
         if all(map(is_empty, said)):
@@ -151,8 +146,11 @@ class Reply:
         return said
 
 
-def _updates(thought: str, fragment: str) -> list[Update]:
-    return [*([Reasoning(thought)] if thought else []), *([fragment] if fragment else [])]
+def _updates(thought: str, fragment: str, placeholder: str = "") -> list[Update]:
+    updates: list[Update] = [Reasoning(thought)] if thought else []
+    if placeholder:
+        updates.append(StreamStatus("log", log=placeholder, level="info"))
+    return [*updates, fragment] if fragment else updates
 
 
 def _shown(output: Any) -> Any:

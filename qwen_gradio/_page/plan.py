@@ -17,9 +17,8 @@ from .outputs import Source
 class Step:
     """A call of one of the Space's functions.
 
-    :ivar fn_index: the number of the function.
     :ivar name: its `api_name`, or its number if it has none.
-    :ivar inputs: the ids of the components that it takes, in the order of `/config`.
+    :ivar inputs: the ids of the components that it takes.
     :ivar writes: the positions and components of outputs that a later step takes.
     :ivar reply: the position of the reply in its outputs, if it writes the reply.
     :ivar is_load: whether the page runs it when it opens, and ignores its failure.
@@ -45,10 +44,8 @@ class Step:
 class Plan:
     """The steps that the page of a Space runs when a user sends a message.
 
-    :ivar space: the Space, for errors.
     :ivar steps: the calls on load that the chain needs, then the chain.
     :ivar held: the components that steps take, and the one that shows the reply.
-    :ivar reply: the component that shows the reply.
     :ivar form: the form in which the Space takes earlier turns.
     :ivar reasoning_tags: pairs of tags that enclose reasoning in the reply's text.
     :ivar others: the names and tabs of other endpoints that may be a chat.
@@ -56,7 +53,6 @@ class Plan:
     :ivar draws: whether these steps only draw the page, so that its chat is planned afterwards.
     :ivar keeps_turns: whether the Space keeps the conversation of a session.
     :ivar gradio: the major version of its Gradio.
-    :ivar max_file_bytes: the maximum size of a file; None sets no limit.
     """
 
     space: str

@@ -37,8 +37,7 @@ def plan_of(
     :param api_name: the name or the number of the endpoint to ask, where several could be meant.
     :param is_drawn: whether what the page draws when it opens (`gr.render`) is in the config.
     :returns: the plan; if the page may draw a chat when it opens, the plan to have it drawn.
-    :raises SpaceInterfaceError: if there is no chat that can be used, or more than one; shows
-        what there is.
+    :raises SpaceInterfaceError: if there is no chat, or more than one; shows what there is.
     """
     require_protocol(config, space)
     app = App(config, info)
@@ -71,10 +70,7 @@ def plan_of(
 
 
 def require_protocol(config: Any, space: str) -> None:
-    """Reject apps of a Gradio before 4.2.
-
-    :raises SpaceInterfaceError: naming the protocol.
-    """
+    """Reject apps of a Gradio before 4.2."""
     if (protocol := get(config, "protocol", object, None)) not in PROTOCOLS:
         raise SpaceInterfaceError(
             f"{space} speaks the protocol {protocol!r:.100}, of a Gradio before 4.2"
@@ -283,7 +279,6 @@ def _make_steps(
 
     :param turns: the function that hands earlier turns to the Space.
     :param uploads: the functions that hand it files, by the component that takes these.
-    :param keeps_turns: whether the next turn reads what they write.
     """
     steps: list[Step] = []
     first = chain.reply_function if chain.functions else None

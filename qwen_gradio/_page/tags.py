@@ -14,10 +14,7 @@ THOUGHT_TAGS = (("<think>", "</think>"), ("<thought>", "</thought>"), ("<thinkin
 def split_tags(
     text: str, tags: Sequence[tuple[str, str]], *, is_complete: bool = False
 ) -> tuple[str, str]:
-    """Separate text from the reasoning between tags. A possible start of a tag is held back.
-
-    :returns: the text and the reasoning.
-    """
+    """Separate text and the reasoning between tags. A possible start of a tag is held back."""
     said, thought = "", ""
     while found := [(text.find(tag), tag, end) for tag, end in tags if tag in text]:
         at, tag, end = min(found)
@@ -35,11 +32,9 @@ def split_tags(
 def split_leading_thought(
     text: str, tags: Sequence[tuple[str, str]], habits: Habits, *, is_complete: bool = False
 ) -> tuple[str, str]:
-    """Separate text from the reasoning before it, whose first tag may be missing.
+    """Separate text and the reasoning before it, whose first tag may be missing.
 
     Tags within the answer are part of it.
-
-    :returns: the text and the reasoning.
     """
     thought = ""
     while True:

@@ -64,11 +64,7 @@ def contents_of(value: Any) -> list[Any]:
 
 
 def find_last_turn(value: list[Any]) -> tuple[int, list[Any]]:
-    """Find the assistant's last turn in a chatbot's value.
-
-    :returns: the index of the last item from the user, -1 if there is none, and the contents of
-        all that the assistant said since.
-    """
+    """Return the index of the user's last item, or -1, and what the assistant said since."""
     said: list[Any] = []
     for index in range(len(value) - 1, -1, -1):
         item = value[index]

@@ -126,14 +126,12 @@ class Values:
                     for role, said in self._prompt.history_with_files()
                 ]
                 self.held[held.id] = self._history_with(held, turns)
-            if files := self._files.get(held.id):
-                uploaded = [upload(file) for file in files]
-                is_for_all = held.use != "upload" or takes_list(held)
-                each = [
-                    fill_in(held, self.held[held.id], files, self.plan.gradio)
-                    for files in ([uploaded] if is_for_all else [[file] for file in uploaded])
-                ]
-                self.held[held.id] = each if held.use == "upload" else each[0]
+            if files := [upload(file) for file in self._files.get(held.id, ())]:
+                is_one_call = held.use != "upload" or takes_list(held)
+                calls = [files] if is_one_call else [[file] for file in files]
+                before, gradio = self.held[held.id], self.plan.gradio
+                filled_in = [fill_in(held, before, call, gradio) for call in calls]
+                self.held[held.id] = filled_in if held.use == "upload" else filled_in[0]
 
     def steps(self, session: Session | None = None) -> list[Step]:
         """Return the steps to run. A session that goes on has loaded its page."""
