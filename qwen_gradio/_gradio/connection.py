@@ -89,8 +89,8 @@ class Connection:
         :raises QwenGradioError: if its status is another one.
         :raises TooLargeError: if it has more than `max_bytes`.
         """
-        deadline = time.monotonic() + self.timeout
         with self._response(method, url, server, accepted, **options) as response:
+            deadline = time.monotonic() + self.timeout  # a long upload comes before that
             body = bytearray()
             for chunk in _chunks(response):
                 body += chunk
