@@ -77,19 +77,17 @@ class Connection:
         method: str,
         url: str,
         *,
-        server: str | None = None,
-        accepted: Container[int] = (),
         max_bytes: int = MAX_BYTES,
         **options: Any,
     ) -> httpx.Response:
         """Send a request, and return its response, read to its end.
 
-        :param server: the name of the server in errors, if it is not the Space.
-        :param accepted: statuses to return besides success.
+        :param options: httpx's; `server`, the name of a server other than the Space in errors; and
+            `accepted`, the statuses to return besides success.
         :raises QwenGradioError: if its status is another one.
         :raises TooLargeError: if it has more than `max_bytes`.
         """
-        with self._response(method, url, server, accepted, **options) as response:
+        with self._response(method, url, **options) as response:
             deadline = time.monotonic() + self.timeout  # a long upload comes before that
             body = bytearray()
             for chunk in _chunks(response):
@@ -163,7 +161,8 @@ class Connection:
         self,
         method: str,
         url: str,
-        server: str | None = None,
+        *,
+        server: str = "",
         accepted: Container[int] = (),
         **options: Any,
     ) -> Iterator[httpx.Response]:

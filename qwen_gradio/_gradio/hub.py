@@ -51,7 +51,7 @@ class Listing:
     """The Hub's information about a Space; "" for what is unknown.
 
     :ivar name: the Space, as it was given; its new name if it was renamed.
-    :ivar page: the address of the Space's page on the Hub.
+    :ivar host: the URL of its app, and `page` that of its page on the Hub.
     """
 
     name: str = ""

@@ -49,7 +49,6 @@ class ReplyClient(Client):  # type: ignore[misc]
     It copies the Space's client, and does all work in the thread that calls `run`.
 
     :param reply: the state to report to.
-    :param session: the conversation that the question belongs to.
     :param uploaded: the values of files that are on the Space; new uploads are added.
     :raises SpaceInterfaceError: if the Space offers no chat, or has no such inputs.
     """
@@ -108,8 +107,6 @@ class ReplyClient(Client):  # type: ignore[misc]
         """Ask the Space, and report its reply until it is complete.
 
         If called again after a transient error, continue with the step that failed.
-
-        :raises QwenGradioError: if the Space cannot be asked, or the reply fails.
         """
         with requests_over(self._connection.request, self.src):
             try:
@@ -169,10 +166,7 @@ class ReplyClient(Client):  # type: ignore[misc]
             self.endpoints |= {step.fn_index: self._copy_endpoint(step) for step in plan.steps}
 
     def _draw(self) -> None:
-        """Run the steps that draw the page in this session, then plan how to ask it.
-
-        :raises SpaceInterfaceError: if no usable chat was drawn.
-        """
+        """Run the steps that draw the page in this session, then plan how to ask it."""
         while self._waiting:
             self._run_step(self._waiting[0])
             self._drain()

@@ -6,8 +6,9 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from copy import copy
+from dataclasses import dataclass, field
 from functools import partial
 from http.cookiejar import Cookie
 from threading import Event, Lock
@@ -84,28 +85,21 @@ class SpaceClient(Client):  # type: ignore[misc]  # gradio_client is not typed
         """Do not shut down executors: they run no threads, and under gevent it fails at exit."""
 
 
+@dataclass(eq=False)
 class Description:
     """A Space's own description, and the cookies that it set.
 
-    :param space: the Space, as it was given; its new name if it was renamed.
-    :param habits: the habits that replies have shown, by a plan's steps. They outlive it.
+    :ivar space: the Space, as it was given; its new name if it was renamed.
+    :ivar habits: what replies have shown, by a plan's steps. It outlives the description.
     """
 
-    def __init__(
-        self,
-        space: str,
-        access: Access,
-        client: SpaceClient,
-        cookies: list[Cookie],
-        habits: dict[tuple[Step, ...], Habits],
-    ) -> None:
-        self.client = client
-        self._habits = habits
-        self.cookies = cookies
-        self.read_at = time.monotonic()
-        self.is_on_hub = access.hub_key is not None
-        self.space = space
-        self._plans: dict[str | int | None, Plan] = {}
+    space: str
+    client: SpaceClient
+    cookies: list[Cookie]
+    is_on_hub: bool
+    habits: dict[tuple[Step, ...], Habits]
+    read_at: float = field(default_factory=time.monotonic)
+    _plans: dict[str | int | None, Plan] = field(default_factory=dict)
 
     def plan(self, api_name: str | int | None) -> Plan:
         """Return the plan for asking the Space.
@@ -119,7 +113,7 @@ class Description:
 
     def habits_of(self, plan: Plan) -> Habits:
         """Return the habits that replies to this plan have shown; replies update them."""
-        return self._habits.setdefault(plan.steps, Habits())
+        return self.habits.setdefault(plan.steps, Habits())
 
     def has_same_plan(self, other: Description, api_name: str | int | None) -> bool:
         """Whether both descriptions lead to the same address and plan.
@@ -184,8 +178,7 @@ class Space:
     ) -> tuple[Description, bool]:
         """Return the description; wait while the Hub reports that the Space is starting.
 
-        :param report: called with a status before each pause.
-        :param stopped: ends a pause.
+        :param report: called with a status before each pause, which `stopped` ends.
         :param outdated: a description not to return.
         :returns: the description, and whether the Space was starting.
         :raises QwenGradioError: if it cannot be read, and waiting would not help or did not.
@@ -224,10 +217,7 @@ class Space:
         return cached
 
     def read(self, connection: Connection) -> Description:
-        """Read the Space's description, and cache it.
-
-        :raises QwenGradioError: if it cannot be reached.
-        """
+        """Read the Space's description, and cache it."""
         self._starting = None
         try:
             self._description = description = self._read(connection)
@@ -241,26 +231,23 @@ class Space:
 
     def _read(self, connection: Connection) -> Description:
         access = self._access
-        with connect_errors(access.space):
-            name = url = access.space
-            if not is_url(access.space):
+        name = url = access.space
+        if not is_url(access.space):
+            with connect_errors(access.space):
                 listing = locate(access, connection)
-                name, url = listing.name, listing.host
+            name, url = listing.name, listing.host
+        # gradio_client gives its own headers, with these, to all requests but the login.
+        request = partial(connection.request, headers=access.login_headers)
         try:
-            with (
-                connect_errors(access.space),
-                # gradio_client gives its own headers, with these, to all requests but the login.
-                requests_over(
-                    partial(connection.request, headers=access.login_headers), url.rstrip("/") + "/"
-                ),
-            ):
+            with connect_errors(access.space), requests_over(request, url.rstrip("/") + "/"):
                 client = SpaceClient(url, access)
         except SpaceUnavailableError as answer:
             if not answer.may_be_proxy:
                 raise
             raise explain(answer, access, connection) from answer.__cause__
         logger.debug("%s: Gradio %s at %s", name, client.config.get("version"), client.src)
-        return Description(name, access, client, connection.cookies, self._habits)
+        is_on_hub = access.hub_key is not None
+        return Description(name, client, connection.cookies, is_on_hub, self._habits)
 
 
 def space_at(access: Access) -> Space:
@@ -272,15 +259,9 @@ def space_at(access: Access) -> Space:
 
 
 def describe(access: Access, timeout: float = 60.0) -> Description:
-    """Read what a Space is, waiting up to `timeout` seconds for each answer.
-
-    :raises QwenGradioError: if it cannot be reached.
-    """
-    connection = Connection(access, timeout)
-    try:
+    """Read a Space's description, waiting up to `timeout` seconds for each answer."""
+    with closing(Connection(access, timeout)) as connection:
         return Space(access).read(connection)
-    finally:
-        connection.close()
 
 
 def _forget_parent() -> None:

@@ -23,7 +23,6 @@ MAX_GROWTH = 64
 class OutputSink:
     """The queue in which gradio_client puts updates: reads each, and reports what is new.
 
-    :param state: the state to report to.
     :param received: returns the bytes of events so far.
     :param root: the URL under which the Space serves its files.
     """
@@ -55,10 +54,7 @@ class OutputSink:
         return self._values.arguments_for(step)
 
     def end(self) -> None:
-        """Report the text held back of a complete reply.
-
-        :raises SpaceInterfaceError: if there was no reply.
-        """
+        """Report the text held back of a complete reply, if there was one."""
         with self._as_interface_error():
             assert self._reply is not None  # some step of each plan writes it
             self._report(self._reply, self._reply.end())
