@@ -68,8 +68,7 @@ class Access:
 
         :raises SpaceUnavailableError: if `space` is not the address of a Space.
         :raises AuthenticationError: if `api_key` or `oauth_token` cannot be a token.
-        :raises ValueError: if `auth` is a text without a colon, `proxy` is not the URL of one, or
-            a header cannot be sent, is reserved, or has a token.
+        :raises ValueError: if `auth`, `proxy` or a header cannot be used.
         """
         if not isinstance(ssl_verify, bool) and not hasattr(ssl_verify, "wrap_socket"):
             found = type(ssl_verify).__name__
@@ -100,9 +99,8 @@ class Access:
 
 
 def address_of(space: str) -> str:
-    """Return a Space's `owner/name`, or its URL without a trailing slash.
+    """Return a Space's `owner/name` or URL, from either or from the URL of its page on the Hub.
 
-    :param space: either of them, or the URL of the Space's page on the Hub.
     :raises SpaceUnavailableError: if it is none of them.
     """
     space = space.strip()
@@ -128,7 +126,7 @@ def address_of(space: str) -> str:
 def parse_proxy(given: str) -> str:
     """Return a proxy's URL.
 
-    :raises ValueError: if it is invalid. The message does not show it, as it may have a password.
+    :raises ValueError: if it is invalid, without showing it, as it may have a password.
     """
     with suppress(ValueError):
         url = urlsplit(given)

@@ -62,8 +62,7 @@ class Prompt:
     :ivar reasoning_tags: pairs of tags that enclose reasoning, in addition to a page's own.
     :ivar files: the files of the last user message.
     :ivar earlier_files: the files of earlier ones, by the number of the turn.
-    :ivar no_think: the suffix of a message that turns thinking off, for a Space without an input
-        `enable_thinking`.
+    :ivar no_think: the suffix of a message that turns thinking off, where no input does.
     """
 
     turns: tuple[Turn, ...]
@@ -132,12 +131,9 @@ def prompt_from(
 ) -> Prompt:
     """Check messages.
 
-    :param messages: the chat so far, in OpenAI's format: `role` is one of `ROLES` and `content` a
-        string or a list of text parts, which is sent verbatim; the user's may have files. Other
-        fields, such as `name`, are not sent, nor are reasoning and turns of the assistant without
-        text.
-    :param history: "flat" puts all turns into the query; "native" leaves the earlier turns to the
-        Space's own history input.
+    Text is sent verbatim. Fields such as `name`, reasoning, and turns of the assistant without text
+    are not sent.
+
     :param files: more files of the last user message.
     :raises InvalidMessagesError: naming the first message that cannot be sent, by its index.
     """

@@ -51,10 +51,9 @@ class Qwen_Qwen_2_72B(Provider):
 class Qwen_Qwen_3(Provider):
     """Qwen3 in its open sizes, as the Space Qwen/Qwen3-Demo serves them.
 
-    `thinking_budget` limits the reasoning: 1 to 38 thousand tokens, 38 unless it is given. Models
-    think unless `enable_thinking` is False, for which the question ends with `/no_think`, which
-    Qwen3 itself follows. The page's button cannot be set from here: its state is a `gr.State`,
-    which Gradio keeps for each session and takes from no caller.
+    `thinking_budget` limits the reasoning: 1 to 38 thousand tokens, by default 38. With
+    `enable_thinking=False`, the question ends with `/no_think`, which Qwen3 itself follows. The
+    page's button cannot be set from here: it is a `gr.State`, which Gradio takes from no caller.
     """
 
     label = "Qwen Qwen-3"
@@ -105,11 +104,9 @@ def names_listed() -> dict[str, type[Provider]]:
 
 
 def to_provider(given: type[Provider] | str | None, model: str | None) -> type[Provider]:
-    """Return the provider that is given, perhaps by its name; without one, the model's own.
+    """Return the provider that is given, or that has that name; without one, the model's own.
 
-    :raises ModelNotFoundError: if none is given, and there is no such model.
-    :raises ValueError: if none has that name; lists those there are.
-    :raises TypeError: if it is neither a provider nor a name.
+    :raises ModelNotFoundError, TypeError, ValueError: if there is none.
     """
     if given is None:
         return provider_of(model)

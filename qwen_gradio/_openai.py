@@ -54,10 +54,7 @@ BYTES_PER_TOKEN = 4
 
 
 def estimated_tokens(text: str) -> int:
-    """Return an estimate of a text's tokens: one for four bytes. Spaces report no numbers.
-
-    LangChain and LiteLLM estimate with counters of their own, by which they compare models.
-    """
+    """Return an estimate of a text's tokens, one for four bytes, as Spaces report no numbers."""
     return math.ceil(len(text.encode(errors="replace")) / BYTES_PER_TOKEN)
 
 
@@ -119,7 +116,7 @@ class _Stream(_Reply, Protocol):
 
 
 class StopSearch:
-    """A search for the first complete stop sequence in a text that arrives in fragments.
+    """A search for the first stop sequence in a text that arrives in fragments.
 
     :ivar is_over: whether one was found.
     :ivar held: text held back because a stop sequence may begin there.

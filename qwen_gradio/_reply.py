@@ -43,15 +43,14 @@ class StreamStatus:
     """A status message about a request. Fields that do not apply to its state are None.
 
     :ivar state: "queued", "processing" (the Space has begun), "progress", "log", "waking" (it is
-        asleep or starting, and is waited for; `log` says which), or "retrying" (it did not accept
-        the request, and is asked again in `retry_in` seconds; `log` says why).
-    :ivar position: place in the queue while queued; 1 is next.
-    :ivar queue_size: how many requests are in that queue.
-    :ivar eta: seconds until the request is expected to be done, by the Space's estimate.
-    :ivar retry_in: seconds until the Space is asked again.
+        asleep or starting; `log` says which), or "retrying" (it did not accept the request, and is
+        asked again in `retry_in` seconds; `log` says why).
+    :ivar position: place in the queue; 1 is next.
+    :ivar queue_size: the number of requests in the queue.
+    :ivar eta: the Space's estimate of the seconds until the request is done.
     :ivar progress: the steps of the Space's work that have begun.
-    :ivar log: a message of the Space to its user, or a text that it shows in place of a reply that
-        has not begun, such as "Thinking..."; `level` ("info", "warning") is its urgency.
+    :ivar log: a message of the Space to its user, or a placeholder that it shows before a reply,
+        such as "Thinking..."; `level` ("info", "warning") is its urgency.
     """
 
     state: Literal["queued", "processing", "progress", "log", "waking", "retrying"]
@@ -223,10 +222,7 @@ class ReplyState:
         return min(self._ends_at - now, max(self._stream_timeout, least))
 
     def time_out(self, now: float) -> None:
-        """Raise if nothing has arrived in time.
-
-        :raises StreamTimeoutError: naming the limit that has passed.
-        """
+        """Raise a `StreamTimeoutError` if nothing has arrived in time."""
         if self.name == "open" and not self._updates and now < self._ends_at - TIMER_PRECISION:
             raise self._time_out(
                 f"sent nothing for stream_timeout={self._stream_timeout:g} seconds"

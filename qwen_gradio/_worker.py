@@ -44,7 +44,6 @@ class Question:
     :ivar timeout: seconds for the complete reply.
     :ivar stream_timeout: seconds without any update.
     :ivar request_timeout: seconds that the Space may take to answer an HTTP request.
-    :ivar max_retries: how often to ask again if the Space did not accept the question.
     :ivar model: the model; None if another app than the provider's is asked, and none was named.
     :ivar session: the conversation of the question, if the Space may keep it.
     :ivar if_unavailable: a sentence to append to the error if the Space cannot be asked.

@@ -10,12 +10,11 @@ from __future__ import annotations
 class QwenGradioError(Exception):
     """Something went wrong between a question and its answer.
 
-    :ivar partial: the reply text that had arrived by then.
+    :ivar partial: the reply text that had arrived.
     :ivar space: the Space that was asked, as it was given or is called now; None if none was.
     :ivar transient: whether the same question may be accepted a little later.
     :ivar retry_after: how many seconds later, if the Space said.
-    :ivar may_be_outdated: whether the reason may be that the Space is another app by now than its
-        cached description says.
+    :ivar may_be_outdated: whether the cause may be an outdated description of the Space.
     """
 
     partial: str = ""
@@ -53,11 +52,11 @@ class SpaceUnavailableError(QwenGradioError, ConnectionError):
 class SpaceInterfaceError(QwenGradioError):
     """The Space runs, but offers no chat that can be used, or its reply is not in the form of one.
 
-    Also raised, before anything is sent, for `files` that it does not take, and for `inputs` that
-    it has not or whose values it does not accept; the message says what it takes.
+    Also raised, before anything is sent, for `files` and `inputs` that it does not accept; the
+    message says what it accepts.
 
-    :ivar is_malformed_reply: whether the form of this reply is the only problem.
-    :ivar is_about_files: whether the Space does not take the files, and would answer without them.
+    :ivar is_malformed_reply: whether only the form of this reply is wrong.
+    :ivar is_about_files: whether the Space would answer without the files.
     """
 
     is_malformed_reply: bool = False

@@ -55,10 +55,7 @@ def stream(
     provider: type[Provider] | str | None = None,
     **options: Unpack[QuestionOptions],
 ) -> Fragments:
-    """Ask the model, and read its reply as it is written. Takes what `ask` takes.
-
-    :raises InvalidMessagesError, ModelNotFoundError, TypeError, ValueError: at once.
-    """
+    """Ask the model, and read its reply as it is written. Takes and raises what `ask` does."""
     return Fragments(_open(question, model, system, provider, options))
 
 
@@ -117,8 +114,7 @@ class Fragments(Iterator[str]):
     The question is asked when the first fragment is requested. `close()`, the end of a `with` block
     and, at the latest, garbage collection stop the Space's work on the reply.
 
-    :ivar stream: the stream itself, which has the reply so far and the callbacks. They are called
-        in the thread that reads.
+    :ivar stream: the stream, with the reply so far and the callbacks, which this thread calls.
     """
 
     def __init__(self, stream: FragmentStream) -> None:
@@ -196,20 +192,14 @@ MAX_WAIT = 86400.0
 
 
 def read(stream: FragmentStream) -> str:
-    """Return the complete reply: the Space's final text.
-
-    :raises QwenGradioError: if the reply fails.
-    """
+    """Return the complete reply: the Space's final text."""
     for _ in pieces(stream):
         pass
     return stream.partial
 
 
 def pieces(stream: FragmentStream) -> Generator[str | Reasoning, None, None]:
-    """Yield fragments and reasoning in the order in which they arrive.
-
-    :raises QwenGradioError: if the reply fails.
-    """
+    """Yield fragments and reasoning in the order in which they arrive."""
     with closing(Fragments(stream)) as fragments:
         while (piece := fragments.next_piece()) is not None:
             yield piece

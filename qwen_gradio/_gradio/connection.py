@@ -158,13 +158,7 @@ class Connection:
 
     @contextmanager
     def _response(
-        self,
-        method: str,
-        url: str,
-        *,
-        server: str = "",
-        accepted: Container[int] = (),
-        **options: Any,
+        self, method: str, url: str, server: str = "", accepted: Container[int] = (), **options: Any
     ) -> Iterator[httpx.Response]:
         extensions = {"trace": self._trace}
         with self._client.stream(method, url, extensions=extensions, **options) as response:
