@@ -1,7 +1,4 @@
-"""Options, usage and stop sequences of OpenAI's formats, for several front ends.
-
-Nothing here does I/O.
-"""
+"""OpenAI's formats in several front ends: options, usage, stops. Nothing here does I/O."""
 
 from __future__ import annotations
 

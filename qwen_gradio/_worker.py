@@ -174,7 +174,7 @@ class Worker:
             if error.transient or self._has_begun or not self._reply.is_unanswered:
                 raise
             logger.info("%s: read again: %s", description.space, error)
-            connection.forget_cookies()  # they may point to a replica that is gone
+            connection.cookies.clear()  # they may point to a replica that is gone
             try:
                 fresh, was_asleep = describe(description)
                 is_same = fresh.has_same_plan(description, question.prompt.api_name)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Container, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
-from http.cookiejar import Cookie
+from http.cookiejar import Cookie, CookieJar
 from threading import Timer
 from typing import Any
 
@@ -59,18 +59,14 @@ class Connection:
         )
 
     @property
-    def cookies(self) -> list[Cookie]:
+    def cookies(self) -> CookieJar:
         """The cookies received so far; each is sent to the host that it came from."""
-        return list(self._client.cookies.jar)
+        return self._client.cookies.jar
 
     def use_cookies(self, cookies: Iterable[Cookie]) -> None:
         """Send these cookies, too."""
         for cookie in cookies:
-            self._client.cookies.jar.set_cookie(cookie)
-
-    def forget_cookies(self) -> None:
-        """Send none of the cookies received so far."""
-        self._client.cookies.clear()
+            self.cookies.set_cookie(cookie)
 
     def request(
         self,

@@ -146,55 +146,51 @@ def error_from_status(
 
     :param proxy: the proxy it came through. Over HTTP, the proxy itself may have answered.
     """
-    status, path = f"{response.status_code} {response.reason_phrase}".strip(), response.url.path
+    code, path = response.status_code, response.url.path
+    status = f"{code} {response.reason_phrase}".strip()
     if "location" in response.headers:
         status += f" that points to {response.headers['location']!r:.200}"
     is_forwarded = proxy is not None and response.url.scheme == "http"
     through = f" through the proxy {proxy}" if is_forwarded else ""
     has_token = "x-hf-authorization" in response.request.headers
     hint = "" if has_token or not is_on_hub(response.url.host) else f". {IF_PRIVATE}"
-    is_page = response.headers.get("content-type", "").startswith("text/html")
     is_joining = path.endswith("/queue/join")
     # Only these responses have the app's own reason.
-    reason = _reason(response) if is_joining and response.status_code in (*REJECTED, 503) else ""
+    reason = _reason(response) if is_joining and code in (*REJECTED, 503) else ""
     error: QwenGradioError
-    if response.status_code == 429:
+    if code == 429:
         error = RateLimitError(f"{space} has received too many requests")
-    elif response.status_code == 407:
+    elif code == 407:
         error = SpaceUnavailableError(
             f"The proxy {proxy} wants a user name and password, or rejected them ({status})"
         )
-    elif path.endswith("/login") and response.status_code in (400, 401):
+    elif path.endswith("/login") and code in (400, 401):
         error = AuthenticationError(
             f"{space} rejected auth ({status}): the user name or the password is wrong{hint}"
         )
-    elif path.endswith("/login") and (
-        response.status_code in (404, 405) or _leads_away_from_login(response)
-    ):
+    elif path.endswith("/login") and (code in (404, 405) or _leads_away_from_login(response)):
         error = AuthenticationError(f"{space} does not use a login ({status}). Remove `auth`{hint}")
-    elif response.status_code in (401, 403):
+    elif code in (401, 403):
         error = AuthenticationError(
             f"{space} denied access ({status}{through}): give an api_key or auth{hint}"
         )
-    elif response.status_code == 413 and path.endswith("/upload"):
+    elif code == 413 and path.endswith("/upload"):
         error = GenerationError(f"{space} rejected a file ({status}{through}): it is too large")
-    elif response.status_code in REJECTED and is_joining:
-        error = GenerationError(
-            f"{space} rejected the question ({status}{through})" + (reason and f": {reason}")
-        )
-    elif response.status_code == 503 and reason.startswith("Queue is full"):
+    elif code in REJECTED and is_joining:
+        why = f": {reason}" if reason else ""
+        error = GenerationError(f"{space} rejected the question ({status}{through}){why}")
+    elif code == 503 and reason.startswith("Queue is full"):
         error = QueueFullError(f"The queue of {space} is full")
     else:
-        not_found = hint if response.status_code == 404 else ""
+        not_found = hint if code == 404 else ""
         error = SpaceUnavailableError(f"{space} answered {status} for {path}{through}{not_found}")
-        error.may_be_proxy = response.status_code in (502, 503) or is_page
+        is_page = response.headers.get("content-type", "").startswith("text/html")
+        error.may_be_proxy = code in (502, 503) or is_page
         # A load balancer answers so if it has not passed the question on.
-        is_not_sent = is_joining and response.status_code == 503
+        is_not_sent = is_joining and code == 503
         error.may_be_lost_replica = is_not_sent and "cookie" in response.request.headers
     # Joining fails with 500 if there is no such function, and with 422 if its number is not one.
-    error.may_be_outdated = response.status_code in (401, 403, 404, 405) or (
-        is_joining and response.status_code in (422, 500)
-    )
+    error.may_be_outdated = code in (401, 403, 404, 405) or (is_joining and code in (422, 500))
     error.retry_after = _parse_retry_after(response.headers.get("retry-after", ""))
     return error
 

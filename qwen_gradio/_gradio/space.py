@@ -90,7 +90,8 @@ class Description:
     """A Space's own description, and the cookies that it set.
 
     :ivar space: the Space, as it was given; its new name if it was renamed.
-    :ivar habits: what replies have shown, by a plan's steps. It outlives the description.
+    :ivar habits: what replies have shown, by a plan's steps. Replies update it, and it outlives the
+        description.
     """
 
     space: str
@@ -110,10 +111,6 @@ class Description:
             config, info = self.client.config, self.client._info
             self._plans[api_name] = plan_of(config, info, self.space, api_name)
         return self._plans[api_name]
-
-    def habits_of(self, plan: Plan) -> Habits:
-        """Return the habits that replies to this plan have shown; replies update them."""
-        return self.habits.setdefault(plan.steps, Habits())
 
     def has_same_plan(self, other: Description, api_name: str | int | None) -> bool:
         """Whether both descriptions lead to the same address and plan.
@@ -247,7 +244,7 @@ class Space:
             raise explain(answer, access, connection) from answer.__cause__
         logger.debug("%s: Gradio %s at %s", name, client.config.get("version"), client.src)
         is_on_hub = access.hub_key is not None
-        return Description(name, client, connection.cookies, is_on_hub, self._habits)
+        return Description(name, client, [*connection.cookies], is_on_hub, self._habits)
 
 
 def space_at(access: Access) -> Space:

@@ -106,11 +106,15 @@ class Component:
         return self.kind == "json"
 
     @property
+    def _schemas(self) -> list[Any]:
+        """The JSON schema of a parameter or result of a `gr.api` function, and those in a union."""
+        info = get(self.props, "_api_info", dict)
+        return [info, *get(info, "oneOf", list), *get(info, "anyOf", list)]
+
+    @property
     def api_types(self) -> frozenset[str]:
         """The JSON types of a parameter or result of a `gr.api` function, which no page shows."""
-        info: dict[str, Any] = get(self.props, "_api_info", dict)
-        types = [get(each, "type", str) for each in (info, *_alternatives(info))]
-        return frozenset(filter(None, types))
+        return frozenset(filter(None, (get(schema, "type", str) for schema in self._schemas)))
 
     @property
     def is_turns(self) -> bool:
@@ -125,8 +129,7 @@ class Component:
     @property
     def takes_pairs(self) -> bool:
         """Whether the items of that list are pairs, `[user, assistant]`."""
-        info: dict[str, Any] = get(self.props, "_api_info", dict)
-        items = [get(each, "items", dict) for each in (info, *_alternatives(info))]
+        items = (get(schema, "items", dict) for schema in self._schemas)
         return any(get(item, "type", str) == "array" for item in items)
 
     @property
@@ -287,11 +290,6 @@ def _dependencies(config: Any) -> list[Any]:
 def plain(name: str) -> str:
     """Return a name in a form for comparison: "Max new tokens" and `max_tokens` are equal."""
     return re.sub(r"[\W_]|new", "", name.lower()) or name
-
-
-def _alternatives(info: Mapping[str, Any]) -> list[Any]:
-    """Return the members of a union in a JSON schema."""
-    return [*get(info, "oneOf", list), *get(info, "anyOf", list)]
 
 
 def _find_tabs(

@@ -63,24 +63,19 @@ class Bounds:
             return self.check(value)
         if self.choices:
             numbers = [choice for _, choice in self.choices if _number(choice) is not None]
-            if not numbers or number in numbers:
-                return self.check(value)
-            return self.check(min(numbers, key=lambda choice: abs(number - float(choice))))
+            nearest = min(numbers, key=lambda choice: abs(number - float(choice)), default=value)
+            return self.check(nearest)
         limited = self._limit(number)
         return self._limit(self._to_step(limited)) if limited == number else limited
 
     def _choose(self, given: Any) -> Any:
-        for _, value in self.choices:
-            if type(value) is type(given) and value == given:
-                return value
-        for name, value in self.choices:
-            if name == given:
-                return value
-        if (number := _number(given)) is not None:
-            for _, value in self.choices:
-                if _number(value) == number:
-                    return value
-        raise ValueError(str(self))
+        number = _number(given)
+        same = [value for _, value in self.choices if type(value) is type(given) and value == given]
+        named = [value for name, value in self.choices if name == given]
+        equal = [v for _, v in self.choices if number is not None and _number(v) == number]
+        if not (found := [*same, *named, *equal]):
+            raise ValueError(str(self))
+        return found[0]
 
     def _limit(self, number: float) -> float:
         if self.minimum is not None and number < self.minimum:

@@ -1,7 +1,4 @@
-"""The plan for asking a Space: which functions to call, and with which values.
-
-Nothing here does I/O.
-"""
+"""The plan for asking a Space: functions, and their inputs. Nothing here does I/O."""
 
 from __future__ import annotations
 

@@ -79,12 +79,7 @@ def require_protocol(config: Any, space: str) -> None:
 
 def _make_plan(app: App, chain: Chain, space: str, others: Mapping[str, str]) -> Plan:
     functions = _drop_cleanup_steps(chain)
-    for function in functions:
-        for component in function.inputs:
-            if (why := _why_not_given(app, component, chain)) is not None:
-                raise SpaceInterfaceError(
-                    f"{space}: {function.name} cannot be called, because {why}"
-                )
+    _require_inputs(app, functions, chain, space)
     entered = list_inputs(functions)
     loads = _find_loads(app, functions, entered, chain.query)
     taken = [*entered, *(i for f in (*loads, *functions) for i in f.inputs), chain.reply]
@@ -155,15 +150,18 @@ def _plan_drawing(app: App, space: str) -> Plan | None:
     return Plan(space, steps, values, NOBODY, "page", "messages", (), {}, draws=True)
 
 
-def _why_not_given(app: App, component: int, chain: Chain) -> str | None:
-    """Return why a component cannot be an argument; None if it can."""
-    if component not in app:
-        return f"one of its inputs, component {component}, is not in /config"
-    given = app[component]
-    if given.is_turns and given.is_required and component != chain.query and not given.takes_turns:
-        types = " or ".join(sorted(given.api_types))
-        return f"its input {given.names[0]!r} is required and takes no list, but {types}"
-    return None
+def _require_inputs(app: App, functions: list[Function], chain: Chain, space: str) -> None:
+    """Reject a chat whose page sends what cannot be sent from here."""
+    for function, given, component in ((f, app[i], i) for f in functions for i in f.inputs):
+        if component not in app:
+            why = f"one of its inputs, component {component}, is not in /config"
+        elif given.is_required and given.is_turns and not given.takes_turns:
+            types = " or ".join(sorted(given.api_types))
+            why = f"its input {given.names[0]!r} is required and takes no list, but {types}"
+        else:
+            continue
+        if component != chain.query:
+            raise SpaceInterfaceError(f"{space}: {function.name} cannot be called, because {why}")
 
 
 def _find_history(app: App, chain: Chain, entered: Iterable[int], written: set[int]) -> int | None:
@@ -223,13 +221,10 @@ def _find_uploads(
 def _list_notes(app: App, chain: Chain) -> tuple[str, ...]:
     if not chain.unread:
         return ()
-    names = [
-        get(app[i].props, "label", str) or f"component {i}" for i in (chain.reply, *chain.unread)
-    ]
-    return (
-        f"{len(names)} chatbots answer side by side: {names[0]!r} is read, and not "
-        + ", ".join(map(repr, names[1:])),
-    )
+    ids = (chain.reply, *chain.unread)
+    read, *others = [repr(get(app[i].props, "label", str) or f"component {i}") for i in ids]
+    count, unread = len(ids), ", ".join(others)
+    return (f"{count} chatbots answer side by side: {read} is read, and not {unread}",)
 
 
 def _drop_cleanup_steps(chain: Chain) -> list[Function]:

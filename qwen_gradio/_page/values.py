@@ -1,7 +1,4 @@
-"""What a Space's components hold: what a user enters, then what steps write.
-
-Nothing here does I/O.
-"""
+"""What components hold: what a user enters, then what steps write. Nothing here does I/O."""
 
 from __future__ import annotations
 
