@@ -94,53 +94,29 @@ class _Rule(NamedTuple):
     is_optional: bool = True
 
 
-_TEXT = _Rule("text", (str,))
-_SECRET = _Rule("text", (str, Secret))
-_MAPPING = _Rule("a mapping, such as a dict", (Mapping,))
-_FUNCTION = _Rule("a function", (Callable,))  # type: ignore[arg-type]
-_NUMBER = _Rule("a number", (Real,))
-_POSITIVE = _NUMBER._replace(minimum=0)
 _WHOLE = _Rule("a whole number", (Integral,))
-_COUNT = _WHOLE._replace(minimum=1)
-_SECONDS = _Rule("a number of seconds", (Real,), 0)
+_NUMBER = _Rule("a number", (Real,))
 _FLAG = _Rule("True or False", (bool,))
-
-RULES: dict[str, _Rule] = {
-    "model": _TEXT,
-    "space": _TEXT,
-    "proxy": _TEXT,
-    "api_key": _SECRET,
-    "oauth_token": _SECRET,
+_RULES = {
+    "model space proxy system": _Rule("text", (str,)),
+    "api_key oauth_token": _Rule("text", (str, Secret)),
     "auth": _Rule('(user, password) or "user:password"', (tuple, list, str, Secret)),
-    "timeout": _SECONDS,
-    "stream_timeout": _SECONDS,
+    "timeout stream_timeout give_up_after": _Rule("a number of seconds", (Real,), 0),
     "max_retries": _Rule("a number, such as 0 or math.inf", (Real,), 0, is_optional=False),
-    "on_status": _FUNCTION,
-    "on_reasoning": _FUNCTION,
-    "inputs": _MAPPING,
-    "headers": _MAPPING,
+    "on_status on_reasoning": _Rule("a function", (Callable,)),  # type: ignore[arg-type]
+    "inputs headers": _Rule("a mapping, such as a dict", (Mapping,)),
     "api_name": _Rule("an endpoint's name or number", (str, Integral)),
-    "temperature": _POSITIVE,
-    "max_tokens": _COUNT,
-    "top_p": _POSITIVE,
-    "seed": _WHOLE,
-    "top_k": _WHOLE,
-    "min_p": _POSITIVE,
-    "presence_penalty": _NUMBER,
-    "frequency_penalty": _NUMBER,
-    "enable_thinking": _FLAG,
-    "thinking_budget": _COUNT,
-    # Of a conversation and of a batch:
-    "system": _TEXT,
+    "temperature top_p min_p": _NUMBER._replace(minimum=0),
+    "presence_penalty frequency_penalty": _NUMBER,
+    "max_tokens thinking_budget max_concurrency": _WHOLE._replace(minimum=1),
+    "seed top_k": _WHOLE,
+    "enable_thinking keep": _FLAG,
     "prompts": _Rule("a file or a list", (str, PathLike, Iterable), is_optional=False),
     "out": _Rule("the path of a file", (str, PathLike), is_optional=False),
-    "concurrency": _COUNT._replace(is_optional=False),
-    "max_concurrency": _COUNT,
-    "retry_errors": _FLAG._replace(is_optional=False),
-    "keep": _FLAG,
-    "give_up_after": _SECONDS,
-    "progress": _FLAG._replace(is_optional=False),
+    "concurrency": _WHOLE._replace(minimum=1, is_optional=False),
+    "retry_errors progress": _FLAG._replace(is_optional=False),
 }
+RULES = {name: rule for names, rule in _RULES.items() for name in names.split()}
 """What parameters must be, wherever they are taken. Those without a rule are checked when used."""
 
 
