@@ -84,12 +84,6 @@ class Access:
         )
 
     @property
-    def login_headers(self) -> dict[str, str]:
-        """The headers of a login. For a private Space, the Hub requires the token as well."""
-        token = {} if self.api_key is None else {"x-hf-authorization": f"Bearer {self.api_key}"}
-        return dict(self.headers) | token
-
-    @property
     def hub_key(self) -> str | None:
         """The Space's name in the Hub's API; None if it is not on the Hub."""
         if not is_url(self.space):

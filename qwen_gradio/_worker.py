@@ -168,10 +168,9 @@ class Worker:
             return
         except QwenGradioError as error:
             is_cached = description.read_at < began
-            may_be_proxy = isinstance(error, SpaceUnavailableError) and error.may_be_proxy
-            if not (may_be_proxy or (is_cached and error.may_be_outdated)):
-                raise
-            if error.transient or self._has_begun or not self._reply.is_unanswered:
+            may_have_changed = error.may_be_proxy or (is_cached and error.may_be_outdated)
+            is_unanswered = self._reply.is_unanswered and not self._has_begun
+            if error.transient or not (may_have_changed and is_unanswered):
                 raise
             logger.info("%s: read again: %s", description.space, error)
             connection.cookies.clear()  # they may point to a replica that is gone
@@ -184,10 +183,9 @@ class Worker:
                 ):
                     raise  # it no longer offers a chat, or does not run
                 raise error from error.__cause__
-            is_lost = isinstance(error, SpaceUnavailableError) and error.may_be_lost_replica
-            has_new_session = is_lost or was_asleep or isinstance(error, AuthenticationError)
-            if is_same and not has_new_session:
-                raise
+            is_denied = isinstance(error, AuthenticationError)
+            if is_same and not (error.may_be_lost_replica or was_asleep or is_denied):
+                raise  # the same question would meet the same error
         self._run(fresh, cleanup)
 
     def _run(self, description: Description, cleanup: ExitStack) -> None:

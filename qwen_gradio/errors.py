@@ -15,6 +15,8 @@ class QwenGradioError(Exception):
     :ivar transient: whether the same question may be accepted a little later.
     :ivar retry_after: how many seconds later, if the Space said.
     :ivar may_be_outdated: whether the cause may be an outdated description of the Space.
+    :ivar may_be_proxy: whether a proxy or placeholder page may have answered instead of the Space.
+    :ivar may_be_lost_replica: whether the Space's cookies may lead to a replica that is gone.
     """
 
     partial: str = ""
@@ -22,6 +24,8 @@ class QwenGradioError(Exception):
     transient: bool = False
     retry_after: float | None = None
     may_be_outdated: bool = False
+    may_be_proxy: bool = False
+    may_be_lost_replica: bool = False
 
 
 class InvalidMessagesError(QwenGradioError, ValueError):
@@ -38,15 +42,11 @@ class SpaceUnavailableError(QwenGradioError, ConnectionError):
     :ivar stage: the Space's stage on the hub, such as "PAUSED", if that was looked up.
     :ivar is_down: whether the Space does not run in that stage.
     :ivar is_starting: whether it will run if it is waited for.
-    :ivar may_be_proxy: whether a proxy or placeholder page may have answered instead of the Space.
-    :ivar may_be_lost_replica: whether the Space's cookies may lead to a replica that is gone.
     """
 
     stage: str | None = None
     is_down: bool = False
     is_starting: bool = False
-    may_be_proxy: bool = False
-    may_be_lost_replica: bool = False
 
 
 class SpaceInterfaceError(QwenGradioError):

@@ -245,12 +245,8 @@ class Provider:
     @classmethod
     def get_parameters(cls, as_json: bool = False) -> dict[str, Any]:
         """Return the parameters of `create_async_generator` by name, or their defaults."""
-        signature = inspect.signature(cls.create_async_generator)
-        parameters = {
-            name: parameter
-            for name, parameter in signature.parameters.items()
-            if parameter.kind is not parameter.VAR_KEYWORD
-        }
+        parameters = dict(inspect.signature(cls.create_async_generator).parameters)
+        del parameters["kwargs"]
         if not as_json:
             return parameters
         return {

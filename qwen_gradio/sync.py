@@ -44,7 +44,8 @@ def ask(
     :raises QwenGradioError: if the reply fails.
     :raises TypeError, ValueError: at once, if a parameter is wrong.
     """
-    return read(_open(question, model, system, provider, options))
+    with stream(question, model, system=system, provider=provider, **options) as fragments:
+        return read(fragments.stream)
 
 
 def stream(
@@ -56,7 +57,11 @@ def stream(
     **options: Unpack[QuestionOptions],
 ) -> Fragments:
     """Ask the model, and read its reply as it is written. Takes and raises what `ask` does."""
-    return Fragments(_open(question, model, system, provider, options))
+    require(system=system)
+    provider = to_provider(provider, model)
+    require_known(provider, options.keys() - {"files"})
+    messages = to_messages(question, system)
+    return Fragments(provider.create_async_generator(model, messages, **options))
 
 
 def inspect(
@@ -93,19 +98,6 @@ def inspect(
         stage=listing.stage,
         hardware=listing.hardware,
     )
-
-
-def _open(
-    question: str | Messages,
-    model: str | None,
-    system: str | None,
-    provider: type[Provider] | str | None,
-    options: QuestionOptions,
-) -> FragmentStream:
-    require(system=system)
-    provider = to_provider(provider, model)
-    require_known(provider, options.keys() - {"files"})
-    return provider.create_async_generator(model, to_messages(question, system), **options)
 
 
 class Fragments(Iterator[str]):

@@ -96,12 +96,10 @@ def explain(
     answer: SpaceUnavailableError, access: Access, connection: Connection
 ) -> SpaceUnavailableError:
     """Return an error that explains `answer` by the Space's stage, if the stage does."""
-    if access.hub_key is None:
-        return answer
-    try:
-        listing = _look_up(access, connection)
-    except QwenGradioError:
-        return answer
+    listing = Listing()
+    if access.hub_key is not None:
+        with suppress(QwenGradioError):
+            listing = _look_up(access, connection)
     error = _error_from_stage(access.space, listing) or answer
     error.stage = listing.stage or None
     return error

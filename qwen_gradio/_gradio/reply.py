@@ -20,7 +20,6 @@ from gradio_client.exceptions import AppError
 from .._files.attachments import Attachment
 from .._messages import Prompt
 from .._page.app import add_drawn, add_missing
-from .._page.fragments import Habits
 from .._page.plan import Plan, Step
 from .._page.planning import plan_of
 from .._page.session import Session
@@ -88,7 +87,7 @@ class ReplyClient(Client):  # type: ignore[misc]
         self._uploaded = {} if uploaded is None else uploaded
         connection.use_cookies(description.cookies)
         plan = description.plan(prompt.api_name)
-        self._habits = description.habits.setdefault(plan.steps, Habits())
+        self._habits = description.habits_of(plan)
         self._session = session if plan.keeps_turns and prompt.native else None
         if self._session is not None:
             app = sha256(f"{self.config.get('app_id')} {plan.steps}".encode()).hexdigest()

@@ -90,8 +90,7 @@ class Description:
     """A Space's own description, and the cookies that it set.
 
     :ivar space: the Space, as it was given; its new name if it was renamed.
-    :ivar habits: what replies have shown, by a plan's steps. Replies update it, and it outlives the
-        description.
+    :ivar habits: what replies have shown, by a plan's steps. It outlives the description.
     """
 
     space: str
@@ -111,6 +110,10 @@ class Description:
             config, info = self.client.config, self.client._info
             self._plans[api_name] = plan_of(config, info, self.space, api_name)
         return self._plans[api_name]
+
+    def habits_of(self, plan: Plan) -> Habits:
+        """Return the habits that replies to this plan have shown; replies update them."""
+        return self.habits.setdefault(plan.steps, Habits())
 
     def has_same_plan(self, other: Description, api_name: str | int | None) -> bool:
         """Whether both descriptions lead to the same address and plan.
@@ -233,8 +236,10 @@ class Space:
             with connect_errors(access.space):
                 listing = locate(access, connection)
             name, url = listing.name, listing.host
-        # gradio_client gives its own headers, with these, to all requests but the login.
-        request = partial(connection.request, headers=access.login_headers)
+        # gradio_client gives its own headers, with these, to all requests but the login, which the
+        # Hub rejects without a token if the Space is private.
+        token = {} if access.api_key is None else {"x-hf-authorization": f"Bearer {access.api_key}"}
+        request = partial(connection.request, headers={**dict(access.headers), **token})
         try:
             with connect_errors(access.space), requests_over(request, url.rstrip("/") + "/"):
                 client = SpaceClient(url, access)

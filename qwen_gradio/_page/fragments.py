@@ -3,9 +3,8 @@
 A snapshot repeats the reply so far. Most apps only add to it, and then each fragment is what a
 snapshot adds. But pages also take back what they have shown: a cursor, a spinner, a counter, a
 placeholder ("Thinking..."), a code fence that is closed until more code arrives, or the margin of a
-list, which Gradio removes (`inspect.cleandoc`) until a line without a margin arrives. A caller of a
-stream cannot take anything back, so that an `Appender` emits, from an app that does so, only what
-two snapshots have in common, and goes on after the last word that was emitted.
+list, which Gradio removes (`inspect.cleandoc`) until a line without a margin arrives. From an app
+that does so, only what two snapshots have in common is emitted, after the last word that was.
 """
 
 from __future__ import annotations
@@ -67,13 +66,9 @@ class Habits:
 class Appender:
     """Turns the snapshots of one reply into fragments.
 
-    While an app only adds text, a fragment is what the newest snapshot adds. An app's first reply
-    may begin one snapshot later, as two are needed to see what it does. Once an app has changed
-    words, what two snapshots have in common is emitted. If it begins anew, a blank line follows,
-    and then the new text.
-
-    Joined, the fragments are the last snapshot, except for whitespace that has changed and words
-    that were taken back.
+    An app's first reply may begin one snapshot later, as two are needed to see what it does. If an
+    app begins anew, a blank line follows, and then the new text. Joined, the fragments are the last
+    snapshot, except for whitespace that has changed and words that were taken back.
     """
 
     def __init__(self, habit: Habit) -> None:
