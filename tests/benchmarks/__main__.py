@@ -59,7 +59,6 @@ def main() -> None:
     if unknown := set(clients) - set(TITLES):
         parser.error(f"no such client: {', '.join(unknown)}")
     taken: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    drawn: dict[str, Reply] = {}
     are_as_wanted = True
     quick = [load._replace(streams=min(load.streams, 20), turns=1) for load in LOADS]
     for load in quick if options.quick else LOADS * ROUNDS:
@@ -67,20 +66,19 @@ def main() -> None:
             column = COLUMNS.get(name, name)
             if column not in clients:
                 continue
-            figures, reply = _measure(name, load, options.gradio)
+            figures = _measure(name, load, options.gradio)
             taken[column, load.name].append(figures)
-            if load.name == "one":
-                drawn[name] = reply
             are_as_wanted &= _check(name, load, figures)
     if not options.quick:
         _print_table(taken)
     if options.picture:
-        _draw(drawn, options.picture)
+        names = [name for name in TITLES if (name, "one") in taken]
+        _draw({name: taken[name, "one"][-1]["reply"] for name in names}, options.picture)
     if not are_as_wanted:
         sys.exit("Not every reply ended as it should, or a thread is left: see above")
 
 
-def _measure(name: str, load: Load, gradio: str) -> tuple[dict[str, Any], Reply]:
+def _measure(name: str, load: Load, gradio: str) -> dict[str, Any]:
     """Have a client ask a fresh Space: Gradio becomes slower with each question."""
     with ExitStack() as serving:
         url = serving.enter_context(stamping_space(gradio))

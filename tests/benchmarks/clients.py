@@ -167,8 +167,7 @@ def _text(outputs: Any) -> str:
 
 async def _reply(ask: Ask, query: str, timeout: float | None = None) -> dict[str, Any]:
     """Ask, and note when each fragment was written and when it arrived."""
-    stamps: list[float] = []
-    reply = {"asked": time.monotonic(), "stamps": stamps, "arrived": [], "error": None}
+    asked, stamps, arrived = time.monotonic(), list[float](), list[float]()
 
     def heard(text: str) -> None:
         now = time.monotonic()
@@ -177,15 +176,16 @@ async def _reply(ask: Ask, query: str, timeout: float | None = None) -> dict[str
             if int(number) != len(stamps):
                 raise ValueError(f"fragment {number} follows {len(stamps)} others")
             stamps.append(float(stamp))
-            reply["arrived"].append(now)
+            arrived.append(now)
 
+    error = None
     asking = asyncio.ensure_future(ask(query, heard))
     await asyncio.wait([asking], timeout=timeout)
     if not asking.done():
-        reply["error"] = "nothing within 20 s"
+        error = "nothing within 20 s"
     elif raised := asking.exception():
-        reply["error"] = type(raised).__name__
-    return reply
+        error = type(raised).__name__
+    return {"asked": asked, "stamps": stamps, "arrived": arrived, "error": error}
 
 
 async def _replies(ask: Ask, load: Load) -> list[dict[str, Any]]:

@@ -84,12 +84,12 @@ class Reply(NamedTuple):
         return [a - s for s, a in zip(self.stamps, self.arrived, strict=True)]
 
 
-def run(name: str, url: str, load: Load) -> tuple[dict[str, Any], Reply]:
-    """Have a client carry a load in a fresh process; the figures, and one of its replies.
+def run(name: str, url: str, load: Load) -> dict[str, Any]:
+    """Have a client carry a load in a fresh process, and return the figures.
 
     `first`, `lag` and `cpu` are seconds, and `thread_cpu` those of a reply outside the main thread;
-    `rate` is in replies a second. `complete` and `left` count replies and threads, and `seen` is
-    what the caller sees of the last reply's end.
+    `rate` is in replies a second. `complete` and `left` count replies and threads. `reply` is one
+    of the replies, and `seen` what the caller sees of its end.
     """
     command = [sys.executable, "-m", f"{__package__}.clients", name]
     if name == "javascript":
@@ -97,22 +97,22 @@ def run(name: str, url: str, load: Load) -> tuple[dict[str, Any], Reply]:
     done = subprocess.run(
         [*command, url, json.dumps(load._asdict())],
         cwd=ROOT,
-        env=os.environ | {"GRADIO_ANALYTICS_ENABLED": "False", "NO_PROXY": "127.0.0.1"},
+        env=os.environ | QUIET | {"NO_PROXY": "127.0.0.1"},
         stdout=subprocess.PIPE,
         check=True,
         timeout=900,
     )
     outcome = json.loads(done.stdout)
     replies = [Reply(**reply) for reply in outcome.pop("replies")]
-    figures = {
+    return {
         "first": median(reply.arrived[0] - reply.asked for reply in replies if reply.arrived),
         "lag": median(lag for reply in replies for lag in reply.lags()),
         "rate": len(replies) / outcome["seconds"],
         "complete": sum(len(r.stamps) == load.fragments and not r.error for r in replies),
-        "seen": replies[-1].error or "looks complete",
+        "reply": replies[0],
+        "seen": replies[0].error or "looks complete",
         **outcome,
     }
-    return figures, replies[0]
 
 
 def _javascript_client() -> str:
@@ -120,6 +120,6 @@ def _javascript_client() -> str:
     home = ROOT / ".cache" / "benchmarks"
     if not (home / "node_modules" / "@gradio" / "client").exists():
         home.mkdir(parents=True, exist_ok=True)
-        install = ["npm", "install", "--silent", "--no-save", "--no-package-lock", "--prefix", home]
-        subprocess.run([*install, "@gradio/client@2.7.0"], check=True, stdout=sys.stderr)
+        install = ["npm", "install", "--silent", "--no-save", "--no-package-lock"]
+        subprocess.run([*install, "@gradio/client@2.7.0"], cwd=home, check=True, stdout=sys.stderr)
     return str(shutil.copy(Path(__file__).with_name("javascript.mjs"), home))
