@@ -26,7 +26,6 @@ TITLES = {
     "threads": "`for output in job`",
     "updates": "`async for update in job`",
     "reader": "reader",
-    "javascript": "JavaScript client",
     "endpoint": "endpoint",
 }
 ROUNDS = 3
@@ -89,10 +88,10 @@ def _measure(name: str, load: Load, gradio: str) -> dict[str, Any]:
 
 def _check(name: str, load: Load, figures: dict[str, Any]) -> bool:
     """Report what is counted, and whether it is as it should be."""
-    complete, left = figures["complete"], figures.get("left", 0)
+    complete, left = figures["complete"], figures["left"]
     wanted = 0 if load.ending else len(load.queries())
     counts = f"{complete} of {wanted} replies complete, {left} threads left"
-    sys.stderr.write(f"{load.name}: {name}: {counts}\n")
+    sys.stderr.write(f"{load.name}: {name}: {counts}; the first: {figures['seen']}\n")
     # What others make of faults, and leave behind, is for the table.
     if name != "ours":
         return load.ending is not None or complete == wanted

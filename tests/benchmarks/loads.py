@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ from ..support.forks import started
 from ..support.servers import QUIET, ROOT, UNTRACED, python_with
 
 USUAL = ("ours", "threads", "updates")
-ALL = (*USUAL, "reader", "javascript")
 
 
 @contextmanager
@@ -53,7 +51,7 @@ class Load(NamedTuple):
     every: float
     turns: int = 1
     ending: str | None = None
-    clients: tuple[str, ...] = ALL
+    clients: tuple[str, ...] = (*USUAL, "reader")
 
     def queries(self) -> list[str]:
         one = question(self.fragments, self.every, self.ending)
@@ -91,11 +89,9 @@ def run(name: str, url: str, load: Load) -> dict[str, Any]:
     `rate` is in replies a second. `complete` and `left` count replies and threads. `reply` is one
     of the replies, and `seen` what the caller sees of its end.
     """
-    command = [sys.executable, "-m", f"{__package__}.clients", name]
-    if name == "javascript":
-        command = ["node", _javascript_client()]
+    options = json.dumps(load._asdict())
     done = subprocess.run(
-        [*command, url, json.dumps(load._asdict())],
+        [sys.executable, "-m", f"{__package__}.clients", name, url, options],
         cwd=ROOT,
         env=os.environ | QUIET | {"NO_PROXY": "127.0.0.1"},
         stdout=subprocess.PIPE,
@@ -113,13 +109,3 @@ def run(name: str, url: str, load: Load) -> dict[str, Any]:
         "seen": replies[0].error or "looks complete",
         **outcome,
     }
-
-
-def _javascript_client() -> str:
-    """Have npm put the library in a cache folder, and put the program beside it, for Node."""
-    home = ROOT / ".cache" / "benchmarks"
-    if not (home / "node_modules" / "@gradio" / "client").exists():
-        home.mkdir(parents=True, exist_ok=True)
-        install = ["npm", "install", "--silent", "--no-save", "--no-package-lock"]
-        subprocess.run([*install, "@gradio/client@2.7.0"], cwd=home, check=True, stdout=sys.stderr)
-    return str(shutil.copy(Path(__file__).with_name("javascript.mjs"), home))
