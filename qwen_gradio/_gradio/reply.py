@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import re
 import sys
 from collections import deque
 from concurrent.futures import Executor
@@ -37,6 +38,8 @@ logger = logging.getLogger("qwen_gradio")
 
 LARGE_FILE = 2**20
 """Minimum bytes of a file whose upload is reported."""
+UPLOADED = re.compile(r"[/\\][0-9a-f]{40,}[/\\][^/\\]+\Z")
+"""How the path of an uploaded file ends: every Gradio names its folder by the hash of its bytes."""
 CANCEL_TIMEOUT = 4.0
 """Seconds that a Space may take to confirm that it has stopped."""
 DRAIN_TIMEOUT = 2.0
@@ -215,7 +218,7 @@ class ReplyClient(Client):  # type: ignore[misc]
         )
         with suppress(ValueError):  # not JSON, such as a proxy's page
             match response.json():
-                case [str(path)] if path and "://" not in path:
+                case [str(path)] if UPLOADED.search(path):
                     return path
         raise SpaceUnavailableError(
             f"{self._plan.space} answered the upload of {file.name} with something that is not its "
