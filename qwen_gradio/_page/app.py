@@ -78,11 +78,6 @@ class Component:
         return self.props.get("visible") not in (False, "hidden")
 
     @property
-    def is_memory(self) -> bool:
-        """Whether an app may keep the conversation in it, hidden from the user."""
-        return self.kind in ("state", "browserstate", "json") or not self.is_visible
-
-    @property
     def is_multimodal(self) -> bool:
         return "multimodal" in self.kind
 

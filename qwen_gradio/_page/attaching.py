@@ -104,27 +104,22 @@ def place_files(
     slots = [slot for slot in slots if slot.component in boxes] or slots
     placed: dict[int, list[Attachment]] = {}
     for file in files:
+        takers = [slot for slot in slots if slot.takes(file)]
+        free = [slot for slot in takers if slot.takes_several or slot.component not in placed]
         if max_bytes is not None and file.data is not None and len(file.data) > max_bytes:
-            raise _rejection(
-                f"{space} takes files up to {max_bytes} bytes, and {file.name} has {len(file.data)}"
-            )
-        for slot in slots:
-            if slot.takes(file) and (slot.takes_several or slot.component not in placed):
-                placed.setdefault(slot.component, []).append(file)
-                break
+            why = f"takes files up to {max_bytes} bytes, and {file.name} has {len(file.data)}"
+        elif free:
+            placed.setdefault(free[0].component, []).append(file)
+            continue
         else:
+            what = f"{file.name} ({file.media_type})" + (" as well" if takers else "")
             taken = "; ".join(map(str, slots))
             only = f"Besides text, it takes {taken}" if taken else "It takes text only"
-            is_full = any(slot.takes(file) for slot in slots)
-            what = f"{file.name} ({file.media_type})" + (" as well" if is_full else "")
-            raise _rejection(f"{space} does not take {what}. {only}")
+            why = f"does not take {what}. {only}"
+        error = SpaceInterfaceError(f"{space} {why}")
+        error.is_about_files = True
+        raise error
     return placed
-
-
-def _rejection(message: str) -> SpaceInterfaceError:
-    error = SpaceInterfaceError(message)
-    error.is_about_files = True
-    return error
 
 
 def fill_in(held: Component, value: Any, files: list[dict[str, Any]], gradio: int) -> Any:

@@ -63,12 +63,6 @@ class Chain:
         return self.functions[0].name
 
     @property
-    def tab(self) -> str:
-        """The labels of the tabs that it is in."""
-        *_, tabs = self.tabs
-        return " / ".join(label for _, label in tabs)
-
-    @property
     def rank(self) -> tuple[Any, ...]:
         return self.kind, self.tabs, self.signs
 

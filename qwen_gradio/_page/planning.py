@@ -65,7 +65,11 @@ def plan_of(
             f"{space} offers more than one endpoint that may be a chat. "
             f"Choose one with api_name: {names}"
         )
-    others = {chain.name: chain.tab for chain in chains if chain is not chosen}
+    others = {
+        chain.name: " / ".join(label for _, label in chain.tabs[1])
+        for chain in chains
+        if chain is not chosen
+    }
     return _make_plan(app, chosen, space, others)
 
 
@@ -181,7 +185,8 @@ def _keeps_turns(app: App, chain: Chain, component: int) -> bool:
     if memory.is_state:
         return True
     is_own = component in (chain.query, chain.reply) or memory.is_system_prompt
-    return memory.is_memory and not is_own
+    is_hidden = memory.kind in ("browserstate", "json") or not memory.is_visible
+    return is_hidden and not is_own
 
 
 def _find_turns_function(app: App, chain: Chain) -> Function | None:
