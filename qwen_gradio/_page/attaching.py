@@ -72,7 +72,7 @@ def _slot(held: Component) -> Slot | None:
     props = held.props
     is_box = held.use == "query" and "multimodal" in held.kind
     kind = "file" if is_box else KINDS.get(held.kind) if held.use in ("value", UPLOAD) else None
-    if kind is None or props.get("interactive") is False or props.get("visible") is False:
+    if kind is None or props.get("interactive") is False or not held.is_visible:
         return None
     accept = get(get(props, "upload_config", dict), "accept", str)
     types = get(props, "file_types", list, accept.replace(" ", "").split(","))

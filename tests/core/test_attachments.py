@@ -265,6 +265,7 @@ def test_other_inputs_take_files_of_their_kind() -> None:
         ("a.png", TEXT_BOX, r"it does not take a\.png \(image/png\)\. It takes text only"),
         ("a.png", held(2, "image", interactive=False), "It takes text only"),
         ("a.png", held(2, "image", visible=False), "It takes text only"),
+        ("a.png", held(2, "image", visible="hidden"), "It takes text only"),
         ("a.png", held(2, "image", "earlier step"), "It takes text only"),
         ("a.wav", held(2, "image"), "Besides text, it takes an image file in 'the image'"),
         ("a.png a.png", held(2, "image"), r"a\.png \(image/png\) as well\. Besides"),
