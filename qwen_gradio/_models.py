@@ -104,7 +104,7 @@ def names_listed() -> dict[str, type[Provider]]:
 
 
 def to_provider(given: type[Provider] | str | None, model: str | None) -> type[Provider]:
-    """Return the provider that is given, or that has that name; without one, the model's own.
+    """Return a provider, given as such or by name; without one, the model's own.
 
     :raises ModelNotFoundError, TypeError, ValueError: if there is none.
     """
@@ -120,8 +120,7 @@ def to_provider(given: type[Provider] | str | None, model: str | None) -> type[P
 
 
 DEFAULT = Qwen_Qwen_3
-"""The provider where no model is named: the one official Space that was seen running in autumn
-2026."""
+"""The provider if no model is named: the one official Space seen running in autumn 2026."""
 
 
 def provider_of(model: str | None) -> type[Provider]:

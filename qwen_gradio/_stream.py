@@ -123,7 +123,7 @@ class FragmentStream(AsyncIterator[str]):
 
     @property
     def reasoning(self) -> str:
-        """What the model thought before it answered, so far; "" where the Space shows none."""
+        """The reasoning before the reply, so far; "" where the Space shows none."""
         return self._reply.reasoning
 
     @property
@@ -193,7 +193,7 @@ class FragmentStream(AsyncIterator[str]):
         return f"<FragmentStream from {self.space}: {self._reply.name}, {arrived}>"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows of a stream that is a cell's last line."""
+        """Show the stream as the last line of a notebook's cell."""
         hint = "<br><code>await qwen_gradio.notebook.show(stream)</code>"
         can_be_shown = self._reply.name in ("new", "open")
         return f"<code>{escape(repr(self))}</code>{hint if can_be_shown else ''}"

@@ -41,8 +41,6 @@ def generate_session_hash() -> str:
 class Question:
     """A question after all checks.
 
-    :ivar timeout: seconds for the complete reply.
-    :ivar stream_timeout: seconds without any update.
     :ivar request_timeout: seconds that the Space may take to answer an HTTP request.
     :ivar model: the model; None if another app than the provider's is asked, and none was named.
     :ivar session: the conversation of the question, if the Space may keep it.

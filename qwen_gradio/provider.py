@@ -70,7 +70,7 @@ class Provider:
     supports_stream: ClassVar[bool] = True
     supports_system_message: ClassVar[bool] = True
     supports_message_history: ClassVar[bool] = False
-    # What g4f reads of a class that is given to it unregistered:
+    # Read by g4f if the class is passed to it unregistered:
     needs_auth: ClassVar[bool] = False
     active_by_default: ClassVar[bool] = True
     use_stream_timeout: ClassVar[bool] = True
@@ -256,7 +256,7 @@ class Provider:
 
     @classmethod
     def get_parent(cls) -> str:
-        """Return the provider whose tokens this one takes: itself."""
+        """Return the name of the provider that tokens belong to: its own."""
         return cls.__name__
 
     @classmethod

@@ -117,9 +117,9 @@ def _look_up(access: Access, connection: Connection) -> Listing:
                 f"The hub's answer about {access.space} cannot be read: {error!r:.200}"
             ) from error
     if not response.is_success:  # the hub's answers for a name that it does not show
-        what = "that this api_key can read" if token else "by that name in public"
+        what = "This api_key can read no" if token else "There is no public"
         raise SpaceUnavailableError(
-            f"The hub shows no Space {access.space} {what}. Check the name. {IF_PRIVATE}"
+            f"{what} Space named {access.space} on the Hub. Check the name. {IF_PRIVATE}"
         )
     name = get(found, "id", str, access.space)
     is_renamed = response.url != httpx.URL(url) and not is_url(access.space)

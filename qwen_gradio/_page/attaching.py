@@ -54,7 +54,7 @@ class Slot:
         )
 
     def __str__(self) -> str:
-        """What it takes, for people."""
+        """What it takes, to show to a user."""
         what = {"file": "files" if self.takes_several else "a file"}.get(
             self.kind, f"{'an' if self.kind[0] in 'ia' else 'a'} {self.kind} file"
         )

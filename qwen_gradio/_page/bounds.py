@@ -97,7 +97,7 @@ class Bounds:
         return int(nearest) if is_whole else float(nearest)
 
     def __str__(self) -> str:
-        """What is accepted, for people."""
+        """What is accepted, to show to a user."""
         if self.choices:
             shown = [
                 f"{value!r:.100}" if name == str(value) else f"{name!r:.100} ({value!r:.100})"

@@ -21,7 +21,7 @@ class Step:
     :ivar is_load: whether the page runs it when it opens, and ignores its failure.
     :ivar prop_inputs: the positions of inputs that are sent with all properties.
     :ivar is_for_turns: whether it only sends earlier turns; skipped if there are none.
-    :ivar uploader: the component whose files it only hands to the Space, one call for each value.
+    :ivar uploader: the component with files that it only uploads, in one call for each value.
     :ivar nth: which of these values it takes.
     """
 

@@ -77,7 +77,7 @@ def require_protocol(config: Any, space: str) -> None:
     """Reject apps of a Gradio before 4.2."""
     if (protocol := get(config, "protocol", object, None)) not in PROTOCOLS:
         raise SpaceInterfaceError(
-            f"{space} speaks the protocol {protocol!r:.100}, of a Gradio before 4.2"
+            f"{space} runs a Gradio older than 4.2 (protocol {protocol!r:.100}), which is not supported"
         )
 
 
@@ -155,7 +155,7 @@ def _plan_drawing(app: App, space: str) -> Plan | None:
 
 
 def _require_inputs(app: App, functions: list[Function], chain: Chain, space: str) -> None:
-    """Reject a chat whose page sends what cannot be sent from here."""
+    """Reject a chat that takes an input which cannot be sent."""
     for function, given, component in ((f, app[i], i) for f in functions for i in f.inputs):
         if component not in app:
             why = f"one of its inputs, component {component}, is not in /config"

@@ -7,7 +7,7 @@ built on it write such lists in several ways, and a Space may change between the
 - messages, `{"role": ..., "content": ...}`, the only form in Gradio 6;
 - messages whose content is a list of parts, which is what Gradio 6 sends;
 - strings and messages without a role, from chat interfaces that return several;
-- items of a list of bubbles, whose roles have the names that their author gave them.
+- items of a list of bubbles, with roles that the author named.
 
 A function without a page may also return an object, with the reply in one of `TEXT_KEYS`.
 """
