@@ -77,7 +77,7 @@ def require_protocol(config: Any, space: str) -> None:
     """Reject apps of a Gradio before 4.2."""
     if (protocol := get(config, "protocol", object, None)) not in PROTOCOLS:
         raise SpaceInterfaceError(
-            f"{space} runs a Gradio older than 4.2 (protocol {protocol!r:.100}), which is not supported"
+            f"{space} runs a Gradio before 4.2 (protocol {protocol!r:.100}), which is not supported"
         )
 
 
