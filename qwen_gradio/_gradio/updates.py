@@ -111,7 +111,7 @@ class OutputSink:
     def _as_interface_error(self) -> Iterator[None]:
         try:
             yield
-        except (LookupError, TypeError, ValueError) as error:
+        except (LookupError, RecursionError, TypeError, ValueError) as error:
             raise self._error(f"something that is not a chat's reply: {error}") from error
 
     def _error(self, what: str) -> SpaceInterfaceError:
