@@ -65,9 +65,8 @@ def ask(question: Question, reply: ReplyState) -> None:
         reply.on_close = worker.stop
         # A daemon thread, as a Space that never answers must not keep the interpreter from exiting.
         # It gets the caller's context, where a Gradio app keeps its user's request.
-        Thread(
-            target=copy_context().run, args=(worker.run,), name="qwen_gradio", daemon=True
-        ).start()
+        run = copy_context().run
+        Thread(target=run, args=(worker.run,), name="qwen_gradio", daemon=True).start()
 
 
 class Worker:

@@ -135,8 +135,7 @@ class ReplyClient(Client):  # type: ignore[misc]
         """Stop the Space if it is still working on the reply, and release resources."""
         with suppress(Exception):  # the Space may be gone
             self._events.close()
-            # Closing the event stream stops a generator at its next yield. An async function that
-            # awaits its model's answer stops only by /cancel, which came with Gradio 4.30.
+            # Some functions stop only by /cancel, which came with Gradio 4.30.
             if self._events.is_running and self.app_version.release >= (4, 30):
                 self._connection.reopen(CANCEL_TIMEOUT)
                 with requests_over(self._connection.request, self.src):

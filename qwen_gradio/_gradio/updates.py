@@ -130,14 +130,11 @@ def _status(update: utils.StatusUpdate) -> StreamStatus | None:
         case utils.Status.PROCESSING:
             return StreamStatus("processing", eta=_number(update.eta))
         case utils.Status.PROGRESS:
-            steps = update.progress_data or []
-            return StreamStatus(
-                "progress",
-                progress=tuple(
-                    Progress(step.index, step.length, step.unit, _number(step.progress), step.desc)
-                    for step in steps
-                ),
+            steps = tuple(
+                Progress(step.index, step.length, step.unit, _number(step.progress), step.desc)
+                for step in update.progress_data or []
             )
+            return StreamStatus("progress", progress=steps)
         case utils.Status.LOG if update.log:
             log, level = map(str, update.log)
             return StreamStatus("log", log=log, level=level)

@@ -80,10 +80,8 @@ class Inspection:
         if self.former_name:
             lines.append(f"{self.former_name} is now {self.space}")
         if self.stage or self.hardware:
-            lines.append(
-                f"On the Hub: {self.stage or 'unknown stage'} on "
-                f"{self.hardware or 'unknown hardware'}"
-            )
+            stage, hardware = self.stage or "unknown stage", self.hardware or "unknown hardware"
+            lines.append(f"On the Hub: {stage} on {hardware}")
         if lines:
             lines.append("")
         count = f"{len(self.steps)} steps" if len(self.steps) > 1 else "1 step"
