@@ -324,7 +324,9 @@ async def test_a_hub_that_redirects_in_a_circle_or_elsewhere_is_an_error(
 
 async def test_a_name_that_the_hub_does_not_show_is_named(serve: Callable[[Hub], str]) -> None:
     stream = by_name(serve(Hub("RUNNING", token="hf_secret")))
-    with pytest.raises(SpaceUnavailableError, match=f"no Space {stream.space} .* api_key"):
+    with pytest.raises(
+        SpaceUnavailableError, match=f"no public Space named {stream.space} .* api_key"
+    ):
         await stream.text()
 
 
