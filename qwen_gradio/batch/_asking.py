@@ -11,8 +11,10 @@ from types import MappingProxyType
 from typing import Any
 
 import anyio
+from typing_extensions import Unpack
 
 from .._messages import Messages
+from .._models import to_provider
 from .._options import BatchOptions, Options, require
 from .._reply import StreamStatus
 from .._stream import FragmentStream
@@ -29,7 +31,7 @@ from ..errors import (
     StreamTimeoutError,
 )
 from ..provider import Provider, require_known
-from ._items import Item
+from ._items import Item, ItemReader
 from ._pace import MAX_RETRY_AFTER, MIN_PAUSE, MIN_RATE_LIMIT_PAUSE, Pace
 from ._rows import Row
 
@@ -79,37 +81,51 @@ class _Question:
     answers: int = -1
 
 
+class AskOptions(BatchOptions, total=False):
+    """The parameters of `Asker`, whose defaults are there."""
+
+    concurrency: int
+    system: str | None
+    model: str | None
+    provider: type[Provider] | str | None
+    max_retries: float
+    give_up_after: float | None
+
+
 class Asker:
     """Asks a Space as many items at once as it accepts, and those again that it does not.
 
-    :param options: other arguments of `Provider.create_async_generator`.
-    :param max_retries: how often an item is asked again after errors that may be its own fault.
-    :param give_up_after: seconds without an answer; None sets no limit.
-    :param concurrency: how many items are asked at once, at most.
+    The parameters are those of `batch.run`.
+
+    :ivar reader: reads and checks the items.
     :ivar pace: how many are asked at once now.
-    :ivar on_wait: called with what asking waits for, and with "" when it goes on; may be set.
+    :ivar on_wait: called with the reason for a pause, and with "" when asking resumes; may be set.
     :ivar has_accepted: whether the Space has ever accepted an item; may be set.
-    :raises QwenGradioError: if these options cannot be used.
+    :raises TypeError, ValueError, QwenGradioError: if a parameter is wrong.
     """
 
     def __init__(
         self,
-        provider: type[Provider],
-        model: str | None,
-        options: BatchOptions,
-        max_retries: float,
-        give_up_after: float | None,
-        concurrency: int,
+        *,
+        concurrency: int = 8,
+        system: str | None = None,
+        model: str | None = None,
+        provider: type[Provider] | str | None = None,
+        max_retries: float = 8,
+        give_up_after: float | None = 300.0,
+        **options: Unpack[BatchOptions],
     ) -> None:
-        require(concurrency=concurrency, max_retries=max_retries, give_up_after=give_up_after)
-        require_known(provider, options)
-        self._provider = provider
+        require(system=system, concurrency=concurrency)
+        require(max_retries=max_retries, give_up_after=give_up_after)
+        self._provider = to_provider(provider, model)
+        require_known(self._provider, options)
         self._model = model
         # Retries happen here, where all items share one pace, and not within a stream.
         self._options: Options = {**options, "max_retries": 0}
         self._max_retries = max_retries
         self._give_up_after = float("inf") if give_up_after is None else give_up_after
-        self._concurrency = concurrency
+        self.concurrency = concurrency
+        self.reader = ItemReader(system, options, self.stream)
         self.pace = Pace(concurrency)
         self.on_wait: Callable[[str], object] = lambda what: None
         self.has_accepted = False
@@ -134,7 +150,7 @@ class Asker:
             nonlocal running, stopped
             attempt = await self._attempt(question)
             if self._is_worth_a_retry(question, attempt):
-                if len(again) < self._concurrency:  # others first: it may be the only one rejected
+                if len(again) < self.concurrency:  # others first: it may be the only one rejected
                     again.extend(islice(remaining, 1))
                 again.append(question)
                 stopped = stopped or self._too_long_a_wait(attempt)
