@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import io
-import logging
-import shlex
 import sys
 import threading
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import anyio
 
 from . import __version__
 from ._extras import needing
-from ._messages import History, to_messages
+from ._messages import to_messages
 from ._models import names_listed
 from .errors import InvalidItemsError
 from .sync import inspect as inspect_space
@@ -66,10 +64,9 @@ def about(
     """Ask Qwen3, or any chat behind a Gradio Space, and read the reply as it is written."""
 
 
-@app.command(context_settings={"allow_extra_args": True})
+@app.command()
 @with_options()
 def ask(
-    invocation: typer.Context,
     options: Options,
     prompt: Annotated[
         str | None,
@@ -100,14 +97,9 @@ def ask(
     folder: SaveOption = None,
 ) -> None:
     """Ask one question, and write the reply as it arrives."""
-    if invocation.args:
-        words = shlex.quote(" ".join([prompt or "", *invocation.args]))
-        raise typer.BadParameter(f"put the question in quotes: {words}", param_hint="PROMPT")
-    if prompt is None and sys.stdin.isatty():
-        raise typer.BadParameter("there is no question", param_hint="PROMPT")
     text = with_piped_text(prompt)
     if not text.strip():
-        raise typer.BadParameter("the question is empty", param_hint="PROMPT")
+        raise typer.BadParameter("there is no question", param_hint="PROMPT")
     with arguments_to_ask(options) as arguments, reported_errors():
         provider, system = arguments.pop("provider"), arguments.pop("system", None)
         model = arguments.pop("model", None)
@@ -254,7 +246,9 @@ def serve(
 
 
 @app.command()
+@with_options("local", "history", "stream_timeout", "verbose")
 def api(
+    options: Options,
     spaces: Annotated[
         list[str] | None,
         typer.Option(
@@ -266,13 +260,6 @@ def api(
             "Repeatable.",
         ),
     ] = None,
-    local: Annotated[
-        bool,
-        typer.Option(
-            "--local",
-            help="Start the embedded Space, and ask it for the models of `models`. Works offline.",
-        ),
-    ] = False,
     max_tokens: Annotated[
         int | None,
         typer.Option(
@@ -320,24 +307,6 @@ def api(
             metavar="N", min=1, help="How many requests are asked at once; the others wait."
         ),
     ] = None,
-    history: Annotated[
-        History,
-        typer.Option(help="How earlier turns are sent: as the Space's own, or in the question."),
-    ] = "native",
-    stream_timeout: Annotated[
-        float,
-        typer.Option(
-            metavar="S", min=0, help="Seconds that may pass without any update from a Space."
-        ),
-    ] = 300.0,
-    verbose: Annotated[
-        bool,
-        typer.Option(
-            "--verbose",
-            help="Log a line for each request: its model, status, seconds and characters. Never "
-            "texts or keys.",
-        ),
-    ] = False,
 ) -> None:
     """Serve the models to tools that ask OpenAI's API, at http://127.0.0.1:8000/v1."""
     try:
@@ -350,10 +319,9 @@ def api(
             "send is --server-key",
             param_hint="--api-key",
         )
-    if verbose:
-        logging.basicConfig(format="%(asctime)s %(message)s")
-        logging.getLogger("qwen_gradio.api").setLevel(logging.INFO)
-    with embedded_space() if local else nullcontext(None) as space, reported_errors():
+    chosen = {"history": options.history, "stream_timeout": options.stream_timeout}
+    given: Any = {name: value for name, value in chosen.items() if value is not None}
+    with embedded_space() if options.local else nullcontext(None) as space, reported_errors():
         try:
             serve_api(
                 host,
@@ -361,20 +329,17 @@ def api(
                 spaces=spaces or [],
                 space=space,
                 token=api_key,
-                max_tokens=max_tokens or (LOCAL_MAX_TOKENS if local else None),
+                max_tokens=max_tokens or (LOCAL_MAX_TOKENS if options.local else None),
                 server_key=server_key,
                 max_concurrency=max_concurrency,
-                history=history,
-                stream_timeout=stream_timeout,
                 allow_origins=allow_origins or [],
-                on_start=_announce_endpoint,
+                on_start=lambda url: typer.echo(
+                    f"The endpoint is at {url}\nPress Ctrl-C to stop it."
+                ),
+                **given,
             )
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
-
-
-def _announce_endpoint(url: str) -> None:
-    typer.echo(f"The endpoint is at {url}\nPress Ctrl-C to stop it.")
 
 
 def main() -> None:

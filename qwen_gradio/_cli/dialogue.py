@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import suppress
+from os.path import expanduser
 from pathlib import Path
 
 import anyio
@@ -19,8 +19,6 @@ from .replies import write_reply
 from .stdin import read
 from .terminal import fail, note, notes, reported_errors
 
-MAX_LINES = 1000
-"""Lines of earlier conversations that are kept."""
 QUOTES = '"""'
 HELP = f"""\
 /system TEXT  set the system prompt; without TEXT, remove it
@@ -40,8 +38,10 @@ def hold_dialogue(options: Options, folder: Path | None) -> None:
     """
     is_dialogue = sys.stdin.isatty()
     has_failed = False
-    history = _line_history() if is_dialogue else nullcontext()
-    with arguments_to_ask(options) as arguments, history:
+    if is_dialogue:
+        with suppress(ImportError):  # on Windows, whose console does the same
+            import readline  # noqa: F401  # lets `input` edit and recall lines
+    with arguments_to_ask(options) as arguments:
         with reported_errors():
             conversation = _Conversation(Chat(**arguments), folder)
         if notes().is_terminal:
@@ -93,7 +93,7 @@ class _Conversation:
     def _attach(self, name: str) -> None:
         if not name:
             fail("/attach needs a file")
-        path = name if "://" in name else str(_path(name))
+        path = name if "://" in name else expanduser(name)  # noqa: PTH111  # which may raise
         read_files(path)  # reports now what is wrong with it
         self._attached.append(path)
         note(f"{name} goes with the next question")
@@ -101,20 +101,13 @@ class _Conversation:
     def _save(self, name: str) -> None:
         if not name:
             fail("/save needs the name of a file")
-        path = _path(name).absolute()
+        path = Path(expanduser(name)).absolute()  # noqa: PTH111
         if path not in self._files and path.exists():
             fail(f"{name} exists. Save to another file")
         messages = self._chat.messages
         path.write_text(json.dumps(messages, ensure_ascii=False, indent=2) + "\n", "utf-8")
         self._files.add(path)
         note(f"{len(messages)} messages are saved in {name}")
-
-
-def _path(name: str) -> Path:
-    try:
-        return Path(name).expanduser()
-    except RuntimeError as error:  # there is no such user
-        fail(f"{name}: {error}")
 
 
 def _typed(is_dialogue: bool) -> Iterator[tuple[str, str]]:
@@ -168,23 +161,3 @@ def _end_line() -> None:
     """End the line of a prompt, so that the next output starts on a line of its own."""
     if sys.stdin.isatty():
         typer.echo()
-
-
-@contextmanager
-def _line_history() -> Iterator[None]:
-    """Let the arrow keys recall lines, also those of earlier conversations."""
-    try:
-        import readline  # lets `input` edit lines
-    except ImportError:  # on Windows, whose console does both within a conversation
-        yield
-        return
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
-    path = state / "qwen-gradio" / "history"
-    with suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        readline.read_history_file(path)
-    readline.set_history_length(MAX_LINES)
-    yield
-    with suppress(OSError):
-        readline.write_history_file(path)

@@ -199,7 +199,7 @@ class Options:
             "--verbose",
             "-v",
             callback=_start_logging,
-            help="Log steps, retries and waiting to standard error. Never texts or keys.",
+            help="Log steps, retries, waiting and, for `api`, requests. Never texts or keys.",
         ),
     ] = False
 

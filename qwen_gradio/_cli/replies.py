@@ -168,9 +168,5 @@ def _write_reasoning(text: str) -> None:
 
 def to_json(value: dict[str, Any]) -> str:
     """Return a value as a line of JSON, without characters that the output cannot encode."""
-    line = json.dumps(value, ensure_ascii=False)
-    try:
-        line.encode(sys.stdout.encoding)
-    except UnicodeEncodeError:
-        line = json.dumps(value)
-    return f"{line}\n"
+    is_unicode = sys.stdout.encoding.lower().startswith("utf")
+    return json.dumps(value, ensure_ascii=not is_unicode) + "\n"

@@ -21,10 +21,10 @@ BLANK = b" \t\r\n\xef\xbb\xbf"
 
 def with_piped_text(prompt: str | None) -> str:
     """Return the prompt followed by piped input; for "-" or None, only the input."""
-    if prompt is None or prompt == "-":
+    if prompt == "-":  # also what is typed
         return read(sys.stdin.read)
     piped = "" if sys.stdin.isatty() else read(sys.stdin.read)
-    return f"{prompt}\n\n{piped}" if piped.strip() else prompt
+    return "\n\n".join(text for text in (prompt, piped) if text and text.strip())
 
 
 def read(read: Callable[[], str]) -> str:

@@ -6,9 +6,9 @@ import math
 import re
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 from urllib.parse import parse_qsl
 from uuid import uuid4
 from weakref import WeakSet
@@ -38,6 +38,8 @@ HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 413: {"Connection": "close"}}
 """Headers of errors, by status; the rest of a body that is too large is not read."""
 LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
 """What a request to this computer has in its Host header."""
+ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+")
+"""What a browser sends as the origin of a page, some of which are not of the web."""
 OFFERED = re.compile(r"(?:(?P<name>[^=?:]+)=)?(?P<space>[^?]*)(?:\?(?P<query>.*))?", re.DOTALL)
 """A Space that is offered: `name=space?query`, of which only the Space is required."""
 
@@ -59,8 +61,23 @@ FORMATS = {
 """The formats, each with its path."""
 
 
+class EndpointOptions(TypedDict, total=False):
+    """The parameters of `Endpoint`, whose defaults are there."""
+
+    space: str | None
+    token: str | None
+    max_tokens: int | None
+    server_key: str | None
+    max_concurrency: int | None
+    history: History
+    stream_timeout: float | None
+    allow_origins: Iterable[str]
+
+
 class Endpoint:
     """The models that are offered, and the requests that are answered.
+
+    The parameters are those of `app`.
 
     :ivar streams: the replies that are being written, or wait for it.
     """
@@ -68,14 +85,15 @@ class Endpoint:
     def __init__(
         self,
         spaces: Iterable[str],
-        space: str | None,
-        token: str | None,
-        max_tokens: int | None,
-        server_key: str | None,
-        max_concurrency: int | None,
-        history: History,
-        stream_timeout: float | None,
-        allow_origins: Collection[str],
+        *,
+        space: str | None = None,
+        token: str | None = None,
+        max_tokens: int | None = None,
+        server_key: str | None = None,
+        max_concurrency: int | None = None,
+        history: History = "native",
+        stream_timeout: float | None = 300.0,
+        allow_origins: Iterable[str] = (),
     ) -> None:
         require(
             max_tokens=max_tokens, max_concurrency=max_concurrency, stream_timeout=stream_timeout
@@ -94,7 +112,10 @@ class Endpoint:
         }
         self._max_tokens = max_tokens
         self._server_key = server_key or None
-        self._allow_origins = allow_origins
+        self.allow_origins = list(allow_origins)
+        for origin in self.allow_origins:
+            if not ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is not an origin, such as https://chat.example, or *")
         self._places = anyio.CapacityLimiter(max_concurrency or math.inf)
         self.streams: WeakSet[FragmentStream] = WeakSet()
         # Raises if there is no such Space; a stream that is not read asks nothing.
@@ -153,7 +174,7 @@ class Endpoint:
     def _admit(self, request: Request) -> None:
         """Reject a request without the key, if there is one, and those of other sites' pages."""
         origin = request.headers.get("origin")
-        if origin is not None and not {origin, "*"} & set(self._allow_origins):
+        if origin is not None and not {origin, "*"} & set(self.allow_origins):
             raise RequestError(
                 f"Pages of {origin:.200} may not ask. Start the endpoint with --allow-origin "
                 f"{origin:.200} to let them",

@@ -71,16 +71,13 @@ class Completion:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await self._respond_unless_closed(scope, receive, send)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_cancel_at_disconnect, receive, tasks.cancel_scope)
+                await self.respond(scope, receive, send)
+                tasks.cancel_scope.cancel()
         finally:
             characters = sum(len(stream.partial) for stream in self.streams)
             add_details(scope, model=self.request.model, characters=characters)
-
-    async def _respond_unless_closed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_cancel_at_disconnect, receive, tasks.cancel_scope)
-            await self.respond(scope, receive, send)
-            tasks.cancel_scope.cancel()
 
     async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Ask, and send the response."""

@@ -27,6 +27,11 @@ NUMBERS = {
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 """Names of the limit for a reply. Values below 1 set none, as in other servers."""
 
+THINKING = (
+    *(("chat_template_kwargs", "enable_thinking"), ("reasoning", "enabled")),
+    *(("reasoning", "effort"), ("thinking", "type")),
+)
+"""Fields within others that switch thinking on or off."""
 OPTIONAL = ("tools", "functions")
 """What a model may use or not: its answers here are text. `tool_choice` can require it."""
 
@@ -207,26 +212,15 @@ def _numbers(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _thinks(given: Mapping[str, Any]) -> bool | None:
-    """Return whether the model should think, by any field that tools have for that.
-
-    A level, such as `reasoning_effort: "low"`, is no such field: Spaces have no levels.
-    """
-    template, reasoning, thinking = (
-        found if isinstance(found := given.get(name), dict) else {}
-        for name in ("chat_template_kwargs", "reasoning", "thinking")
-    )
-    if given.get("enable_thinking") is not None:
-        check_flag(given, "enable_thinking")
-    switches = (
-        given.get("enable_thinking"),
-        template.get("enable_thinking"),
-        given.get("think"),
-        reasoning.get("enabled"),
-    )
-    names = (given.get("reasoning_effort"), reasoning.get("effort"), thinking.get("type"))
-    if any(switch is False for switch in switches) or "none" in names or "disabled" in names:
+    """Return whether the model should think. Levels are ignored, as Spaces have none."""
+    check_flag(given, "enable_thinking")
+    found = [given.get(name) for name in ("enable_thinking", "think", "reasoning_effort")]
+    for form, name in THINKING:
+        if isinstance(fields := given.get(form), dict):
+            found.append(fields.get(name))
+    if any(value is False or value in ("none", "disabled") for value in found):
         return False
-    return True if any(switch is True for switch in switches) or "enabled" in names else None
+    return True if any(value is True or value == "enabled" for value in found) else None
 
 
 def _stops(given: Mapping[str, Any], name: str) -> list[str]:
