@@ -1,4 +1,4 @@
-"""Replies and errors to OpenAI's format, and to server-sent events. Nothing here does I/O."""
+"""Replies and errors in OpenAI's format, and as server-sent events. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ._shaping import FinishReason
 DONE = b"data: [DONE]\n\n"
 """The event that ends a complete stream."""
 COMMENT = b": waiting\n\n"
-"""A server-sent comment, which readers ignore and which keeps proxies awake."""
+"""A server-sent comment: readers ignore it, and it keeps proxies awake."""
 
 STATUSES: dict[type[errors.QwenGradioError], tuple[int, str, str | None]] = {
     errors.InvalidMessagesError: (400, "invalid_messages", "messages"),
@@ -39,10 +39,10 @@ TOO_LONG = re.compile(
     r"|input length",
     re.IGNORECASE,
 )
-"""What apps say of a question that is too long for their model."""
+"""What apps say about a question that is too long for their model."""
 
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-"""OpenAI's types of error; others are `invalid_request_error`, and `server_error` from 500 on."""
+"""OpenAI's types of error. Others are `invalid_request_error`, and `server_error` from 500 on."""
 
 
 def status_of(error: errors.QwenGradioError) -> int:
@@ -80,7 +80,7 @@ def event(data: Mapping[str, Any], kind: str | None = None) -> bytes:
 
 @dataclass(frozen=True)
 class Written:
-    """What was written of a reply, and why it ended."""
+    """A reply as it was written, and why it ended."""
 
     text: str
     reasoning: str
@@ -174,7 +174,7 @@ def _thought(text: str) -> dict[str, str]:
 
 
 def usage_of(questions: Sequence[list[Any]], replies: Sequence[Written]) -> dict[str, Any]:
-    """Return the usage, which is estimated: Spaces do not report it.
+    """Estimate the usage: Spaces do not report it.
 
     :param questions: the messages of each.
     """

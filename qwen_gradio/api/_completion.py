@@ -22,8 +22,8 @@ from ._requests import ChatRequest
 from ._shaping import Shaper
 
 ERROR_STATUS_TIME = 3.0
-"""Seconds within which an error of a stream gets an HTTP status of its own, if there was no text
-before. After them, the stream begins, with comments, and an error is an event in it.
+"""Seconds within which an error before the first text has an HTTP status of its own. After them
+the stream begins, with comments, and an error is an event in it.
 """
 KEEP_AWAKE_INTERVAL = 15.0
 """Seconds of silence after which a stream gets a comment: proxies close silent connections."""
@@ -51,8 +51,8 @@ def error_response(error: QwenGradioError) -> Response:
 class Completion:
     """The complete replies to all questions of a request, as an ASGI application.
 
-    Questions are asked one after the other. A client that disconnects closes their streams, which
-    stops the Space.
+    Questions are asked one after the other. If the client disconnects, their streams are closed,
+    which stops the Space.
 
     :param places: limits how many are asked at once; the others wait.
     """
@@ -91,7 +91,7 @@ class Completion:
         await response(scope, receive, send)
 
     async def _reply(self, stream: FragmentStream) -> Written:
-        """Return the reply as the page shows it at last, shortened in the same way."""
+        """Return the page's final text, shortened as a stream would be."""
         async with self.places, stream:
             async for _ in self.pieces(stream, self.shaper()):
                 pass
@@ -101,13 +101,13 @@ class Completion:
         return written([*pieces, self._end(stream, shaper)], shaper)
 
     def shaper(self) -> Shaper:
-        """Return what shortens one reply as the request wants it."""
+        """Return a shaper for one reply."""
         return Shaper(self.request.stops, is_json=self.request.is_json)
 
     async def pieces(
         self, stream: FragmentStream, shaper: Shaper
     ) -> AsyncGenerator[str | Reasoning, None]:
-        """Yield what is wanted of a reply, until nothing more is."""
+        """Yield the shortened reply as it arrives."""
         while not shaper.is_over:
             if (piece := await stream.next_piece()) is None:
                 break
@@ -205,7 +205,7 @@ class CompletionStream(Completion):
 
 
 def written(pieces: Iterable[str | Reasoning], shaper: Shaper) -> Written:
-    """Return the reply that these pieces make."""
+    """Join the pieces of a reply."""
     listed = list(pieces)
     text = "".join(piece for piece in listed if isinstance(piece, str))
     reasoning = "".join(piece.text for piece in listed if isinstance(piece, Reasoning))

@@ -11,7 +11,6 @@ from ._answers import DONE, Answer, Written, error_of, event, usage_of
 from ._requests import ChatRequest, RequestError, check_request, read_object, reject
 from ._shaping import FinishReason
 
-MAX_PROMPTS = 2048
 HARMLESS: dict[str, tuple[Any, ...]] = {
     "suffix": ("",),
     "echo": (),
@@ -22,25 +21,15 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
 
 
 def prompt_request(body: bytes | bytearray) -> ChatRequest:
-    """Read the body of a request for completions. Each prompt is a user's only turn.
-
-    :raises RequestError: if it is not one, or requests what a text chat does not support.
-    """
+    """Read the body of a request for completions. Each prompt is a user's only turn."""
     given = read_object(body)
     reject(given, (n for n, none in HARMLESS.items() if given.get(n) not in (None, False, *none)))
     prompt = given.get("prompt")
     prompts = [prompt] if isinstance(prompt, str) else prompt
-    if (
-        not isinstance(prompts, list)
-        or not 0 < len(prompts) <= MAX_PROMPTS
-        or not all(isinstance(text, str) for text in prompts)
-    ):
-        raise RequestError(
-            f"prompt must be a string, or a list of 1 to {MAX_PROMPTS} strings; tokens cannot be "
-            "sent to a Space",
-            "prompt",
-        )
-    return check_request(given, [[{"role": "user", "content": text}] for text in prompts])
+    match prompts:
+        case [*texts] if texts and all(isinstance(text, str) for text in texts):
+            return check_request(given, [[{"role": "user", "content": text}] for text in texts])
+    raise RequestError("prompt must be a string or a list of strings, and not tokens", "prompt")
 
 
 class PromptAnswer(Answer):

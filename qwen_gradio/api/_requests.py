@@ -1,4 +1,7 @@
-"""The body of a request, in OpenAI's format, to what is asked. Nothing here does I/O."""
+"""Read the body of a request in OpenAI's format. What is wrong with it is a `RequestError`.
+
+Nothing here does I/O.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ JSON_ONLY = "Answer only with JSON: no other text, no explanation and no code fe
 
 
 class RequestError(Exception):
-    """A request that is rejected: its HTTP status, and the parameter that is wrong, if one is."""
+    """A rejected request: its HTTP status, and the parameter that is wrong, if it is one."""
 
     def __init__(
         self, message: str, param: str | None = None, status: int = 400, code: str | None = None
@@ -56,10 +59,8 @@ class ChatRequest:
 
     :ivar questions: the messages of each question; only completions have several.
     :ivar options: values for inputs that the Space may have, and `reasoning_tags`.
-    :ivar max_tokens: the limit for the reply, if there is one.
-    :ivar is_json: whether the reply should be JSON, without a fence around it.
-    :ivar is_streamed: whether the reply is sent as it is written.
     :ivar includes_usage: whether a stream ends with its usage.
+    :ivar is_json: whether the reply should be JSON, without a fence around it.
     """
 
     model: str
@@ -76,10 +77,7 @@ class ChatRequest:
 
 
 def chat_request(body: bytes | bytearray) -> ChatRequest:
-    """Read the body of a request for a chat completion. Fields that are not known are ignored.
-
-    :raises RequestError: if it is not one, or requests what a text chat does not support.
-    """
+    """Read the body of a request for a chat completion. Unknown fields are ignored."""
     given = read_object(body)
     if not isinstance(given.get("messages"), list):
         raise RequestError("messages must be a list of messages", "messages")
@@ -92,10 +90,7 @@ def chat_request(body: bytes | bytearray) -> ChatRequest:
 
 
 def check_request(given: Mapping[str, Any], questions: list[list[Any]]) -> ChatRequest:
-    """Check the fields that all formats of a request have in common.
-
-    :raises RequestError: if one is wrong, or requests what a text chat does not support.
-    """
+    """Check the fields that all formats of a request have in common."""
     if not isinstance(given.get("model"), str):
         raise RequestError("model must be the name of a model; /v1/models lists them", "model")
     handled = (*OPTIONAL, "response_format")
@@ -116,7 +111,7 @@ def check_request(given: Mapping[str, Any], questions: list[list[Any]]) -> ChatR
 
 
 def ask_for_json(request: ChatRequest, form: Mapping[str, Any], name: str) -> ChatRequest:
-    """Return the request with an instruction to answer in the form, which is asked for only.
+    """Add an instruction to answer in a form, which is asked for only.
 
     :param form: what OpenAI calls a format: its `type` and, for "json_schema", the `schema`.
     :param name: the name of the field it is from.
@@ -141,10 +136,7 @@ def ask_for_json(request: ChatRequest, form: Mapping[str, Any], name: str) -> Ch
 
 
 def read_object(body: bytes | bytearray) -> dict[str, Any]:
-    """Return the JSON object that a body is.
-
-    :raises RequestError: if it is none.
-    """
+    """Parse a body, which must be a JSON object."""
     try:
         given = json.loads(body, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:
@@ -155,10 +147,7 @@ def read_object(body: bytes | bytearray) -> dict[str, Any]:
 
 
 def reject(given: Mapping[str, Any], names: Iterable[str]) -> None:
-    """Reject the first of the named fields, which request what a text chat does not support.
-
-    :raises RequestError: naming it.
-    """
+    """Reject the first of the named fields, which request what a text chat does not support."""
     for name in names:
         raise RequestError(
             f"This is a chat of text only, which does not support {name}={given[name]!r:.100}",
@@ -168,10 +157,7 @@ def reject(given: Mapping[str, Any], names: Iterable[str]) -> None:
 
 
 def check_object(given: Mapping[str, Any], name: str, prefix: str = "") -> Mapping[str, Any]:
-    """Return a field that is an object, or an empty one if it is missing.
-
-    :raises RequestError: if it is something else.
-    """
+    """Return a field that must be an object; an empty one if it is missing."""
     value = given.get(name)
     if value is not None and not isinstance(value, dict):
         raise RequestError(f"{prefix}{name} must be an object", f"{prefix}{name}")
@@ -179,10 +165,7 @@ def check_object(given: Mapping[str, Any], name: str, prefix: str = "") -> Mappi
 
 
 def check_flag(given: Mapping[str, Any], name: str) -> bool:
-    """Return a field that is true or false, which it is if it is missing.
-
-    :raises RequestError: if it is something else.
-    """
+    """Return a field that must be true or false; False if it is missing."""
     value = given.get(name)
     if value is not None and not isinstance(value, bool):
         raise RequestError(f"{name} must be true or false", name)

@@ -1,4 +1,4 @@
-"""Items to rows: each item is asked until it has a reply, or an error of its own."""
+"""Ask items until each has a reply, or an error of its own."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from ._pace import MAX_RETRY_AFTER, MIN_PAUSE, MIN_RATE_LIMIT_PAUSE, Pace
 from ._rows import Row
 
 SPACE_ERRORS = (AuthenticationError, SpaceInterfaceError, SpaceUnavailableError)
-"""Errors that concern the Space, so that every item would meet them."""
+"""Errors that concern the Space, and so every item."""
 REASONS: dict[type[QwenGradioError], str] = {
     QueueFullError: "queue full",
     RateLimitError: "limit reached",
@@ -44,7 +44,7 @@ REASONS: dict[type[QwenGradioError], str] = {
     SpaceInterfaceError: "no chat",
     StreamInterruptedError: "connection lost",
 }
-"""Why asking pauses, in a phrase, if it is not that there is no answer."""
+"""Reasons for a pause; for other errors, it is "no answer"."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,6 @@ class Attempt:
     """The result of asking once.
 
     :ivar text: the text that arrived: the reply, unless there is an error.
-    :ivar reasoning: what the model thought before it, if the Space shows that.
-    :ivar first_fragment_seconds: None if there was no fragment.
     :ivar state: that of the last status; "waking" or "queued" if the Space has not begun.
     """
 
@@ -70,8 +68,7 @@ class Attempt:
 class _Question:
     """An item that is being asked.
 
-    :ivar attempts: how often it was asked.
-    :ivar retries: how often it was asked again because of what may be its own fault.
+    :ivar retries: how often it was asked again after an error that may be its own fault.
     :ivar answers: how many replies the Space had given when it was last asked.
     """
 
@@ -199,17 +196,14 @@ class Asker:
         )
 
     def model_of(self, item: Item) -> str | None:
-        """Return the model that an item is asked of."""
+        """Return the model that answers an item."""
         model: str | None = item.options.get("model", self.model)
         return model
 
     def stream(
         self, messages: Messages, own: Mapping[str, Any] = MappingProxyType({})
     ) -> FragmentStream:
-        """Return the reply to messages, which are asked when it is read, with an item's options.
-
-        :raises TypeError, QwenGradioError: if they cannot be asked.
-        """
+        """Return the stream for messages and an item's own options, which asks when it is read."""
         options: Any = {"model": self._model, **self._options, **own}
         return self._provider.create_async_generator(messages=messages, **options)
 
@@ -250,7 +244,7 @@ class Asker:
     def _is_worth_a_retry(self, question: _Question, attempt: Attempt) -> bool:
         """Return whether to ask an item again, and count that unless the Space is at fault.
 
-        :raises QwenGradioError: if no item can be asked, and none ever could.
+        :raises QwenGradioError: if the Space has never accepted an item, and will accept none.
         """
         error = attempt.error
         if error is None or isinstance(error, (GenerationError, StreamInterruptedError)):
@@ -303,13 +297,13 @@ class Asker:
             self.on_wait(f"paused until {_clock_in(seconds):%H:%M:%S}: {reason}")
 
     async def _pause(self) -> None:
-        """Wait for as long as no item may be asked."""
+        """Wait until items may be asked."""
         if anyio.current_time() < self.pace.resumes_at:
             await anyio.sleep_until(self.pace.resumes_at)
             self.on_wait("")
 
     def _too_long_a_wait(self, attempt: Attempt) -> QwenGradioError | None:
-        """Return why to stop if the Space asks for a wait of more than `MAX_RETRY_AFTER`."""
+        """Return the error to stop with, if the Space asks for more than `MAX_RETRY_AFTER`."""
         error = attempt.error
         if error is None or error.retry_after is None or error.retry_after <= MAX_RETRY_AFTER:
             return None
