@@ -53,7 +53,9 @@ def _decode(raw: bytes) -> str:
     try:
         text = raw.decode("utf-16") if is_utf_16 else raw.decode("utf-8-sig", "surrogateescape")
     except UnicodeDecodeError as error:
-        raise InvalidItemsError(f"The file begins like UTF-16, and is not UTF-16: {error.reason}") from None
+        raise InvalidItemsError(
+            f"The file begins like UTF-16, and is not UTF-16: {error.reason}"
+        ) from None
     if "\0" in text:
         raise InvalidItemsError("The file has NUL bytes, and looks like UTF-16. Save it as UTF-8")
     return text

@@ -50,12 +50,12 @@ with needing("inspect"):
     from inspect_ai.tool import ToolChoice, ToolInfo
 
 TRANSIENT = (StreamInterruptedError, StreamTimeoutError)
-"""Errors after which the same question may well be answered, besides those that say so."""
+"""Errors that are worth a retry, besides those that are `transient`."""
 
 
 @modelapi("qwen-gradio")
 class QwenGradio(ModelAPI):
-    """A provider's model as Inspect asks it. Inspect itself retries, and limits how many it asks.
+    """A provider's model. Inspect itself retries, and limits how many questions are asked at once.
 
     :param base_url: the Space; as a setting of the model, `space`.
     :param api_key: Hugging Face token; else `$QWEN_GRADIO_API_KEY`.
@@ -140,7 +140,7 @@ class QwenGradio(ModelAPI):
         return _wait
 
     def is_auth_failure(self, ex: Exception) -> bool:
-        """Whether the Space requires a token, or rejected it."""
+        """Return whether the Space requires a token, or rejected it."""
         return isinstance(ex, AuthenticationError)
 
     def connection_key(self) -> str:
@@ -157,7 +157,7 @@ def _wait(attempt: RetryCallState) -> float:
 
 
 def _parts(content: str | list[Content]) -> str | list[dict[str, Any]]:
-    """Return content as parts, whose files are `data:` or https URLs."""
+    """Convert content to parts, whose files are `data:` or https URLs."""
     return content if isinstance(content, str) else list(map(_part, content))
 
 
