@@ -25,10 +25,13 @@ try:
 
         from ._cli.dialogue import hold_dialogue
         from ._cli.options import (
+            FilesOption,
+            JsonOption,
             Options,
             SaveOption,
             arguments_to_ask,
             embedded_space,
+            option,
             with_options,
         )
         from ._cli.replies import to_json, write_as_json, write_reply
@@ -76,24 +79,8 @@ def ask(
             "asked.",
         ),
     ] = None,
-    as_json: Annotated[
-        bool,
-        typer.Option(
-            "--json",
-            help="Write one JSON object when the reply is complete: reply, reasoning, model, space "
-            "and seconds, and files if there are any.",
-        ),
-    ] = False,
-    files: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--attach",
-            "-a",
-            metavar="FILE",
-            help="Send a picture or other file with the question: a path, or an https URL that the "
-            "Space reads. Repeatable.",
-        ),
-    ] = None,
+    as_json: JsonOption = False,
+    files: FilesOption = None,
     folder: SaveOption = None,
 ) -> None:
     """Ask one question, and write the reply as it arrives."""
@@ -133,24 +120,20 @@ def batch(
         typer.Argument(metavar="OUT", dir_okay=False, help="JSON Lines, with a row for each item."),
     ],
     options: Options,
-    concurrency: Annotated[
-        int, typer.Option(metavar="N", min=1, help="How many items are asked at once.")
-    ] = 8,
+    concurrency: Annotated[int, option("How many items are asked at once.", "N", min=1)] = 8,
     retry_errors: Annotated[
-        bool, typer.Option("--retry-errors", help="Ask failed items again.")
+        bool, option("Ask failed items again.", None, "--retry-errors")
     ] = False,
     keep: Annotated[
         bool | None,
-        typer.Option(
+        option(
+            "Keep replies to other settings in OUT, or ask again. The default is to stop.",
+            None,
             "--keep/--ask-again",
-            help="Keep replies to other settings in OUT, or ask again. The default is to stop.",
         ),
     ] = None,
     give_up_after: Annotated[
-        float,
-        typer.Option(
-            metavar="SECONDS", min=0, help="Stop after so long without any answer; inf never does."
-        ),
+        float, option("Stop after so long without any answer; inf never does.", "SECONDS", min=0)
     ] = 300.0,
 ) -> None:
     """Ask every prompt in a file. If it is stopped, the same command resumes it."""
@@ -193,7 +176,7 @@ def inspect(
             envvar="QWEN_GRADIO_SPACE", metavar="SPACE", help="The Space: owner/name or URL."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what a Space offers, and how a question would be asked."""
     if not space:
@@ -216,24 +199,14 @@ def serve(
     options: Options,
     port: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            max=65535,
-            help="The port. The default is the first free one from 7860.",
-        ),
+        option("The port. The default is the first free one from 7860.", "N", min=1, max=65535),
     ] = None,
     host: Annotated[
-        str,
-        typer.Option(
-            metavar="ADDRESS", help="The address to listen on. 0.0.0.0 opens it to the network."
-        ),
+        str, option("The address to listen on. 0.0.0.0 opens it to the network.", "ADDRESS")
     ] = "127.0.0.1",
     max_tokens: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", min=1, help="Limit for a reply. The default is what the context has left."
-        ),
+        option("Limit for a reply. The default is what the context has left.", "N", min=1),
     ] = None,
 ) -> None:
     """Run the embedded Space: a chat page, with the API of Qwen2.5-Max's Space."""
@@ -251,61 +224,57 @@ def api(
     options: Options,
     spaces: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
+            "Also serve this Space (owner/name or URL), as a model of that name. NAME=owner/name "
+            "gives it another name, and owner/name?api_name=/chat&inputs.Style=brief an endpoint "
+            "and values of inputs. Repeatable.",
+            "SPACE",
             "--space",
-            metavar="S",
-            help="A Space, as owner/name or URL, that is offered as a model of that name, besides "
-            "the models that `models` lists. NAME=owner/name gives it another name, and "
-            "owner/name?api_name=/chat&inputs.Style=brief an endpoint and values of inputs. "
-            "Repeatable.",
         ),
     ] = None,
     max_tokens: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="Limit for a reply whose request sets none. The default is none, and "
+        option(
+            "Limit for a reply whose request sets none. The default is none, and "
             f"{LOCAL_MAX_TOKENS} with --local, as tools also ask for titles and suggestions.",
+            "N",
+            min=1,
         ),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="The address to listen on. Any other address requires --server-key.")
+        str, option("The address to listen on. Any other address requires --server-key.", "ADDRESS")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="N", min=1, max=65535)] = 8000,
+    port: Annotated[int, option("The port.", "N", min=1, max=65535)] = 8000,
     server_key: Annotated[
         str | None,
-        typer.Option(
-            metavar="KEY",
+        option(
+            "The key that clients must send. Visible in the process list; prefer the environment "
+            "variable.",
+            "KEY",
             envvar="QWEN_GRADIO_SERVER_KEY",
-            help="The key that clients have to send. Visible in the process list; prefer the "
-            "environment variable.",
         ),
     ] = None,
     api_key: Annotated[
         str | None,
-        typer.Option(
+        option(
+            "Hugging Face token, sent to every Space.",
+            "TOKEN",
             "--api-key",
             "--token",
-            metavar="TOKEN",
             envvar="QWEN_GRADIO_API_KEY",
-            help="Hugging Face token, sent to every Space.",
         ),
     ] = None,
     allow_origins: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
+            "An origin, such as https://chat.example, whose pages in a browser may ask; * allows "
+            "every page. Repeatable.",
+            "ORIGIN",
             "--allow-origin",
-            metavar="ORIGIN",
-            help="An origin, such as https://chat.example, whose pages in a browser may ask; * "
-            "allows every page. Repeatable.",
         ),
     ] = None,
     max_concurrency: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=1, help="How many requests are asked at once; the others wait."
-        ),
+        int | None, option("How many requests are asked at once; the others wait.", "N", min=1)
     ] = None,
 ) -> None:
     """Serve the models to tools that ask OpenAI's API, at http://127.0.0.1:8000/v1."""

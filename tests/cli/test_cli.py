@@ -146,7 +146,7 @@ def test_what_cannot_be_written_is_reported_in_one_line(arguments: list[str]) ->
         (["inspect", "--proxy", "http://", "a/b"], 2, "must be a URL"),
         (["ask", "--json", "--space", "nowhere", "hi"], 1, "'nowhere' is not a Space"),
         (["inspect"], 2, "name a Space, or set $QWEN_GRADIO_SPACE"),
-        (["ask", "--auth", "me", "hi"], 2, "must be USER:PASSWORD"),
+        (["ask", "--auth", "me", "hi"], 2, "auth has no colon"),
         (["ask", "--timeout", "nan", "hi"], 2, "Invalid value for '--timeout'"),
         (["ask", "--temperature", "nan", "hi"], 2, "Invalid value for '--temperature'"),
         (["ask", "--temperature", "-1", "hi"], 2, "Invalid value for '--temperature'"),
