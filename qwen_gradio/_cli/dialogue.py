@@ -1,4 +1,4 @@
-"""The conversation of `chat`: its commands, and how lines are read."""
+"""The conversation of `chat`: read lines, and obey commands."""
 
 from __future__ import annotations
 
@@ -115,18 +115,13 @@ def _typed(is_dialogue: bool) -> Iterator[tuple[str, str]]:
     while True:
         try:
             line = _next_line("> ").strip()
-        except (EOFError, KeyboardInterrupt) as end:
-            _end_line()
-            if isinstance(end, EOFError):
-                return
-            raise
+        except EOFError:
+            return
         try:
             text = _read_message(line)
         except EOFError:
-            _end_line()
             fail("the input ended before the message did")
         except KeyboardInterrupt:  # abandons the message, not the conversation
-            _end_line()
             if not is_dialogue:
                 raise
             continue
@@ -154,10 +149,10 @@ def _next_line(prompt: str) -> str:
 
     :raises EOFError: if there is none.
     """
-    return read(lambda: input(prompt if sys.stdin.isatty() else ""))
-
-
-def _end_line() -> None:
-    """End the line of a prompt, so that the next output starts on a line of its own."""
-    if sys.stdin.isatty():
-        typer.echo()
+    is_terminal = sys.stdin.isatty()
+    try:
+        return read(lambda: input(prompt if is_terminal else ""))
+    except (EOFError, KeyboardInterrupt):
+        if is_terminal:
+            typer.echo()  # the next output starts on a line of its own
+        raise

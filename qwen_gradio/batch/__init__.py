@@ -116,7 +116,10 @@ async def run(
         in its row instead.
     """
     require(prompts=prompts, retry_errors=retry_errors, keep=keep, progress=progress)
-    file = None if out is None else _output(out, prompts)
+    file = None
+    if out is not None:
+        require(out=out)
+        file = Rows(Path(out))
     asker = Asker(**options)
     with ExitStack() as opened:
         opened.enter_context(stoppable())
@@ -174,18 +177,6 @@ async def rows(prompts: Prompts, **options: Unpack[AskOptions]) -> AsyncGenerato
                 receive = partial(portal.call, received.receive)
                 yield await to_thread.run_sync(receive, abandon_on_cancel=True)
         asking.result()
-
-
-def _output(out: str | PathLike[str], prompts: Prompts) -> Rows:
-    """Return the output file.
-
-    :raises OutputError: if it cannot be one.
-    """
-    require(out=out)
-    file = Rows(Path(out))
-    if isinstance(prompts, (str, PathLike)) and file.path.exists() and file.path.samefile(prompts):
-        raise OutputError(f"{out} cannot be both the input and the output")
-    return file
 
 
 def _kept(
