@@ -53,6 +53,7 @@ class Attempt:
 
     :ivar text: the text that arrived: the reply, unless there is an error.
     :ivar state: that of the last status; "waking" or "queued" if the Space has not begun.
+    :ivar files: the URLs of the files that came with the reply.
     """
 
     text: str = ""
@@ -62,6 +63,7 @@ class Attempt:
     first_fragment_seconds: float | None = None
     seconds: float = 0.0
     state: str = ""
+    files: tuple[str, ...] = ()
 
 
 @dataclass
@@ -186,6 +188,7 @@ class Asker:
             why=None if error is None else str(error),
             partial=None if error is None else text,
             reasoning=attempt.reasoning or None,
+            files=list(attempt.files),
             attempts=attempts,
             first_fragment_seconds=attempt.first_fragment_seconds,
             seconds=attempt.seconds,
@@ -239,7 +242,8 @@ class Asker:
         if state == "waking":
             self.on_wait("")
         seconds = round(anyio.current_time() - began, 3)
-        return Attempt(stream.partial, stream.reasoning, error, began, first, seconds, state)
+        files = tuple(file.url for file in stream.files)
+        return Attempt(stream.partial, stream.reasoning, error, began, first, seconds, state, files)
 
     def _is_worth_a_retry(self, question: _Question, attempt: Attempt) -> bool:
         """Return whether to ask an item again, and count that unless the Space is at fault.

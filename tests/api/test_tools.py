@@ -117,7 +117,7 @@ def node_folder() -> Path:
     folder = ROOT / ".cache" / "node-tools"
     folder.mkdir(parents=True, exist_ok=True)
     packages = ["ai@6", "@ai-sdk/openai@3", "@langchain/openai@1", "@langchain/core@1"]
-    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder]
+    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder)]
     subprocess.run([*command, *packages], check=True)
     return folder
 
