@@ -12,19 +12,10 @@ from typing import Any
 from tenacity import RetryCallState, wait_exponential_jitter
 from tenacity.wait import WaitBaseT
 
+from .. import errors
 from .._extras import needing
 from .._models import provider_of
 from .._openai import UNSUPPORTED, complete_text, estimated_usage, unsupported
-from ..errors import (
-    AuthenticationError,
-    InvalidMessagesError,
-    ModelNotFoundError,
-    QueueFullError,
-    QwenGradioError,
-    RateLimitError,
-    StreamInterruptedError,
-    StreamTimeoutError,
-)
 from ..provider import require_known
 
 with needing("inspect"):
@@ -49,7 +40,7 @@ with needing("inspect"):
     )
     from inspect_ai.tool import ToolChoice, ToolInfo
 
-TRANSIENT = (StreamInterruptedError, StreamTimeoutError)
+TRANSIENT = (errors.StreamInterruptedError, errors.StreamTimeoutError)
 """Errors that are worth a retry, besides those that are `transient`."""
 
 
@@ -73,7 +64,7 @@ class QwenGradio(ModelAPI):
         super().__init__(model_name, base_url, api_key, ["QWEN_GRADIO_API_KEY"], config)
         try:
             self._provider = provider_of(model_name)
-        except ModelNotFoundError as error:
+        except errors.ModelNotFoundError as error:
             raise PrerequisiteError(str(error)) from error
         require_known(self._provider, model_args)
         self._options = {"space": base_url, "max_retries": 0, "history": "native", **model_args}
@@ -96,7 +87,7 @@ class QwenGradio(ModelAPI):
             "tools": tools,
         }
         if rejected := unsupported(requested):
-            raise InvalidMessagesError(f"A text chat does not support {', '.join(rejected)}")
+            raise errors.InvalidMessagesError(f"A text chat does not support {', '.join(rejected)}")
         messages = [{"role": each.role, "content": _parts(each.content)} for each in input]
         sampling = {name: getattr(config, name) for name in ("temperature", "top_p", "max_tokens")}
         given = {name: value for name, value in sampling.items() if value is not None}
@@ -129,9 +120,9 @@ class QwenGradio(ModelAPI):
 
     def should_retry(self, ex: Exception) -> RetryDecision:
         """Retry what the Space may accept or complete later."""
-        if isinstance(ex, (RateLimitError, QueueFullError)):
+        if isinstance(ex, (errors.RateLimitError, errors.QueueFullError)):
             return RetryDecision.rate_limit(ex.retry_after)
-        if isinstance(ex, QwenGradioError) and (ex.transient or isinstance(ex, TRANSIENT)):
+        if isinstance(ex, errors.QwenGradioError) and (ex.transient or isinstance(ex, TRANSIENT)):
             return RetryDecision.transient(ex.retry_after)
         return RetryDecision.no()
 
@@ -141,7 +132,7 @@ class QwenGradio(ModelAPI):
 
     def is_auth_failure(self, ex: Exception) -> bool:
         """Return whether the Space requires a token, or rejected it."""
-        return isinstance(ex, AuthenticationError)
+        return isinstance(ex, errors.AuthenticationError)
 
     def connection_key(self) -> str:
         """Let the models on one Space share Inspect's limit of connections."""
