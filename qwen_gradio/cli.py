@@ -36,7 +36,7 @@ try:
         )
         from ._cli.replies import to_json, write_as_json, write_reply
         from ._cli.stdin import STANDARD_INPUT, items_file, with_piped_text
-        from ._cli.terminal import fail, note, reported_errors, write
+        from ._cli.terminal import fail, note, report_errors, write
 except ModuleNotFoundError as missing:
     sys.exit(f"qwen-gradio: {missing}")
 
@@ -87,7 +87,7 @@ def ask(
     text = with_piped_text(prompt)
     if not text.strip():
         raise typer.BadParameter("there is no question", param_hint="PROMPT")
-    with arguments_to_ask(options) as arguments, reported_errors():
+    with arguments_to_ask(options) as arguments, report_errors():
         provider, system = arguments.pop("provider"), arguments.pop("system", None)
         model = arguments.pop("model", None)
         stream = provider.create_async_generator(
@@ -143,7 +143,7 @@ def batch(
         raise typer.BadParameter("must be a file, which a run can resume from", param_hint="OUT")
     if prompts != STANDARD_INPUT and not prompts.exists():  # Typer's own check fails for -
         raise typer.BadParameter(f"file {str(prompts)!r} does not exist", param_hint="IN")
-    with arguments_to_ask(options) as arguments, reported_errors():
+    with arguments_to_ask(options) as arguments, report_errors():
         try:
             with items_file(prompts) as file:
                 outcome = run_sync(
@@ -181,7 +181,7 @@ def inspect(
     """Show what a Space offers, and how a question would be asked."""
     if not space:
         raise typer.BadParameter("name a Space, or set $QWEN_GRADIO_SPACE", param_hint="SPACE")
-    with reported_errors():
+    with report_errors():
         found = inspect_space(space, api_name=options.api_name, **options.to_access())
         write(to_json(asdict(found)) if as_json else f"{found}\n")
 
@@ -290,7 +290,7 @@ def api(
         )
     chosen = {"history": options.history, "stream_timeout": options.stream_timeout}
     given: Any = {name: value for name, value in chosen.items() if value is not None}
-    with embedded_space() if options.local else nullcontext(None) as space, reported_errors():
+    with embedded_space() if options.local else nullcontext(None) as space, report_errors():
         try:
             serve_api(
                 host,

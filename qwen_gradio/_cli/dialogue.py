@@ -17,7 +17,7 @@ from ..chat import Chat
 from .options import Options, arguments_to_ask
 from .replies import write_reply
 from .stdin import read
-from .terminal import fail, note, notes, reported_errors
+from .terminal import fail, note, notes, report_errors
 
 QUOTES = '"""'
 HELP = f"""\
@@ -42,15 +42,15 @@ def hold_dialogue(options: Options, folder: Path | None) -> None:
         with suppress(ImportError):  # on Windows, whose console does the same
             import readline  # noqa: F401  # lets `input` edit and recall lines
     with arguments_to_ask(options) as arguments:
-        with reported_errors():
+        with report_errors():
             conversation = _Conversation(Chat(**arguments), folder)
         if notes().is_terminal:
             notes().print("/help lists the commands", style="dim")
-        for command, text in _typed(is_dialogue):
+        for command, text in _read_commands(is_dialogue):
             if command == "/quit":
                 break
             try:
-                with reported_errors():
+                with report_errors():
                     conversation.take(command, text)
             except typer.Exit:
                 has_failed = True
@@ -110,7 +110,7 @@ class _Conversation:
         note(f"{len(messages)} messages are saved in {name}")
 
 
-def _typed(is_dialogue: bool) -> Iterator[tuple[str, str]]:
+def _read_commands(is_dialogue: bool) -> Iterator[tuple[str, str]]:
     """Yield each command that is typed, or "", and the text after it, until the input ends."""
     while True:
         try:

@@ -34,7 +34,7 @@ def write(text: str) -> None:
 
 
 @contextmanager
-def reported_errors() -> Iterator[None]:
+def report_errors() -> Iterator[None]:
     """Turn errors of ours and of files into exit code 1 and one line of explanation."""
     try:
         yield

@@ -47,12 +47,12 @@ TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_
 
 def status_of(error: errors.QwenGradioError) -> int:
     """Return the HTTP status of an error."""
-    return _described(error)[0]
+    return _describe(error)[0]
 
 
 def error_of(error: errors.QwenGradioError) -> dict[str, Any]:
     """Return an error of ours in OpenAI's format."""
-    status, code, param = _described(error)
+    status, code, param = _describe(error)
     return error_object(str(error), status, param, code)
 
 
@@ -64,7 +64,7 @@ def error_object(
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def _described(error: errors.QwenGradioError) -> tuple[int, str, str | None]:
+def _describe(error: errors.QwenGradioError) -> tuple[int, str, str | None]:
     if isinstance(error, errors.SpaceInterfaceError) and error.is_about_files:
         return 400, "unsupported_file", "messages"
     if isinstance(error, errors.GenerationError) and TOO_LONG.search(str(error)):
@@ -127,7 +127,7 @@ class ChatAnswer(Answer):
         (reply,) = replies
         message = {"role": "assistant", "content": reply.text, "refusal": None}
         if reply.reasoning:
-            message |= _thought(reply.reasoning)
+            message |= _reasoning_fields(reply.reasoning)
         choice = {
             "index": 0,
             "message": message,
@@ -143,7 +143,7 @@ class ChatAnswer(Answer):
 
     def add(self, piece: str | Reasoning, number: int) -> bytes:
         if isinstance(piece, Reasoning):
-            return self._chunk(_thought(piece.text))
+            return self._chunk(_reasoning_fields(piece.text))
         return self._chunk({"content": piece})
 
     def finish(self, reply: Written, number: int) -> bytes:
@@ -168,7 +168,7 @@ class ChatAnswer(Answer):
         return event({**self._head, "object": "chat.completion.chunk", "choices": [choice]})
 
 
-def _thought(text: str) -> dict[str, str]:
+def _reasoning_fields(text: str) -> dict[str, str]:
     """Reasoning, by both of its names: DeepSeek's, and the one of vLLM and OpenRouter."""
     return {"reasoning_content": text, "reasoning": text}
 

@@ -37,7 +37,7 @@ MAX_BODY = 2 * MAX_FILE_BYTES
 HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 413: {"Connection": "close"}}
 """Headers of errors, by status; the rest of a body that is too large is not read."""
 LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
-"""What a request to this computer has in its Host header."""
+"""The Host header of a request to this computer."""
 ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+")
 """What a browser sends as the origin of a page, some of which are not of the web."""
 OFFERED = re.compile(r"(?:(?P<name>[^=?:]+)=)?(?P<space>[^?]*)(?:\?(?P<query>.*))?", re.DOTALL)
@@ -79,7 +79,7 @@ class Endpoint:
 
     The parameters are those of `app`.
 
-    :ivar streams: the replies that are being written, or wait for it.
+    :ivar streams: the replies that are being written or wait for their turn.
     """
 
     def __init__(
@@ -98,12 +98,11 @@ class Endpoint:
         require(
             max_tokens=max_tokens, max_concurrency=max_concurrency, stream_timeout=stream_timeout
         )
-        offered = [_offered(given) for given in spaces]
-        self._spaces = dict(offered)
-        if len(self._spaces) < len(offered):
-            names = [name for name, _ in offered]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"Two Spaces are offered as {twice!r}: use --space NAME=owner/name")
+        self._spaces: dict[str, dict[str, Any]] = {}
+        for name, options in map(_parse_space, spaces):
+            if name in self._spaces:
+                raise ValueError(f"Two Spaces are offered as {name!r}: use --space NAME=owner/name")
+            self._spaces[name] = options
         self._defaults: dict[str, Any] = {
             "space": space,
             "api_key": token,
@@ -127,7 +126,7 @@ class Endpoint:
 
     async def models(self, request: Request) -> Response:
         """List the models."""
-        self._admit(request)
+        self._authorize(request)
         owners = {
             **{name: provider.label for name, provider in names_listed().items()},
             **dict.fromkeys(self._spaces, "Space"),
@@ -137,7 +136,7 @@ class Endpoint:
 
     async def model(self, request: Request) -> Response:
         """Describe one model, also by another of its names."""
-        self._admit(request)
+        self._authorize(request)
         name = request.path_params["model"]
         return JSON(
             _model_object(name, "Space" if name in self._spaces else provider_of(name).label)
@@ -145,7 +144,7 @@ class Endpoint:
 
     async def reply(self, form: Format, request: Request) -> Any:
         """Answer a request in one of the formats."""
-        self._admit(request)
+        self._authorize(request)
         try:
             asked = form.read(await _body(request))
         except ClientDisconnect:
@@ -162,7 +161,7 @@ class Endpoint:
         return kind(streams, asked, answer, self._places)
 
     def _ask(self, asked: ChatRequest, messages: list[Any]) -> FragmentStream:
-        """Return the reply to a question, which is asked when it is read."""
+        """Return the stream for a question, which is asked when it is read."""
         own = self._spaces.get(asked.model, {})
         model = None if own else asked.model
         stream = provider_of(model).create_async_generator(
@@ -171,8 +170,8 @@ class Endpoint:
         self.streams.add(stream)
         return stream
 
-    def _admit(self, request: Request) -> None:
-        """Reject a request without the key, if there is one, and those of other sites' pages."""
+    def _authorize(self, request: Request) -> None:
+        """Reject requests without the key, if there is one, and from pages of other sites."""
         origin = request.headers.get("origin")
         if origin is not None and not {origin, "*"} & set(self.allow_origins):
             raise RequestError(
@@ -207,8 +206,8 @@ class Endpoint:
             raise RequestError("The Content-Type must be application/json", status=415)
 
 
-def _offered(given: str) -> tuple[str, dict[str, Any]]:
-    """Return the name of a Space that is offered as a model, and the options to ask it with."""
+def _parse_space(given: str) -> tuple[str, dict[str, Any]]:
+    """Return the model name of a Space, and the options to ask it with."""
     found = OFFERED.fullmatch(given)
     assert found is not None  # it matches any text
     options: dict[str, Any] = {"space": address_of(found["space"]), "inputs": {}}
@@ -273,5 +272,5 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 
 
 async def on_failure(request: Request, error: Exception) -> Response:
-    """Return the response for an error that nobody expected; the server logs it."""
+    """Return the response for an unexpected error, which the server logs."""
     return JSON(error_object("The server failed", 500), 500)

@@ -98,7 +98,7 @@ class Completion:
         shaper = self.shaper()
         shaper.limit = self._limit(stream)
         pieces = (shaper.feed(Reasoning(stream.reasoning)), shaper.feed(stream.partial))
-        return written([*pieces, self._end(stream, shaper)], shaper)
+        return join_pieces([*pieces, self._end(stream, shaper)], shaper)
 
     def shaper(self) -> Shaper:
         """Return a shaper for one reply."""
@@ -169,7 +169,7 @@ class CompletionStream(Completion):
                 if piece.text if isinstance(piece, Reasoning) else piece:
                     sent.append(piece)
                     await self._send_event(self.answer.add(piece, number))
-        reply = written(sent, shaper)
+        reply = join_pieces(sent, shaper)
         await self._send_event(self.answer.finish(reply, number))
         return reply
 
@@ -204,7 +204,7 @@ class CompletionStream(Completion):
             await anyio.sleep(KEEP_AWAKE_INTERVAL)
 
 
-def written(pieces: Iterable[str | Reasoning], shaper: Shaper) -> Written:
+def join_pieces(pieces: Iterable[str | Reasoning], shaper: Shaper) -> Written:
     """Join the pieces of a reply."""
     listed = list(pieces)
     text = "".join(piece for piece in listed if isinstance(piece, str))

@@ -133,7 +133,7 @@ async def run(
                 return is_failed or (keep is False and str(row["id"]) in items)
 
             await to_thread.run_sync(file.drop_replaced, may_be_replaced)
-            kept = await to_thread.run_sync(_kept, items, file, asker, retry_errors, keep)
+            kept = await to_thread.run_sync(_find_kept, items, file, asker, retry_errors, keep)
             if retry_errors or keep is False:
                 opened.callback(file.drop_replaced, may_be_replaced)
         failed = sum(kept.values())
@@ -179,7 +179,7 @@ async def rows(prompts: Prompts, **options: Unpack[AskOptions]) -> AsyncGenerato
         asking.result()
 
 
-def _kept(
+def _find_kept(
     items: dict[str, Item], file: Rows, asker: Asker, retry_errors: bool, keep: bool | None
 ) -> dict[str, bool]:
     """Return the ids of the items that keep their row, each with whether that is an error.

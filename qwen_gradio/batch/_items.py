@@ -158,11 +158,11 @@ def _source(
     """Return raw items with their numbers, and the check of their files."""
     if isinstance(prompts, (str, PathLike)):
         file = Path(prompts)
-        return read_file(file, reject), partial(_in_folder, path.realpath(file.parent))
-    return enumerate(prompts, 1), _of_caller
+        return read_file(file, reject), partial(_resolve_in, path.realpath(file.parent))
+    return enumerate(prompts, 1), _check_file
 
 
-def _in_folder(folder: str, written: Any) -> str:
+def _resolve_in(folder: str, written: Any) -> str:
     """Return the path of a file in a directory, which no link may leave; URLs as they are."""
     if _is_url(written):
         return str(written)
@@ -174,7 +174,7 @@ def _in_folder(folder: str, written: Any) -> str:
     return found
 
 
-def _of_caller(given: Any) -> Any:
+def _check_file(given: Any) -> Any:
     """Return a file that the caller's own program gave."""
     if not isinstance(given, (str, PathLike, bytes)):  # an open file can be read only once
         raise ValueError("files must be a path, a URL or bytes, or a list of these")

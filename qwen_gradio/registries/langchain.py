@@ -25,7 +25,7 @@ from ..sync import pieces, read
 
 with needing("langchain"):
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-    from langchain_core.language_models import BaseChatModel, LangSmithParams
+    from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, UsageMetadata
     from langchain_core.messages.utils import count_tokens_approximately
     from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
@@ -117,11 +117,6 @@ class ChatQwenGradio(BaseChatModel):
     def _identifying_params(self) -> Mapping[str, Any]:
         names = ("model", "space", "api_name", "history", "stop", "inputs", *_names(Sampling))
         return {name: getattr(self, name) for name in names}
-
-    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        params = super()._get_ls_params(stop=self._stops(stop), **kwargs)
-        params["ls_provider"] = "qwen_gradio"
-        return params
 
     def get_num_tokens(self, text: str) -> int:
         if self.custom_get_token_ids is not None:
@@ -221,7 +216,7 @@ class ChatQwenGradio(BaseChatModel):
         kwargs: dict[str, Any],
     ) -> ChatResult:
         text, reasoning = complete_text(stream, self._stops(stop)), stream.reasoning
-        thought = _thought(reasoning) if reasoning else {}
+        thought = _reasoning_fields(reasoning) if reasoning else {}
         details = self._details(messages, text, reasoning, kwargs)
         message = AIMessage(text, additional_kwargs=thought, **details)
         return ChatResult(generations=[ChatGeneration(message=message)])
@@ -237,13 +232,13 @@ class ChatQwenGradio(BaseChatModel):
 
 def _chunk(piece: str | Reasoning, **fields: Any) -> ChatGenerationChunk:
     if isinstance(piece, Reasoning):
-        message = AIMessageChunk(content="", additional_kwargs=_thought(piece.text))
+        message = AIMessageChunk(content="", additional_kwargs=_reasoning_fields(piece.text))
     else:
         message = AIMessageChunk(content=piece, **fields)
     return ChatGenerationChunk(message=message)
 
 
-def _thought(text: str) -> dict[str, str]:
+def _reasoning_fields(text: str) -> dict[str, str]:
     """Return reasoning as LangChain expects it, which makes a content block of it."""
     return {"reasoning_content": text}
 
