@@ -32,7 +32,8 @@ async def write_reply(stream: FragmentStream, folder: Path | None = None) -> Non
 
     :param folder: where to save the files that come with it; None writes their URLs instead.
     """
-    reply, reasoning = _Lines(write), _Lines(_write_reasoning)
+    reply = _Lines(write)
+    reasoning = _Lines(lambda text: notes().out(without_controls(text), style="dim", end=""))
 
     with _status_of(stream) as spinner:
 
@@ -160,10 +161,6 @@ def _status_of(stream: FragmentStream) -> Iterator[Status]:
         yield spinner
     for warning in warnings:
         note(warning)
-
-
-def _write_reasoning(text: str) -> None:
-    notes().out(without_controls(text), style="dim", end="", highlight=False)
 
 
 def to_json(value: dict[str, Any]) -> str:

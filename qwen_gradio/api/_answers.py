@@ -118,8 +118,12 @@ class ChatAnswer(Answer):
     """A chat completion, complete or as the chunks of a stream."""
 
     def __init__(self, request: ChatRequest, identifier: str, created: int) -> None:
-        head = {"id": f"chatcmpl-{identifier}", "created": created, "model": request.model}
-        self._head: dict[str, Any] = head
+        self._head = {
+            "id": f"chatcmpl-{identifier}",
+            "object": "chat.completion.chunk",
+            "created": created,
+            "model": request.model,
+        }
         self._request = request
         self._has_role = False
 
@@ -154,8 +158,7 @@ class ChatAnswer(Answer):
         if not self._request.includes_usage:
             return DONE
         usage = usage_of(self._request.questions, replies)
-        chunk = {"object": "chat.completion.chunk", "choices": [], "usage": usage}
-        return event({**self._head, **chunk}) + DONE
+        return event({**self._head, "choices": [], "usage": usage}) + DONE
 
     def fail(self, error: errors.QwenGradioError) -> bytes:
         return event(error_of(error))
@@ -165,7 +168,7 @@ class ChatAnswer(Answer):
             self._has_role = True
             delta = {"role": "assistant", **delta}
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-        return event({**self._head, "object": "chat.completion.chunk", "choices": [choice]})
+        return event({**self._head, "choices": [choice]})
 
 
 def _reasoning_fields(text: str) -> dict[str, str]:

@@ -263,14 +263,12 @@ class Call:
                 status = 429 if kind is exceptions.RateLimitError else 503
                 request = httpx.Request("POST", error.space or "")
                 details["response"] = httpx.Response(status, headers=after, request=request)
-            if kind is exceptions.Timeout and self._is_from_router():
+            metadata = self.call["litellm_params"].get("metadata") or {}
+            if kind is exceptions.Timeout and "model_group" in metadata:  # it is from a router
                 # During a stream, a router takes the usual 408 for the caller's fault and does not
                 # fall back to another deployment.
                 details["exception_status_code"] = 504
             raise self._error(kind, str(error), **details) from error
-
-    def _is_from_router(self) -> bool:
-        return "model_group" in (self.call["litellm_params"].get("metadata") or {})
 
     def _error(self, kind: Callable[..., Exception], message: str, **details: Any) -> Exception:
         return kind(message=message, model=self.model, llm_provider=PROVIDER, **details)
