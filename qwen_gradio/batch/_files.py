@@ -56,7 +56,7 @@ def _decode(raw: bytes) -> str:
         raise InvalidItemsError(
             f"The file begins like UTF-16, and is not UTF-16: {error.reason}"
         ) from None
-    if "\0" in text:
+    if "\0" in text[:1000]:
         raise InvalidItemsError("The file has NUL bytes, and looks like UTF-16. Save it as UTF-8")
     return text
 

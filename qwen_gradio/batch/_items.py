@@ -26,7 +26,7 @@ Prompts: TypeAlias = "str | PathLike[str] | Iterable[str | Mapping[str, Any]]"
 """The path of a file, or the prompts themselves."""
 
 SAMPLING = {name for provider in providers().values() for name in provider.optional_inputs}
-SETTINGS = {"inputs", "api_name", "history", *SAMPLING}
+SETTINGS = {"inputs", "api_name", "history", "reasoning_tags", *SAMPLING}
 """Options that change the reply to the same messages."""
 DEFAULTS: tuple[Any, ...] = (None, {}, "flat")
 """Their default values."""

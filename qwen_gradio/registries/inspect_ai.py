@@ -15,7 +15,13 @@ from tenacity.wait import WaitBaseT
 from .. import errors
 from .._extras import needing
 from .._models import provider_of
-from .._openai import UNSUPPORTED, complete_text, estimated_usage, unsupported
+from .._openai import (
+    UNSUPPORTED,
+    complete_text,
+    estimated_usage,
+    stop_sequences,
+    unsupported,
+)
 from ..provider import require_known
 
 with needing("inspect"):
@@ -98,7 +104,7 @@ class QwenGradio(ModelAPI):
             **{**self._options, **given},
         ) as stream:
             await stream.text()
-            text = complete_text(stream, config.stop_seqs or [])
+            text = complete_text(stream, stop_sequences(config.stop_seqs))
             return self._output(messages, text, stream.reasoning)
 
     def _output(self, asked: list[dict[str, Any]], text: str, reasoning: str) -> ModelOutput:

@@ -206,6 +206,7 @@ def test_a_failed_row_stays_until_its_item_has_another(scripted: ScriptedSpace, 
 
 OTHERS: dict[str, dict[str, Any]] = {
     "sampling": {"temperature": 0},
+    "tags": {"reasoning_tags": True},
     "inputs": {"inputs": {"system": "Be brief."}},
     "history": {"history": "native"},
     "endpoint": {"api_name": "/model_chat"},
