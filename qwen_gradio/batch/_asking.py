@@ -16,7 +16,6 @@ from typing_extensions import Unpack
 from .._messages import Messages
 from .._models import to_provider
 from .._options import BatchOptions, Options, require
-from .._reply import StreamStatus
 from .._stream import FragmentStream
 from .._tasks import task_group
 from ..errors import (
@@ -31,6 +30,7 @@ from ..errors import (
     StreamTimeoutError,
 )
 from ..provider import Provider, require_known
+from ._attempt import Attempt, read_once
 from ._items import Item, ItemReader
 from ._pace import MAX_RETRY_AFTER, MIN_PAUSE, MIN_RATE_LIMIT_PAUSE, Pace
 from ._rows import Row
@@ -45,25 +45,6 @@ REASONS: dict[type[QwenGradioError], str] = {
     StreamInterruptedError: "connection lost",
 }
 """Reasons for a pause; for other errors, it is "no answer"."""
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """The result of asking once.
-
-    :ivar text: the text that arrived: the reply, unless there is an error.
-    :ivar state: that of the last status; "waking" or "queued" if the Space has not begun.
-    :ivar files: the URLs of the files that came with the reply.
-    """
-
-    text: str = ""
-    reasoning: str = ""
-    error: QwenGradioError | None = None
-    began: float = 0.0
-    first_fragment_seconds: float | None = None
-    seconds: float = 0.0
-    state: str = ""
-    files: tuple[str, ...] = ()
 
 
 @dataclass
@@ -163,7 +144,9 @@ class Asker:
 
         async with task_group() as tasks:
             while True:
-                await self._pause()
+                if anyio.current_time() < self.pace.resumes_at:
+                    await anyio.sleep_until(self.pace.resumes_at)
+                    self.on_wait("")
                 question = None
                 if running < self.pace.limit and stopped is None:
                     question = again.popleft() if again else next(remaining, None)
@@ -213,37 +196,12 @@ class Asker:
     async def _attempt(self, question: _Question) -> Attempt:
         """Ask an item once."""
         question.attempts += 1
-        began = anyio.current_time()
-        self.pace.start(began)
-        first = error = None
+        self.pace.start(anyio.current_time())
         try:
             stream = self.stream(question.item.messages, question.item.options)
         except QwenGradioError as changed:  # a file of the item's, since it was checked
             return Attempt(error=changed)
-        state = ""
-        report = stream.on_status
-
-        def see(status: StreamStatus) -> object:
-            nonlocal state
-            if status.state == "waking":
-                self.on_wait(str(status))
-            elif state == "waking":
-                self.on_wait("")
-            state = status.state
-            return None if report is None else report(status)
-
-        stream.on_status = see
-        try:
-            async for _ in stream:
-                if first is None:
-                    first = round(anyio.current_time() - began, 3)
-        except QwenGradioError as raised:
-            error = raised
-        if state == "waking":
-            self.on_wait("")
-        seconds = round(anyio.current_time() - began, 3)
-        files = tuple(file.url for file in stream.files)
-        return Attempt(stream.partial, stream.reasoning, error, began, first, seconds, state, files)
+        return await read_once(stream, self.on_wait)
 
     def _is_worth_a_retry(self, question: _Question, attempt: Attempt) -> bool:
         """Return whether to ask an item again, and count that unless the Space is at fault.
@@ -299,12 +257,6 @@ class Asker:
             self._give_up_if_silent(error)
             reason = REASONS.get(type(error), "no answer")
             self.on_wait(f"paused until {_clock_in(seconds):%H:%M:%S}: {reason}")
-
-    async def _pause(self) -> None:
-        """Wait until items may be asked."""
-        if anyio.current_time() < self.pace.resumes_at:
-            await anyio.sleep_until(self.pace.resumes_at)
-            self.on_wait("")
 
     def _too_long_a_wait(self, attempt: Attempt) -> QwenGradioError | None:
         """Return the error to stop with, if the Space asks for more than `MAX_RETRY_AFTER`."""

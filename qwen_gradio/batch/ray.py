@@ -30,7 +30,8 @@ from typing_extensions import Unpack
 from .._extras import needing
 from .._tasks import without_await
 from ..errors import InvalidItemsError, QwenGradioError
-from ._asking import Asker, AskOptions, Attempt
+from ._asking import Asker, AskOptions
+from ._attempt import Attempt
 from ._items import Item, is_missing, only_url
 from ._rows import Row
 

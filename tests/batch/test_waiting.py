@@ -20,7 +20,8 @@ from qwen_gradio import (
     StreamTimeoutError,
 )
 from qwen_gradio.batch import Outcome, run
-from qwen_gradio.batch._asking import Asker, Attempt, _Question
+from qwen_gradio.batch._asking import Asker, _Question
+from qwen_gradio.batch._attempt import Attempt
 from qwen_gradio.batch._pace import MAX_RETRY_AFTER, MIN_RATE_LIMIT_PAUSE
 
 from ..support.batches import items_of, joins, rows
