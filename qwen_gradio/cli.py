@@ -14,8 +14,8 @@ import anyio
 
 from . import __version__
 from ._extras import needing
-from ._messages import to_messages
 from ._models import names_listed
+from .chat import Chat
 from .errors import InvalidItemsError
 from .sync import inspect as inspect_space
 
@@ -59,8 +59,8 @@ def _show_version(is_wanted: bool) -> None:
 def about(
     version: Annotated[
         bool,
-        typer.Option(
-            "--version", callback=_show_version, is_eager=True, help="Show the version, and exit."
+        option(
+            "Show the version, and exit.", None, "--version", callback=_show_version, is_eager=True
         ),
     ] = False,
 ) -> None:
@@ -88,11 +88,7 @@ def ask(
     if not text.strip():
         raise typer.BadParameter("there is no question", param_hint="PROMPT")
     with arguments_to_ask(options) as arguments, report_errors():
-        provider, system = arguments.pop("provider"), arguments.pop("system", None)
-        model = arguments.pop("model", None)
-        stream = provider.create_async_generator(
-            model, to_messages(text, system), files=files, **arguments
-        )
+        stream = Chat(**arguments).stream(text, files=files)
         anyio.run(write_as_json if as_json else write_reply, stream, folder)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -41,9 +41,10 @@ def items_file(path: Path) -> Iterator[Path]:
 
     :raises InvalidItemsError: if the block does; this one begins with the file's name.
     """
-    with TemporaryDirectory(prefix="qwen-gradio-") as folder:
+    is_piped = path == STANDARD_INPUT
+    with TemporaryDirectory(prefix="qwen-gradio-") if is_piped else nullcontext("") as folder:
         source = str(path)
-        if path == STANDARD_INPUT:
+        if is_piped:
             source = "standard input"
             path = Path(folder, "items.txt")
             items = sys.stdin.buffer.read()

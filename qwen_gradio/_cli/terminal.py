@@ -38,10 +38,8 @@ def report_errors() -> Iterator[None]:
     """Turn errors of ours and of files into exit code 1 and one line of explanation."""
     try:
         yield
-    except QwenGradioError as error:
-        fail(str(error))
-    except OSError as error:
-        if error.errno == errno.EPIPE:  # the reader has closed the pipe
+    except (QwenGradioError, OSError) as error:
+        if getattr(error, "errno", None) == errno.EPIPE:  # the reader has closed the pipe
             raise
         fail(str(error))
 
