@@ -312,7 +312,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # replies may not fit its encoding
             stream.reconfigure(errors="replace")
-    if isinstance(sys.stdin, io.TextIOWrapper):  # in some locales, it lets pass what is no text
+    if isinstance(sys.stdin, io.TextIOWrapper):  # some locales let undecodable bytes pass
         sys.stdin.reconfigure(errors="strict")
     try:
         app()

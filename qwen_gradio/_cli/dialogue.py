@@ -32,7 +32,7 @@ HELP = f"""\
 
 
 def hold_dialogue(options: Options, folder: Path | None) -> None:
-    """Ask what is typed, and obey its commands, until the input ends.
+    """Read questions and commands until the input ends.
 
     :param folder: where to save the files of replies.
     """
@@ -94,7 +94,7 @@ class _Conversation:
         if not name:
             fail("/attach needs a file")
         path = name if "://" in name else expanduser(name)  # noqa: PTH111  # which may raise
-        read_files(path)  # reports now what is wrong with it
+        read_files(path)  # raises now if it cannot be sent
         self._attached.append(path)
         note(f"{name} goes with the next question")
 

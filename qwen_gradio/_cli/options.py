@@ -1,4 +1,4 @@
-"""The options that commands share, and the arguments that they stand for."""
+"""Declare the options that commands share, and turn them into arguments."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ BLANK = b" \t\r\n\xef\xbb\xbf"
 
 def with_piped_text(prompt: str | None) -> str:
     """Return the prompt followed by piped input; for "-" or None, only the input."""
-    if prompt == "-":  # also what is typed
+    if prompt == "-":  # on a terminal, too
         return read(sys.stdin.read)
     piped = "" if sys.stdin.isatty() else read(sys.stdin.read)
     return "\n\n".join(text for text in (prompt, piped) if text and text.strip())

@@ -1,4 +1,4 @@
-"""What commands write besides replies: notes and errors. None of it can control a terminal."""
+"""Write notes and errors, without control characters for the terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @cache
 def notes() -> Console:
-    """Return the console for what is not a reply. Completion has no time to import rich."""
+    """Return the console for notes and errors. Completion has no time to import rich."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)

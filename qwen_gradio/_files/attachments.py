@@ -79,7 +79,7 @@ def from_url(where: str, url: str, kind: Kind = "file", name: str = "") -> Attac
     """Return the file of a `data:` URL, or one that the Space will read from an https URL.
 
     :param kind: what it is if the URL does not say.
-    :raises InvalidMessagesError: if it is no such URL.
+    :raises InvalidMessagesError: if it is another URL.
     """
     if url.startswith("data:"):
         return _from_data_url(where, url, name)

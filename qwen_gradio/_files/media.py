@@ -67,9 +67,9 @@ ENDINGS = {
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-"""Types by the ending of a file's name; the first ending of a type is the one it is given."""
+"""Types by the ending of a file's name. New names get the first ending of a type."""
 CERTAIN = ("image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf")
-"""Types whose files always begin as `STARTS` and `RIFF` say."""
+"""Types whose files always have their beginning in `STARTS` or `RIFF`."""
 
 
 def type_of_bytes(data: bytes) -> str | None:

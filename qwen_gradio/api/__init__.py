@@ -139,7 +139,7 @@ def serve(
         app(spaces, **options), log_level="warning", timeout_graceful_shutdown=SHUTDOWN_TIMEOUT
     )
     with listen(host, port) as listening:
-        if on_start is not None:  # what is asked from now on waits for the server
+        if on_start is not None:  # the socket accepts connections already
             name = f"[{host}]" if ":" in host else host
             on_start(f"http://{name}:{listening.getsockname()[1]}/v1")
         _Server(config).run([listening])

@@ -1,4 +1,4 @@
-"""The endpoint's routes, and who may use them."""
+"""The endpoint's routes, and access to them."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from ._responses import ResponseAnswer, responses_request
 MAX_BODY = 2 * MAX_FILE_BYTES
 """Bytes that a request's body may have: a file in base64, with text around it."""
 HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 413: {"Connection": "close"}}
-"""Headers of errors, by status; the rest of a body that is too large is not read."""
+"""Headers of errors, by status. The rest of a body that is too large is not read."""
 LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
 """The Host header of a request to this computer."""
 ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+")
-"""What a browser sends as the origin of a page, some of which are not of the web."""
+"""An origin, as browsers send it. Some are not on the web."""
 OFFERED = re.compile(r"(?:(?P<name>[^=?:]+)=)?(?P<space>[^?]*)(?:\?(?P<query>.*))?", re.DOTALL)
-"""A Space that is offered: `name=space?query`, of which only the Space is required."""
+"""A Space to offer: `[name=]space[?query]`."""
 
 
 class Format(NamedTuple):
@@ -117,7 +117,7 @@ class Endpoint:
                 raise ValueError(f"{origin!r} is not an origin, such as https://chat.example, or *")
         self._places = anyio.CapacityLimiter(max_concurrency or math.inf)
         self.streams: WeakSet[FragmentStream] = WeakSet()
-        # Raises if there is no such Space; a stream that is not read asks nothing.
+        # Raises if `space` is not a Space. A stream that is not read asks nothing.
         provider_of(None).create_async_generator(None, [("user", "?")], **self._defaults)
 
     async def health(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The response to one request for a chat completion: complete, or as it is written."""
+"""Respond to one request, with the complete reply or as it is written."""
 
 from __future__ import annotations
 

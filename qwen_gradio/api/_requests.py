@@ -26,7 +26,7 @@ NUMBERS = {
     "max_output_tokens": (-1, MAX_NUMBER),
     "thinking_budget": (1, MAX_NUMBER),
 }
-"""Options that are given to a Space that has such inputs, each with its limits and their type."""
+"""Options for inputs that a Space may have, each with its limits, whose type is the option's."""
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 """Names of the limit for a reply. Values below 1 set none, as in other servers."""
 
@@ -36,7 +36,7 @@ THINKING = (
 )
 """Fields within others that switch thinking on or off."""
 OPTIONAL = ("tools", "functions")
-"""What a model may use or not: its answers here are text. `tool_choice` can require it."""
+"""Tools that a model may use or not: answers here are text. `tool_choice` can require them."""
 
 JSON_ONLY = "Answer only with JSON: no other text, no explanation and no code fence. It must be {}."
 

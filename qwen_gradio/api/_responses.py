@@ -20,7 +20,7 @@ from ._requests import (
 )
 
 UNSUPPORTED = ("previous_response_id", "conversation", "background", "prompt")
-"""Fields that need what is not here: nothing is kept between requests."""
+"""Fields that need state: nothing is kept between requests."""
 TEXT_PARTS = ("input_text", "output_text")
 
 FAILURES = {400: "invalid_prompt", 429: "rate_limit_exceeded"}

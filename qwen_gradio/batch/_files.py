@@ -1,4 +1,4 @@
-"""Raw items from a file of JSON, CSV or plain text."""
+"""Read raw items from a file of JSON, CSV or plain text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from ..errors import InvalidItemsError
 
 MAX_CELL = 32 * 2**20
-"""Characters that a cell of a table may have."""
+"""Maximum characters in a cell of a table."""
 
 Reject: TypeAlias = Callable[[int, object], None]
 """Reports an item that cannot be read: the number of its line, and the reason."""

@@ -1,4 +1,4 @@
-"""Lock an open file, by whichever of its links it was opened."""
+"""Lock an open file. All links to the file share the lock."""
 
 from __future__ import annotations
 

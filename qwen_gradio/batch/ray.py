@@ -162,5 +162,5 @@ def _table(rows: Any) -> Any:
 
 
 def _text(value: Any) -> str | None:
-    """Return a value as text that Arrow accepts, whatever a Space replied or was given as an id."""
+    """Convert a value to text that Arrow accepts: lone surrogates are replaced."""
     return None if value is None else str(value).encode("utf-8", "replace").decode()

@@ -17,9 +17,9 @@ import xllamacpp
 
 STAND_IN = "SmolLM2-135M-Instruct.Q4_1.gguf"
 MAX_REPLIES = 2
-"""How many replies are written at the same time."""
+"""Replies that are written at the same time."""
 MIN_CONTEXT = 256
-"""Tokens: xllamacpp reserves as many, and some lower numbers make it abort the process."""
+"""Tokens that xllamacpp reserves. Some lower numbers make it abort the process."""
 
 
 class TruncatedError(RuntimeError):

@@ -284,4 +284,4 @@ def _seconds(timeout: float | httpx.Timeout | None) -> float | None:
 
 
 handler = Handler()
-"""The handler that the configuration of LiteLLM's proxy names."""
+"""The handler to name in the configuration of LiteLLM's proxy."""
