@@ -76,9 +76,9 @@ class Access:
         return cls(
             address_of(space),
             _parse_token("api_key", api_key),
-            parse_proxy(proxy) if proxy else None,
+            _parse_proxy(proxy) if proxy else None,
             None if auth is None else _parse_auth(auth),
-            parse_headers(headers or {}),
+            _parse_headers(headers or {}),
             _parse_token("oauth_token", oauth_token),
             ssl_verify,
         )
@@ -117,11 +117,8 @@ def address_of(space: str) -> str:
     return urlunsplit((url.scheme, url.netloc, url.path, "", "")).rstrip("/")
 
 
-def parse_proxy(given: str) -> str:
-    """Return a proxy's URL.
-
-    :raises ValueError: if it is invalid, without showing it, as it may have a password.
-    """
+def _parse_proxy(given: str) -> str:
+    """Check a proxy's URL. The error does not show it, as it may have a password."""
     with suppress(ValueError):
         url = urlsplit(given)
         if url.scheme in PROXY_SCHEMES and url.hostname and url.port != 0:
@@ -134,9 +131,11 @@ def _reveal(given: str | Secret) -> str:
 
 
 def _parse_auth(auth: Auth) -> tuple[str, str]:
-    pair = auth if isinstance(auth, (tuple, list)) else _reveal(auth).split(":", 1)
+    is_pair = isinstance(auth, (tuple, list))
+    pair: Any = auth if is_pair else _reveal(auth).split(":", 1)  # type: ignore[arg-type]
     if len(pair) != 2 or not all(isinstance(part, (str, Secret)) for part in pair):
-        raise ValueError('auth must be (user, password) or "user:password"')
+        what = "is not a pair" if is_pair else "has no colon"
+        raise ValueError(f'auth {what}: give (user, password) or "user:password"')
     user, password = map(_reveal, pair)
     return user, password
 
@@ -149,11 +148,8 @@ def _parse_token(name: str, given: str | Secret | None) -> str | None:
     return token or None
 
 
-def parse_headers(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return headers as pairs.
-
-    :raises ValueError: if one cannot be sent, is reserved, or has a token.
-    """
+def _parse_headers(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return headers as pairs, unless one cannot be sent, is reserved, or has a token."""
     for name, value in given.items():
         if not (isinstance(name, str) and HEADER_NAME.fullmatch(name)):
             raise ValueError(f"headers: {name!r:.100} cannot be the name of a header")
