@@ -1,6 +1,6 @@
-"""Ask a Gradio Space as a chat model, and read the answer as it is written.
+"""Use a Gradio Space as a chat model, and stream its replies.
 
-Names are imported when first used, and gradio_client when something is first asked.
+Names are imported on first use, and gradio_client with the first question.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ __all__ = sorted([*_MODULE_OF, *(name for name in globals() if name.endswith("Er
 def __getattr__(name: str) -> Any:
     if name in ("batch", "notebook"):
         return import_module(f"{__name__}.{name}")
-    if name == "StatusUpdate":  # gradio_client has a class of that name
+    if name == "StatusUpdate":  # the old name, which gradio_client also uses
         warnings.warn("StatusUpdate is now StreamStatus", DeprecationWarning, stacklevel=2)
         name = "StreamStatus"
     if name not in _MODULE_OF:

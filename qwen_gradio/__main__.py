@@ -1,4 +1,4 @@
-"""The command `qwen-gradio`, which is also `python -m qwen_gradio`."""
+"""Run the command `qwen-gradio` as `python -m qwen_gradio`."""
 
 from .cli import main
 

@@ -14,7 +14,7 @@ from .errors import AuthenticationError, SpaceUnavailableError
 HUB_PAGE = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/spaces/([^/?#]+/[^/?#]+)")
 OWNER_AND_NAME = re.compile(r"[\w.-]*\w[\w.-]*/[\w.-]*\w[\w.-]*")
 SPACES_DOMAIN = "hf.space"
-"""Where the public hub serves its Spaces, each at a subdomain."""
+"""The domain of the public Hub's Spaces. Each has a subdomain."""
 PROXY_SCHEMES = ("http", "https", "socks", "socks5", "socks5h")
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?|")
@@ -28,18 +28,18 @@ OWN_HEADERS = {
 
 @runtime_checkable
 class Secret(Protocol):
-    """A hidden text, such as pydantic's `SecretStr`."""
+    """A secret string, such as pydantic's `SecretStr`."""
 
     def get_secret_value(self) -> str: ...
 
 
 Auth: TypeAlias = tuple[str, str | Secret] | str | Secret
-"""User and password, or both in one text with a colon between them."""
+"""User and password, as a pair or as one string with a colon between them."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """A Space's address and how to reach it. Equal ones share the Space's description.
+    """A Space's address and how to reach it. Equal instances share one cached description.
 
     :ivar headers: sent with every request to the Space, and to no other server.
     :ivar ssl_verify: whether to check certificates, or an `ssl.SSLContext` to check them with.
@@ -64,7 +64,7 @@ class Access:
         oauth_token: str | Secret | None = None,
         ssl_verify: Any = True,
     ) -> Access:
-        """Check a caller's parameters, and return the access that they describe.
+        """Check a caller's parameters, and return them as an `Access`.
 
         :raises SpaceUnavailableError: if `space` is not the address of a Space.
         :raises AuthenticationError: if `api_key` or `oauth_token` cannot be a token.
@@ -93,9 +93,9 @@ class Access:
 
 
 def address_of(space: str) -> str:
-    """Return a Space's `owner/name` or URL, from either or from the URL of its page on the Hub.
+    """Return a Space's `owner/name` or URL. Also accepts the URL of its page on the Hub.
 
-    :raises SpaceUnavailableError: if it is none of them.
+    :raises SpaceUnavailableError: if `space` is none of these.
     """
     space = space.strip()
     if page := HUB_PAGE.match(space):
@@ -108,17 +108,17 @@ def address_of(space: str) -> str:
         )
     try:
         url = urlsplit(space)
-        if not url.hostname or url.port == 0:  # reading an invalid port raises
+        if not url.hostname or url.port == 0:  # `url.port` raises for an invalid port
             raise ValueError("it needs a host, and a port from 1 to 65535 if any")
     except ValueError as error:
         raise SpaceUnavailableError(f"The Space's URL is not valid: {error}") from None
-    if url.username is not None:  # messages show the URL, and must not show a password
+    if url.username is not None:  # error messages show the URL; it must not contain a password
         raise SpaceUnavailableError("A Space's URL cannot contain a user: give auth instead")
     return urlunsplit((url.scheme, url.netloc, url.path, "", "")).rstrip("/")
 
 
 def _parse_proxy(given: str) -> str:
-    """Check a proxy's URL. The error does not show it, as it may have a password."""
+    """Check a proxy's URL. The error does not show it, because it may contain a password."""
     with suppress(ValueError):
         url = urlsplit(given)
         if url.scheme in PROXY_SCHEMES and url.hostname and url.port != 0:
@@ -141,7 +141,7 @@ def _parse_auth(auth: Auth) -> tuple[str, str]:
 
 
 def _parse_token(name: str, given: str | Secret | None) -> str | None:
-    """Return the token without whitespace around it, as a token from a file has."""
+    """Return the token stripped of whitespace; a token read from a file ends with a newline."""
     token = _reveal(given or "").strip()
     if not token.isascii() or not token.isprintable():
         raise AuthenticationError(f"{name} contains characters that cannot be in a token")
@@ -149,7 +149,7 @@ def _parse_token(name: str, given: str | Secret | None) -> str | None:
 
 
 def _parse_headers(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return headers as pairs, unless one cannot be sent, is reserved, or has a token."""
+    """Return headers as pairs. Reject those that are invalid, reserved or contain a token."""
     for name, value in given.items():
         if not (isinstance(name, str) and HEADER_NAME.fullmatch(name)):
             raise ValueError(f"headers: {name!r:.100} cannot be the name of a header")
@@ -163,10 +163,10 @@ def _parse_headers(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 def is_on_hub(host: str) -> bool:
-    """Whether a host is one of the public hub's Spaces."""
+    """Return whether a host belongs to a Space on the public Hub."""
     return host.partition(".")[2] == SPACES_DOMAIN
 
 
 def is_url(space: str) -> bool:
-    """Whether a Space is given by its URL."""
+    """Return whether a Space's address is a URL; if not, it is `owner/name`."""
     return space.lower().startswith(("http://", "https://"))

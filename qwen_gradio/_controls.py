@@ -1,4 +1,4 @@
-"""Strip control characters, so that a Space cannot drive the user's terminal."""
+"""Strip control characters: a Space must not control the user's terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Listen on an address, with a clearer error than the server's if it is taken."""
+"""Listen on an address. If it is in use, the error is clearer than the server's own."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import socket
 
 
 def listen(host: str, port: int | None) -> socket.socket:
-    """Return a socket that listens on the address; without a port, on a free one.
+    """Return a listening socket.
 
-    :raises OSError: if it cannot be listened on.
+    :param port: the port; None picks a free one.
+    :raises OSError: if the address cannot be used.
     """
     where = host if port is None else f"{host}, port {port}"
     try:

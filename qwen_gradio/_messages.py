@@ -1,4 +1,4 @@
-"""Messages of all kinds to a checked prompt. Nothing here does I/O."""
+"""Convert messages of all kinds to a checked prompt. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ ROLES = {
     "HumanMessageChunk": "user",
     "AIMessageChunk": "assistant",
 }
-"""OpenAI's names of roles and LangChain's, with the role that each stands for."""
+"""The roles in OpenAI's and LangChain's formats, and what each is called here."""
 TOOL_ROLES = ("tool", "function")
 TOOL_FIELDS = ("tool_calls", "invalid_tool_calls", "function_call")
 REASONING = re.compile("reasoning|thinking|thought")
-"""Types of parts with a model's reasoning contain one of these: OpenAI's "reasoning", Anthropic's
+"""Matches the types of parts that hold reasoning: OpenAI's "reasoning", Anthropic's
 "redacted_thinking", Bedrock's "reasoning_content"."""
 
 
 @runtime_checkable
 class MessageObject(Protocol):
-    """A message object of OpenAI's, LangChain's or your own, which has a `role` or a `type`."""
+    """A message object of OpenAI's, LangChain's or your own, with a `role` or a `type`."""
 
     @property
     def content(self) -> Any: ...
@@ -55,14 +55,14 @@ class Prompt:
     :ivar turns: all messages but the system messages.
     :ivar system: the system messages, joined with newlines; None if they are empty.
     :ivar native: whether earlier turns should go in the Space's own history input.
-    :ivar default_system: the system prompt where neither `system` nor the Space has one.
+    :ivar default_system: the system prompt if neither `system` nor the Space has one.
     :ivar inputs: values for other inputs of the Space, by name or label.
-    :ivar options: such values that are left out where the Space has no such input.
-    :ivar api_name: the endpoint to ask, by name or number, where several could be meant.
+    :ivar options: the same, but ignored if the Space has no such input.
+    :ivar api_name: the name or number of the endpoint to ask, if the Space has several.
     :ivar reasoning_tags: pairs of tags that enclose reasoning, in addition to a page's own.
     :ivar files: the files of the last user message.
-    :ivar earlier_files: the files of earlier ones, by the number of the turn.
-    :ivar no_think: the suffix of a message that turns thinking off, where no input does.
+    :ivar earlier_files: the files of earlier user messages, by index in `turns`.
+    :ivar no_think: the suffix of a question that turns thinking off, if no input does.
     """
 
     turns: tuple[Turn, ...]
@@ -91,15 +91,17 @@ class Prompt:
     def query_and_history(self, *, history: bool, system: bool) -> tuple[str, tuple[Turn, ...]]:
         """Return the query, and the turns before it.
 
-        :param history: whether the Space has an input for earlier turns; else the query has them.
-        :param system: whether it has one for the system prompt; else the query begins with it.
+        :param history: whether the Space has an input for earlier turns. If not, the query
+            includes them.
+        :param system: whether it has an input for the system prompt. If not, the query begins
+            with it.
         """
         if self.native and history:
             return flat(self._system_turn(system) + self.turns[-1:]), self.turns[:-1]
         return flat(self.all_turns(system=system)), ()
 
     def history_with_files(self) -> tuple[tuple[str, str | Attachment], ...]:
-        """Return the turns before the question, each after its files, as a page shows them."""
+        """Return the turns before the question. As on a page, the files of a turn precede it."""
         said: list[tuple[str, str | Attachment]] = []
         for number, (role, text) in enumerate(self.turns[:-1]):
             files = self.earlier_files.get(number, ())
@@ -109,14 +111,17 @@ class Prompt:
         return tuple(said)
 
     def all_turns(self, *, system: bool) -> tuple[Turn, ...]:
-        """Return all turns, after the system prompt if the Space has no input for that."""
+        """Return all turns.
+
+        :param system: whether the Space has an input for the system prompt. If not, it comes first.
+        """
         return (*self._system_turn(system), *self._turns_with_names())
 
     def _system_turn(self, has_input: bool) -> tuple[Turn, ...]:
         return () if has_input or self.system is None else (("system", self.system),)
 
     def _turns_with_names(self) -> list[Turn]:
-        """Return the turns, earlier ones with the names of their files, which are not sent."""
+        """Return the turns. Files of earlier turns are not sent, only named in the text."""
         turns = list(self.turns)
         for number, files in self.earlier_files.items():
             names = ", ".join(file.name for file in files)
@@ -129,13 +134,13 @@ class Prompt:
 def prompt_from(
     messages: Messages, history: History = "flat", files: Sequence[Attachment] = ()
 ) -> Prompt:
-    """Check messages.
+    """Check messages, and return them as a prompt.
 
-    Text is sent verbatim. Fields such as `name`, reasoning, and turns of the assistant without text
-    are not sent.
+    Text is sent verbatim. Reasoning, assistant turns without text and fields such as `name` are
+    not sent.
 
-    :param files: more files of the last user message.
-    :raises InvalidMessagesError: naming the first message that cannot be sent, by its index.
+    :param files: additional files for the last user message.
+    :raises InvalidMessagesError: with the index of the first message that cannot be sent.
     """
     if history not in ("flat", "native"):
         raise InvalidMessagesError(f'history must be "flat" or "native", not {history!r}')
@@ -169,9 +174,9 @@ class _SystemPrompt(dict[str, str]):
 
 
 def to_messages(question: str | Messages, system: str | None = None) -> list[Mapping[str, Any]]:
-    """Return a question, a text or messages, as messages that begin with the system prompt if any.
+    """Return a question as messages, with the system prompt, if any, as the first.
 
-    :raises InvalidMessagesError: if it is neither text nor a list of messages.
+    :raises InvalidMessagesError: if the question is neither text nor a list of messages.
     """
     before = [] if system is None else [_SystemPrompt(role="system", content=system)]
     if isinstance(question, str):
@@ -180,12 +185,12 @@ def to_messages(question: str | Messages, system: str | None = None) -> list[Map
 
 
 def to_turn(message: Message) -> Turn:
-    """Return the role and the text of a message, as they are sent."""
+    """Return the role and the text of a message, as sent to a Space."""
     return _turn("message", _as_mapping(message))
 
 
 def flat(turns: Sequence[Turn]) -> str:
-    """Return turns as one text: a single one verbatim, several as lines with their roles."""
+    """Join turns into one text: a single turn verbatim, several as lines that name the role."""
     if len(turns) == 1:
         return turns[0][1]
     lines = [f"{role.capitalize()}: {text}" for role, text in turns]
@@ -193,7 +198,7 @@ def flat(turns: Sequence[Turn]) -> str:
 
 
 def _to_list(messages: Any) -> list[Any]:
-    """Return messages as a list, each that has a known form as a dict."""
+    """Return messages as a list. Those in a known form become dicts."""
     is_one = isinstance(messages, (str, bytes, Mapping)) or hasattr(messages, "content")
     if is_one or not isinstance(messages, Iterable):
         raise InvalidMessagesError(
@@ -215,29 +220,29 @@ def _as_mapping(message: Any) -> Any:
     role = getattr(message, "role", None) or getattr(message, "type", None)
     if role is None or not hasattr(message, "content"):
         return message
-    extra = getattr(message, "additional_kwargs", None)  # where LangChain puts `function_call`
+    extra = getattr(message, "additional_kwargs", None)  # LangChain puts `function_call` there
     fields = extra if isinstance(extra, Mapping) else {}
     tools = {name: getattr(message, name, None) or fields.get(name) for name in TOOL_FIELDS}
     content = message.content
-    if isinstance(content, list):  # LangChain has text parts that are strings
+    if isinstance(content, list):  # in LangChain, text parts may be plain strings
         content = [{"type": "text", "text": p} if isinstance(p, str) else p for p in content]
     return {"role": role, "content": content, **{k: v for k, v in tools.items() if v}}
 
 
 def _turn(where: str, message: Any) -> Turn:
-    """Check one message, and return its role and its text without files and reasoning."""
+    """Check one message; return its role, and its text without files and reasoning."""
     if not isinstance(message, Mapping):
         raise InvalidMessagesError(
             f"{where}: must be a dict with role and content, an object with these, or a tuple of "
             f"both, not {type(message).__name__}"
         )
     given = message.get("role")
-    given = getattr(given, "value", given)  # a member of an enumeration does not hash like it
+    given = getattr(given, "value", given)  # an enum member
     if tools := [name for name in TOOL_FIELDS if message.get(name)]:
         raise InvalidMessagesError(f"{where}: only text can be sent, not {', '.join(tools)}")
     if given in TOOL_ROLES:
         raise InvalidMessagesError(
-            f"{where}: only text can be sent, not what a tool returned (its role is {given!r})"
+            f"{where}: only text can be sent, not the result of a tool (its role is {given!r})"
         )
     role = ROLES.get(given) if isinstance(given, str) else None
     if role is None:
@@ -250,8 +255,8 @@ def _turn(where: str, message: Any) -> Turn:
         text.encode()
     except UnicodeEncodeError as error:
         raise InvalidMessagesError(
-            f"{where} has {text[error.start]!r} at {error.start}, which is not Unicode: the text "
-            "was probably decoded with the wrong encoding"
+            f"{where} contains the invalid character {text[error.start]!r} at {error.start}: the "
+            "text was probably decoded with the wrong encoding"
         ) from None
     return role, text
 
@@ -261,7 +266,7 @@ def _text(where: str, role: str, content: Any) -> str:
         return content
     is_list = isinstance(content, (list, tuple))
     if content is None or (is_list and not content):
-        if role == "assistant":  # a turn that consists of calls or reasoning only
+        if role == "assistant":  # a turn that only calls tools, or only thinks
             return ""
         raise InvalidMessagesError(f"{where} has no content")
     if not is_list:

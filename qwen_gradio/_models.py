@@ -1,4 +1,4 @@
-"""The providers, each a table of facts about a Space and its models, and how a model is found."""
+"""The providers: facts about each Space and its models; and lookup of models by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .provider import Provider
 
 
 class Qwen_Qwen_2_5_Max(Provider):
-    """Qwen2.5-Max, as the Space Qwen/Qwen2.5-Max-Demo serves it."""
+    """Qwen2.5-Max, on the Space Qwen/Qwen2.5-Max-Demo."""
 
     label = "Qwen Qwen-2.5-Max"
     url = "https://qwen-qwen2-5-max-demo.hf.space"
@@ -21,7 +21,7 @@ class Qwen_Qwen_2_5_Max(Provider):
 
 
 class Qwen_Qwen_2_5(Provider):
-    """Qwen2.5 in its open sizes, as the Space Qwen/Qwen2.5 serves them."""
+    """The open sizes of Qwen2.5, on the Space Qwen/Qwen2.5."""
 
     label = "Qwen Qwen-2.5"
     url = "https://qwen-qwen2-5.hf.space"
@@ -39,7 +39,7 @@ class Qwen_Qwen_2_5(Provider):
 
 
 class Qwen_Qwen_2_72B(Provider):
-    """Qwen2-72B-Instruct, as the Space Qwen/Qwen2-72B-Instruct serves it."""
+    """Qwen2-72B-Instruct, on the Space Qwen/Qwen2-72B-Instruct."""
 
     label = "Qwen Qwen-2-72B"
     url = "https://qwen-qwen2-72b-instruct.hf.space"
@@ -49,11 +49,11 @@ class Qwen_Qwen_2_72B(Provider):
 
 
 class Qwen_Qwen_3(Provider):
-    """Qwen3 in its open sizes, as the Space Qwen/Qwen3-Demo serves them.
+    """The open sizes of Qwen3, on the Space Qwen/Qwen3-Demo.
 
-    `thinking_budget` limits the reasoning: 1 to 38 thousand tokens, by default 38. With
-    `enable_thinking=False`, the question ends with `/no_think`, which Qwen3 itself follows. The
-    page's button cannot be set from here: it is a `gr.State`, which Gradio takes from no caller.
+    `thinking_budget` limits the reasoning to 1 to 38 thousand tokens; the default is 38. With
+    `enable_thinking=False`, the question ends with `/no_think`, which Qwen3 itself obeys. The
+    page's button cannot be set: it is a `gr.State`, which Gradio accepts from no caller.
     """
 
     label = "Qwen Qwen-3"
@@ -74,9 +74,9 @@ class Qwen_Qwen_3(Provider):
 
 
 class Qwen_Qwen_3_VL(Provider):
-    """Qwen3-VL, as the Space Qwen/Qwen3-VL-Demo serves it: it takes images and videos as `files`.
+    """Qwen3-VL, on the Space Qwen/Qwen3-VL-Demo. Takes images and videos as `files`.
 
-    It thinks before it answers. As on Qwen3's page, the button for that cannot be set from here.
+    It thinks before it answers. As on Qwen3's page, the button for that cannot be set.
     """
 
     label = "Qwen Qwen-3-VL"
@@ -95,7 +95,7 @@ def providers() -> dict[str, type[Provider]]:
 
 
 def names_listed() -> dict[str, type[Provider]]:
-    """Return all models, each by one of its names, with their providers."""
+    """Return the provider of every model. A model with several names is listed once."""
     return {
         name: provider
         for provider in providers().values()
@@ -104,9 +104,11 @@ def names_listed() -> dict[str, type[Provider]]:
 
 
 def to_provider(given: type[Provider] | str | None, model: str | None) -> type[Provider]:
-    """Return a provider, given as such or by name; without one, the model's own.
+    """Return a provider.
 
-    :raises ModelNotFoundError, TypeError, ValueError: if there is none.
+    :param given: the provider or its name; None for the provider of `model`.
+    :raises ModelNotFoundError: if no provider has the model.
+    :raises TypeError, ValueError: if `given` is not a provider or the name of one.
     """
     if given is None:
         return provider_of(model)
@@ -120,13 +122,13 @@ def to_provider(given: type[Provider] | str | None, model: str | None) -> type[P
 
 
 DEFAULT = Qwen_Qwen_3
-"""The provider if no model is named: the one official Space seen running in autumn 2026."""
+"""The default provider: in autumn 2026, no other official Space was seen running."""
 
 
 def provider_of(model: str | None) -> type[Provider]:
-    """Return the provider of a model; `DEFAULT` where none is named.
+    """Return the provider of a model; `DEFAULT` if no model is named.
 
-    :raises ModelNotFoundError: if there is none; lists the models there are.
+    :raises ModelNotFoundError: if no provider has it. The message lists all models.
     """
     require(model=model)
     if not model or model == "auto":

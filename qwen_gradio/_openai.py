@@ -1,4 +1,4 @@
-"""OpenAI's formats in several front ends: options, usage, stops. Nothing here does I/O."""
+"""OpenAI's formats, for several front ends: options, usage, stop sequences. No I/O here."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ UNSUPPORTED: dict[str, tuple[Any, ...]] = {
     "audio": (),
     "web_search_options": (),
 }
-"""Options that a text chat does not support, each with the values that request nothing.
+"""Options that a text chat does not support, each with the values that have no effect.
 
-Registries reject them: their callers can leave them out, and a benchmark must not run without its
-tools. The endpoint's clients always send them, so it answers optional tools in text and asks for
-JSON.
+Registries reject any other value: their callers can omit the option, and a benchmark must not run
+without its tools. The endpoint's clients always send these options. So the endpoint ignores
+optional tools, and asks for JSON in the prompt.
 """
 
 
 def unsupported(options: Mapping[str, Any]) -> list[str]:
-    """Return the names of the options that request what a text chat does not support."""
+    """Return the names of the given options that a text chat does not support."""
     return [
         name
         for name, harmless in UNSUPPORTED.items()
@@ -43,7 +43,7 @@ def unsupported(options: Mapping[str, Any]) -> list[str]:
 
 
 def stop_sequences(stop: str | Sequence[str] | None) -> list[str]:
-    """Return the stop sequences of a request in OpenAI's format; empty ones are left out."""
+    """Return the stop sequences of a request in OpenAI's format, except empty ones."""
     return [text for text in ([stop] if isinstance(stop, str) else stop or []) if text]
 
 
@@ -51,12 +51,12 @@ BYTES_PER_TOKEN = 4
 
 
 def estimated_tokens(text: str) -> int:
-    """Return an estimate of a text's tokens, one for four bytes, as Spaces report no numbers."""
+    """Estimate the tokens in a text, as one per four bytes. Spaces do not report usage."""
     return math.ceil(len(text.encode(errors="replace")) / BYTES_PER_TOKEN)
 
 
 def estimated_usage(messages: Iterable[Any], text: str, reasoning: str) -> tuple[int, int, int]:
-    """Return about how many tokens messages have, and a reply to them, and its reasoning alone."""
+    """Estimate the tokens of the messages, of the reply with its reasoning, and of the latter."""
     asked = sum(estimated_tokens(to_turn(message)[1]) for message in messages)
     thought = estimated_tokens(reasoning)
     return asked, estimated_tokens(text) + thought, thought
@@ -67,10 +67,10 @@ def cut(
 ) -> Iterator[str | Reasoning]:
     """Yield a text up to its first stop sequence, which may span fragments.
 
-    Yields the certain text of each fragment, perhaps "", and then the rest. Reasoning is unchanged,
-    and links to the files of `reply` follow a complete text.
+    Text that may begin a stop sequence is held back, so a fragment may become "". Reasoning is
+    not changed. If no stop sequence is found, links to the files of `reply` follow.
 
-    :param stops: the sequences, none of them empty.
+    :param stops: the stop sequences; none may be empty.
     """
     search = StopSearch(stops)
     for piece in pieces:
@@ -95,7 +95,7 @@ async def cut_async(stream: _Stream, stops: Sequence[str]) -> AsyncGenerator[str
 
 
 def complete_text(reply: _Reply, stops: Sequence[str] = ()) -> str:
-    """Return the text of a complete reply: to its first stop sequence, else with its files."""
+    """Return a reply's text up to its first stop sequence; without one, with links to files."""
     search = StopSearch(stops)
     text = search.feed(reply.partial) + search.held
     return text if search.is_over else text + links_after(text, reply.files)
@@ -115,7 +115,7 @@ class _Stream(_Reply, Protocol):
 class StopSearch:
     """A search for the first stop sequence in a text that arrives in fragments.
 
-    :ivar is_over: whether one was found.
+    :ivar is_over: whether a stop sequence was found.
     :ivar held: text held back because a stop sequence may begin there.
     """
 
@@ -125,7 +125,7 @@ class StopSearch:
         self.held = ""
 
     def feed(self, fragment: str) -> str:
-        """Return the text that has become certain with this fragment."""
+        """Take a fragment; return the text that cannot be part of a stop sequence."""
         text = self.held + fragment
         found = [(at + len(s), at) for s in self._stops if (at := text.find(s)) >= 0]
         if found:

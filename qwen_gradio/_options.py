@@ -1,7 +1,7 @@
-"""The options of a question: their types, and the checks made at the call. Nothing here does I/O.
+"""The types of a question's options, and checks of their values. Nothing here does I/O.
 
-`Provider.create_async_generator` declares each option with its default and description. Functions
-that take `**options` to pass them on are typed with the `TypedDict`s here.
+`Provider.create_async_generator` declares each option with its default and description. The
+`TypedDict`s here annotate the `**options` of functions that pass options on.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numbers import Integral, Real
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
+from typing_extensions import TypedDict  # pydantic requires it before Python 3.12
 
 from ._access import Auth, Secret
 from ._files.reading import Files
@@ -24,15 +24,15 @@ from ._reply import StreamStatus
 if TYPE_CHECKING:
     from ssl import SSLContext
 else:
-    SSLContext = Any  # slow to import; a caller who passes one has imported it
+    SSLContext = Any  # slow to import, and only needed by callers who have imported it
 
 
 ReasoningTags: TypeAlias = bool | Sequence[tuple[str, str]]
-"""Whether a model's tags enclose reasoning, or the pairs of tags that do."""
+"""Pairs of tags that enclose reasoning; True for the usual ones, False for none."""
 
 
 class Sampling(TypedDict, total=False):
-    """Options that are given to a Space that has such inputs."""
+    """Options passed to Spaces that have an input for them."""
 
     temperature: float | None
     max_tokens: int | None
@@ -64,19 +64,19 @@ class _CommonOptions(Sampling, total=False):
 
 
 class ChatOptions(_CommonOptions, total=False):
-    """The options of `Chat`, whose `space` is a parameter of its own."""
+    """The options of `Chat`, which declares `space` itself."""
 
     max_retries: float
 
 
 class BatchOptions(_CommonOptions, total=False):
-    """The options of a batch, whose `max_retries` is a parameter of its own."""
+    """The options of a batch, which declares `max_retries` itself."""
 
     space: str | None
 
 
 class Options(ChatOptions, BatchOptions, total=False):
-    """The options that may be the same for many questions, and the inputs that Spaces may have."""
+    """All options except `files`, which belong to one question."""
 
 
 class QuestionOptions(Options, total=False):
@@ -86,7 +86,7 @@ class QuestionOptions(Options, total=False):
 
 
 class _Rule(NamedTuple):
-    """What a parameter must be: a description, its types, and the minimum of a number."""
+    """A validation rule: a description, the types and, for numbers, the minimum."""
 
     what: str
     types: tuple[type, ...]
@@ -117,11 +117,11 @@ _RULES = {
     "retry_errors progress": _FLAG._replace(is_optional=False),
 }
 RULES = {name: rule for names, rule in _RULES.items() for name in names.split()}
-"""What parameters must be, wherever they are taken. Those without a rule are checked when used."""
+"""The rule for each parameter of that name. Parameters without a rule are checked on use."""
 
 
 def json_or_text(value: str) -> Any:
-    """Return a value that was given as text, which is JSON or else itself."""
+    """Parse text as JSON; return it unchanged if it is not JSON."""
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
@@ -129,7 +129,7 @@ def json_or_text(value: str) -> Any:
 
 
 def to_pairs(reasoning_tags: ReasoningTags) -> tuple[tuple[str, str], ...]:
-    """Return the pairs of tags that the option stands for.
+    """Return the option as pairs of tags.
 
     :raises TypeError: if it is neither a bool nor pairs of tags.
     """
@@ -143,10 +143,10 @@ def to_pairs(reasoning_tags: ReasoningTags) -> tuple[tuple[str, str], ...]:
 
 
 def require(**given: object) -> None:
-    """Check parameters by name; those without a rule may be anything.
+    """Check parameters that have a rule.
 
-    :raises TypeError: naming the first that has a wrong type.
-    :raises ValueError: naming the first that is too small or not a number.
+    :raises TypeError: with the name of the first parameter of a wrong type.
+    :raises ValueError: with the name of the first number that is too small or NaN.
     """
     for name, value in given.items():
         if (rule := RULES.get(name)) is None or (value is None and rule.is_optional):
@@ -155,6 +155,6 @@ def require(**given: object) -> None:
         if not isinstance(value, rule.types) or is_bool_as_number:
             found = "None" if value is None else type(value).__name__
             raise TypeError(f"{name} must be {rule.what}, not {found}")
-        # Also rejects nan, which compares as False.
+        # `not >=` instead of `<` also rejects NaN.
         if rule.minimum is not None and not value >= rule.minimum:  # type: ignore[operator]
             raise ValueError(f"{name} must be {rule.minimum} or more, not {value}")

@@ -1,13 +1,13 @@
-"""One reply: its updates, its states, and what each event means. Nothing here does I/O.
+"""The state machine of one reply. Nothing here does I/O.
 
-A worker's thread puts updates, and a reader takes them. The stream for event loops (`_stream`) and
-the iterator for other callers (`sync`) are two readers, which differ only in how they wait.
+A worker thread puts updates, and a reader takes them. The stream for event loops (`_stream`) and
+the iterator for other callers (`sync`) are two readers. They differ only in how they wait.
 
-| state    | what it means                 | events, and the state that follows                    |
+| state    | meaning                       | events and the next state                             |
 |----------|-------------------------------|-------------------------------------------------------|
 | new      | nothing was asked             | `start`: open; `close`: closed                        |
-| open     | a thread asks; updates arrive | `read` finds the end: complete; finds an error, or    |
-|          |                               | that time is up: closed; `close`: closed              |
+| open     | a thread asks; updates arrive | `read` reaches the end: complete; reaches an error or |
+|          |                               | a timeout: closed; `close`: closed                    |
 | complete | the reply was read to its end | none; `read` returns the end again                    |
 | closed   | it failed or was closed early | none; `read` raises `StreamInterruptedError`          |
 """
@@ -29,7 +29,7 @@ E = TypeVar("E", bound=Exception)
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress of a step of the Space's work: `index` of `length` `unit`s, or a `fraction`."""
+    """Progress that the Space reports: `index` of `length` `unit`s, or a `fraction`."""
 
     index: int | None
     length: int | None
@@ -42,15 +42,15 @@ class Progress:
 class StreamStatus:
     """A status message about a request. Fields that do not apply to its state are None.
 
-    :ivar state: "queued", "processing" (the Space has begun), "progress", "log", "waking" (it is
-        asleep or starting; `log` says which), or "retrying" (it did not accept the request, and is
-        asked again in `retry_in` seconds; `log` says why).
+    :ivar state: "queued", "processing" (the Space has begun), "progress", "log", "waking" (the
+        Space is asleep or starting; `log` says which), or "retrying" (the request was not accepted
+        and is sent again in `retry_in` seconds; `log` says why).
     :ivar position: place in the queue; 1 is next.
     :ivar queue_size: the number of requests in the queue.
     :ivar eta: the Space's estimate of the seconds until the request is done.
-    :ivar progress: the steps of the Space's work that have begun.
-    :ivar log: a message of the Space to its user, or a placeholder that it shows before a reply,
-        such as "Thinking..."; `level` ("info", "warning") is its urgency.
+    :ivar progress: the progress of each step that has begun.
+    :ivar log: a message from the Space, or a placeholder that it shows before a reply, such as
+        "Thinking...". `level` is "info" or "warning".
     """
 
     state: Literal["queued", "processing", "progress", "log", "waking", "retrying"]
@@ -63,7 +63,7 @@ class StreamStatus:
     retry_in: float | None = None
 
     def __str__(self) -> str:
-        """The status as a line to show to a user."""
+        """Return the status as a line to show to a user."""
         match self.state:
             case "queued":
                 place = "In the queue"
@@ -84,14 +84,14 @@ class StreamStatus:
 
 @dataclass(frozen=True)
 class Reasoning:
-    """New text of what the model thinks before it answers."""
+    """A new piece of the model's reasoning."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class End:
-    """The last update; `error` says why the reply is not complete, if it is not."""
+    """The last update. If the reply is not complete, `error` says why."""
 
     error: Exception | None = None
 
@@ -100,27 +100,27 @@ Update: TypeAlias = "str | Reasoning | StreamStatus | End"
 """A fragment of the reply, reasoning, a status, or the end."""
 
 MAX_UNREAD = 1000
-"""Unread updates from which on a new status replaces the one before it."""
+"""The number of unread updates from which a new status replaces the last one."""
 MAX_QUEUE_SILENCE = 60.0
-"""Seconds without a heartbeat after which a Space that has queued the question counts as lost.
-Gradio sends one every 15."""
+"""Seconds without a heartbeat after which a queued question counts as lost. Gradio sends one every
+15 seconds."""
 TIMER_PRECISION = 0.001
-"""Seconds by which a timer may end too early."""
+"""Seconds by which a timer may fire early."""
 
 
 class ReplyState:
-    """The state of one reply. One thread puts, one thread or task reads, any may close.
+    """The state of one reply. One thread puts, one thread or task reads, any thread may close.
 
-    Times are seconds of one clock of the caller's, such as `time.monotonic`.
+    The caller passes the time as `now`: seconds of one clock, such as `time.monotonic`.
 
-    :ivar space: the Space as it was given; its new name, if it was renamed.
     :param timeout: seconds for the complete reply; None sets no limit.
     :param stream_timeout: seconds without any update; None sets no limit. While the question is
         queued, it is at least `MAX_QUEUE_SILENCE`.
-    :ivar text: the reply so far, as the page shows it; it may be ahead of the fragments.
-    :ivar files: those that came with the reply, once it is complete.
+    :ivar space: the Space as given by the caller; its new name, if it was renamed.
+    :ivar text: the reply so far, as the page shows it; may be ahead of the fragments.
+    :ivar files: the files that came with the reply, once it is complete.
     :ivar unused_options: the options for which the Space has no input, once it is asked.
-    :ivar on_close: called if the reply is closed while a thread asks; may be set.
+    :ivar on_close: called if the reply is closed while a thread asks; may be assigned.
     """
 
     def __init__(self, space: str, timeout: float | None, stream_timeout: float | None) -> None:
@@ -140,7 +140,7 @@ class ReplyState:
 
     @property
     def is_unanswered(self) -> bool:
-        """Whether the question can be asked again without repeating text that was emitted."""
+        """Whether the question can be asked again without emitting text twice."""
         return self.name == "open" and not self.text and not self.reasoning
 
     # What the thread that asks calls:
@@ -148,13 +148,13 @@ class ReplyState:
     def put(self, update: Update) -> None:
         """Add an update, from any thread. Never blocks.
 
-        Text has no limit. Once `MAX_UNREAD` updates wait, a status replaces the one before it.
+        Text is not limited. If `MAX_UNREAD` updates are unread, a status replaces the last one.
         """
         if self.name == "closed":
             return
         self._is_queued = isinstance(update, StreamStatus) and update.state == "queued"
         if isinstance(update, StreamStatus) and len(self._updates) >= MAX_UNREAD:
-            with suppress(IndexError):  # all were read meanwhile
+            with suppress(IndexError):  # the reader has taken them all
                 if not isinstance(last := self._updates.pop(), StreamStatus):
                     self._updates.append(last)
         self._updates.append(update)
@@ -163,7 +163,7 @@ class ReplyState:
     # What a reader calls:
 
     def start(self, now: float) -> bool:
-        """Begin to count `timeout`, and return whether a thread must be started to ask."""
+        """Start the clock of `timeout`. Return whether the caller must start a thread to ask."""
         if self.name != "new":
             return False
         self.name = "open"
@@ -178,17 +178,17 @@ class ReplyState:
     def read(self, now: float) -> Update | None:
         """Return the next update, or None if there is none yet; `End` once the reply is complete.
 
-        :raises StreamTimeoutError: if `timeout` has passed, and the reply has not ended.
+        :raises StreamTimeoutError: if `timeout` expired before the reply ended.
         :raises StreamInterruptedError: if the reply was closed.
-        :raises Exception: what the thread has put as the end.
+        :raises Exception: the error that the thread has put as `End`.
         """
         if self.name == "complete":
             return End()
         if self.name == "closed":
             raise self._describe(
                 StreamInterruptedError(
-                    "This stream was closed before its end, by an error, a timeout or by leaving a "
-                    "loop over it. Ask again for a new one"
+                    "This stream was closed early: by an error, by a timeout or by leaving a loop "
+                    "over it. Ask again for a new stream"
                 )
             )
         has_ended = bool(self._updates) and isinstance(self._updates[-1], End)
@@ -208,15 +208,15 @@ class ReplyState:
         try:
             raise self._describe(error)
         finally:
-            del error, update  # the traceback refers to this frame: else it would be a cycle
+            del error, update  # the traceback refers to this frame; this avoids a cycle
 
     def wait_with(self, wake: Callable[[], object], now: float) -> float:
-        """Have `wake` called, from any thread, once there is an update to read.
+        """Register `wake`, to be called from any thread once there is an update to read.
 
-        :returns: the seconds after which to call `time_out` instead.
+        :returns: the seconds to wait before calling `time_out`.
         """
         self._wakers.append(wake)
-        if self._updates or self.name == "closed":  # since the reader looked
+        if self._updates or self.name == "closed":  # it happened before `wake` was registered
             self._wake()
         least = MAX_QUEUE_SILENCE if self._is_queued else 0
         return min(self._ends_at - now, max(self._stream_timeout, least))
@@ -229,7 +229,7 @@ class ReplyState:
             )
 
     def close(self) -> None:
-        """Stop the reply, if it is not complete. Returns at once; any thread may call it."""
+        """Stop the reply unless it is complete. Returns at once; any thread may call this."""
         if self.name in ("new", "open"):
             self.name = "closed"
             self._updates.clear()

@@ -1,4 +1,4 @@
-"""The async front end to a reply: a stream of text fragments, in an event loop."""
+"""The async reader of a reply: a stream of text fragments."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from ._worker import Question, ask
 
 
 class FragmentStream(AsyncIterator[str]):
-    """The reply to one question, as it is written: fragments that, joined, are the reply.
+    """The reply to one question, as an async iterator of fragments. Joined, they are the reply.
 
-    Whitespace, cursors, counters and placeholders that come and go never appear twice. Words that
-    a Space takes back after they were emitted stay, and the new text follows; `text()` and
-    `partial` are what its page shows.
+    Whitespace, cursors, counters and placeholders that come and go never appear twice. If a Space
+    takes back words that were already emitted, they stay, and the new text follows. `text()` and
+    `partial` are always the text on the page.
 
-    The question is asked once, when the stream is first awaited, entered or iterated, in an event
-    loop of asyncio or trio.
+    The question is asked once, when the stream is first awaited, entered or iterated, on asyncio
+    or trio.
 
-    :ivar on_status: called in the event loop with each `StreamStatus`, as it is read; may be set.
-    :ivar on_reasoning: called likewise with each new piece of `reasoning`; may be set.
-    :ivar on_complete: called likewise with the complete reply; may be set. All three are awaited if
-        they are async functions.
+    The Space stops working on the reply after `close()`, `aclose()`, the end of an `async with`
+    block, cancellation, an error, leaving a loop over the stream or, at the latest, garbage
+    collection. In CPython, leaving a loop takes effect at once.
 
-    `close()`, `aclose()`, the end of an `async with` block, cancellation, an error, leaving the
-    loop over it and, at the latest, garbage collection stop the Space's work on the reply. Leaving
-    a loop does so at once in CPython, which frees objects at once.
+    :ivar on_status: called in the event loop with each `StreamStatus` as it is read.
+    :ivar on_reasoning: called in the event loop with each new piece of `reasoning`.
+    :ivar on_complete: called in the event loop with the complete reply. All three callbacks may be
+        assigned at any time, and are awaited if they are async functions.
     """
 
     def __init__(
@@ -50,7 +50,9 @@ class FragmentStream(AsyncIterator[str]):
         self.on_status = on_status
         self.on_reasoning = on_reasoning
         self.on_complete: Callable[[str], object] | None = None
-        self._remember: Callable[[str], object] | None = None  # a conversation's, before that
+        self._remember: Callable[[str], object] | None = (
+            None  # set by Chat; called before on_complete
+        )
         self._question = question
         self._reply = ReplyState(question.access.space, question.timeout, question.stream_timeout)
         self._guard = anyio.ResourceGuard("iterating over")
@@ -95,7 +97,7 @@ class FragmentStream(AsyncIterator[str]):
         return None
 
     def _callbacks(self, update: Update) -> list[tuple[Callable[[Any], object], Any]]:
-        """Return what is to be called for an update, and with what."""
+        """Return the callbacks for an update, each with its argument."""
         wanted: list[tuple[Callable[[Any], object] | None, Any]] = []
         match update:
             case StreamStatus():
@@ -108,22 +110,22 @@ class FragmentStream(AsyncIterator[str]):
 
     @property
     def space(self) -> str:
-        """The Space, as it was given; its new name once it is found to be renamed."""
+        """The Space as given by the caller; its new name once the Hub reports one."""
         return self._reply.space
 
     @property
     def model(self) -> str | None:
-        """The model; None if another app than the provider's is asked, and none was named."""
+        """The model; None if `space` is not the provider's own and no model was named."""
         return self._question.model
 
     @property
     def partial(self) -> str:
-        """The reply so far; it may be ahead of the fragments that were read."""
+        """The reply so far; may be ahead of the fragments read."""
         return self._reply.text
 
     @property
     def reasoning(self) -> str:
-        """The reasoning before the reply, so far; "" where the Space shows none."""
+        """The reasoning so far; "" if the Space shows none."""
         return self._reply.reasoning
 
     @property
@@ -141,14 +143,12 @@ class FragmentStream(AsyncIterator[str]):
         return self._reply.unused_options
 
     def continue_session(self, session: Session, remember: Callable[[str], object]) -> None:
-        """Ask as a turn of a conversation; call `remember` with the complete reply."""
+        """Make the question a turn of a conversation; call `remember` with the complete reply."""
         self._question = replace(self._question, session=session)
         self._remember = remember
 
     async def text(self) -> str:
-        """Wait for the complete reply, and return it.
-
-        It is the Space's final text, including fragments that were read before.
+        """Wait for the complete reply, and return it, including fragments already read.
 
         :raises QwenGradioError: as for a fragment.
         """
@@ -157,9 +157,9 @@ class FragmentStream(AsyncIterator[str]):
         return self.partial
 
     def close(self) -> None:
-        """Stop the reply, if it is not complete. Never waits; any thread may call it.
+        """Stop the reply unless it is complete. Returns at once; any thread may call this.
 
-        A task that waits for a fragment gets a `StreamInterruptedError`.
+        A task that is waiting for a fragment gets a `StreamInterruptedError`.
         """
         self._reply.close()
 
@@ -178,8 +178,8 @@ class FragmentStream(AsyncIterator[str]):
         if self._reply.name == "open":
             self.close()
             warnings.warn(
-                f"A reply from {self.space} was not read to its end, and is stopped. Read all of "
-                "it, or use `async with` or `aclose()`",
+                f"A reply from {self.space} was stopped because it was not read to its end. Read "
+                "all of it, or use `async with` or `aclose()`",
                 ResourceWarning,
                 source=self,
                 stacklevel=2,
@@ -193,7 +193,7 @@ class FragmentStream(AsyncIterator[str]):
         return f"<FragmentStream from {self.space}: {self._reply.name}, {arrived}>"
 
     def _repr_html_(self) -> str:
-        """Show the stream as the last line of a notebook's cell."""
+        """Return the display of a stream that is the last line of a notebook cell."""
         hint = "<br><code>await qwen_gradio.notebook.show(stream)</code>"
         can_be_shown = self._reply.name in ("new", "open")
         return f"<code>{escape(repr(self))}</code>{hint if can_be_shown else ''}"
@@ -201,7 +201,7 @@ class FragmentStream(AsyncIterator[str]):
     async def _next_update(self) -> Update:
         ask(self._question, self._reply)
         if self._reply.has_update:
-            await checkpoint()  # lets other tasks run, even if updates always wait
+            await checkpoint()  # lets other tasks run even if there is always an update
         while (update := self._reply.read(time.monotonic())) is None:
             event = anyio.Event()
             seconds = self._reply.wait_with(_waker(event), time.monotonic())
@@ -213,12 +213,12 @@ class FragmentStream(AsyncIterator[str]):
 
 
 def _waker(event: anyio.Event) -> Callable[[], object]:
-    """Return a function that sets `event` from another thread, and does not wait for that."""
+    """Return a function that sets `event` from another thread, without blocking."""
     loop: Any = current_token().native_token
     call_soon = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
 
     def wake() -> None:
-        with suppress(RuntimeError):  # the loop was closed while its task waited
+        with suppress(RuntimeError):  # the event loop was closed
             call_soon(event.set)
 
     return wake
@@ -228,12 +228,12 @@ async def _call(callback: Callable[[Any], object], argument: Any) -> None:
     try:
         if isinstance(result := callback(argument), Coroutine):
             await result
-    except StopAsyncIteration as error:  # it would end the caller's loop, as a reply's end does
+    except StopAsyncIteration as error:  # it would look like the end of the reply
         raise RuntimeError("A callback raised StopAsyncIteration") from error
 
 
 class _Loop(AsyncIterator[str]):
-    """One `async for` over a stream. Python frees it when the loop ends, which stops the stream."""
+    """One `async for` over a stream. Python frees it when the loop ends; this stops the stream."""
 
     def __init__(self, stream: FragmentStream) -> None:
         self._stream = stream
@@ -242,7 +242,7 @@ class _Loop(AsyncIterator[str]):
     async def __anext__(self) -> str:
         try:
             return await self._stream.__anext__()
-        except anyio.BusyResourceError:  # the other loop goes on
+        except anyio.BusyResourceError:  # the other loop must not be stopped
             self._is_second_reader = True
             raise
 

@@ -12,7 +12,7 @@ import anyio
 from anyio.lowlevel import current_token
 
 if TYPE_CHECKING:
-    from anyio.abc import TaskGroup  # anyio.abc takes half as long to import as the whole package
+    from anyio.abc import TaskGroup  # slow to import
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup  # installed with anyio
@@ -22,7 +22,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 WAKE_INTERVAL = 0.25
-"""Seconds within which a notebook's stop button takes effect."""
+"""Maximum seconds until a notebook's stop button takes effect."""
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def stoppable() -> Iterator[None]:
     loop, so a timer does. Outside a kernel, this does nothing.
     """
     loop: Any = current_token().native_token if "ipykernel" in sys.modules else None
-    if not hasattr(loop, "call_later"):  # there is no kernel, or the loop is trio's
+    if not hasattr(loop, "call_later"):  # outside a kernel, or on trio
         yield
         return
     waking: Any = None
@@ -51,7 +51,7 @@ def stoppable() -> Iterator[None]:
 
 @asynccontextmanager
 async def task_group() -> AsyncIterator[TaskGroup]:
-    """Open anyio's task group, but raise the first error of its tasks instead of a group.
+    """Open an anyio task group that raises its first error itself, instead of a group of errors.
 
     An error takes precedence over a cancellation, which trio reports in the same group.
     """
@@ -63,13 +63,13 @@ async def task_group() -> AsyncIterator[TaskGroup]:
         error = group.split(anyio.get_cancelled_exc_class())[1] or group
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-    # Raised outside of `except`, or the group would become the context of its own member.
+    # Raised outside of `except`: the group must not become the context of its own member.
     if error is not None:
         raise error
 
 
 def without_await(function: Callable[P, Awaitable[T]]) -> Callable[P, T]:
-    """Make an async function callable without `await`, in an event loop in a thread of its own."""
+    """Make an async function synchronous: each call runs in an event loop in a new thread."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:

@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__package__)
 
 MAX_RETRY_WAIT = 60.0
-"""Seconds between two attempts. A Space that asks for a longer wait is not asked again."""
+"""Maximum seconds between two attempts. If a Space requests a longer wait, there is no retry."""
 MIN_RETRY_PAUSE, MAX_RETRY_PAUSE = 0.5, 8.0
-"""Seconds between two attempts where the Space names none: doubled each time, plus up to half a
-second at random."""
+"""Seconds between two attempts if the Space requests none. The pause doubles each time; up to half
+a second is added at random."""
 
 
 def generate_session_hash() -> str:
-    """Return 12 hex digits that set one reply apart from every other on the Space."""
+    """Return 12 random hex digits, which identify one reply on the Space."""
     return secrets.token_hex(6)
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question after all checks.
+    """A checked question.
 
-    :ivar request_timeout: seconds that the Space may take to answer an HTTP request.
-    :ivar model: the model; None if another app than the provider's is asked, and none was named.
-    :ivar session: the conversation of the question, if the Space may keep it.
-    :ivar if_unavailable: a sentence to append to the error if the Space cannot be asked.
+    :ivar request_timeout: maximum seconds for the Space to answer an HTTP request.
+    :ivar model: the model; None if `space` is not the provider's own and no model was named.
+    :ivar session: the conversation of the question, for Spaces that keep conversations.
+    :ivar if_unavailable: a sentence to append to a `SpaceUnavailableError`.
     """
 
     prompt: Prompt
@@ -59,18 +59,18 @@ class Question:
 
 
 def ask(question: Question, reply: ReplyState) -> None:
-    """Start a worker that asks the question, unless that was done or the reply was closed."""
+    """Start a worker that asks the question, unless one was started or the reply was closed."""
     if reply.start(time.monotonic()):
         worker = Worker(question, reply)
         reply.on_close = worker.stop
-        # A daemon thread, as a Space that never answers must not keep the interpreter from exiting.
-        # It gets the caller's context, where a Gradio app keeps its user's request.
+        # A daemon thread: a Space that never answers must not keep the interpreter from exiting.
+        # It runs in the caller's context, because a Gradio app keeps its user's request there.
         run = copy_context().run
         Thread(target=run, args=(worker.run,), name="qwen_gradio", daemon=True).start()
 
 
 class Worker:
-    """Asks one question in a thread of its own, and puts the updates in the reply."""
+    """Asks one question in its own thread, and puts the updates in the reply."""
 
     def __init__(self, question: Question, reply: ReplyState) -> None:
         self._question = question
@@ -81,7 +81,7 @@ class Worker:
         self._uploaded: dict[Any, dict[str, Any]] = {}  # a retry does not upload again
 
     def stop(self) -> None:
-        """Stop the reply. Returns at once; the thread cancels the request, and exits."""
+        """Stop the reply. Returns at once; the thread cancels the request and exits."""
         self._stopped.set()
         if (connection := self._connection) is not None:
             connection.abort()
@@ -99,7 +99,7 @@ class Worker:
                 self._end(End())
 
     def _end(self, end: End) -> None:
-        # Cleaning up comes after this, as it may take a while, and must not be aborted by `stop`.
+        # The cleanup comes later: it may take a while, and `stop` must not abort it.
         self._connection = None
         self._reply.put(end)
         self._reply.on_close = None
@@ -138,11 +138,11 @@ class Worker:
 
     @property
     def _has_begun(self) -> bool:
-        """Whether the Space has completed a step, which asking anew would run twice."""
+        """Whether the Space has completed a step. A new request would run that step twice."""
         return self._client is not None and self._client.has_begun
 
     def _ask_once(self, cleanup: ExitStack) -> None:
-        """Ask the Space by its cached description, and if that is outdated, by a new one."""
+        """Ask the Space by its cached description; if that is outdated, read a new one."""
         # Importing gradio_client and httpx is slow, and must not block an event loop.
         from ._gradio.connection import Connection
         from ._gradio.space import space_at
@@ -169,7 +169,7 @@ class Worker:
             is_unanswered = self._reply.is_unanswered and not self._has_begun
             if error.transient or not (may_have_changed and is_unanswered):
                 raise
-            logger.info("%s: read again: %s", description.space, error)
+            logger.info("%s: reading its description again: %s", description.space, error)
             connection.cookies.clear()  # they may point to a replica that is gone
             try:
                 fresh, was_asleep = describe(description)
@@ -178,7 +178,7 @@ class Worker:
                 if isinstance(unread, SpaceInterfaceError) or (
                     isinstance(unread, SpaceUnavailableError) and unread.is_down
                 ):
-                    raise  # it no longer offers a chat, or does not run
+                    raise  # the Space no longer offers a chat, or is not running
                 raise error from error.__cause__
             is_denied = isinstance(error, AuthenticationError)
             if is_same and not (error.may_be_lost_replica or was_asleep or is_denied):
@@ -188,7 +188,7 @@ class Worker:
     def _run(self, description: Description, cleanup: ExitStack) -> None:
         from ._gradio.reply import ReplyClient
 
-        assert self._connection is not None  # opened before the Space was described
+        assert self._connection is not None  # `_ask_once` has opened it
         self._reply.space = description.space
         self._client = client = ReplyClient(
             description,
