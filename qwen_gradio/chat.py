@@ -1,4 +1,4 @@
-"""A conversation, in which each question is asked together with the turns before it."""
+"""Conversations: each question is asked together with the earlier turns."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from .sync import Fragments, read
 class Chat:
     """A conversation with a model, which remembers completed turns.
 
-    Where the Space itself keeps the conversation, each turn is asked in the session of the one
-    before, as on its page; elsewhere, and after a turn that was not completed, earlier turns are
-    sent along.
+    If the Space itself keeps the conversation, each turn continues the session of the last one, as
+    on the Space's page. Otherwise, and after a turn that was not completed, the earlier turns are
+    sent with the question.
 
     :param system: the system prompt; may be changed between turns.
-    :param space: the Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`; else the provider's.
-    :param model: a model of any provider's; by default, that of `provider`, else Qwen3.
-    :param provider: a provider, or its name; by default, the model's own.
-    :param options: other arguments of `Provider.create_async_generator`, for every turn. The
-        default of `history` is "native" here.
+    :param space: the Space, as `owner/name` or URL; by default `$QWEN_GRADIO_SPACE`, else the
+        provider's own.
+    :param model: a model of any provider; by default, that of `provider`, else Qwen3.
+    :param provider: a provider or its name; by default, the model's own.
+    :param options: other arguments of `Provider.create_async_generator`, for every turn. `history`
+        is "native" by default.
     :raises TypeError, ValueError: if a parameter is wrong.
     """
 
@@ -50,47 +51,47 @@ class Chat:
         self._provider = provider
         self._model = model
         self._options: Options = {"history": "native", "space": space, **options}
-        self.stream("?")  # raises if a parameter is wrong; a stream that is not read asks nothing
+        self.stream("?")  # raises if a parameter is wrong, and asks nothing
 
     @property
     def messages(self) -> list[dict[str, str]]:
-        """The text of the conversation so far, as messages. The system prompt comes first."""
+        """The conversation so far, as messages of text. The system prompt comes first."""
         turns = map(to_turn, self._after_system(self._turns))
         return [{"role": role, "content": text} for role, text in turns]
 
     async def ask(self, question: str, *, files: Files | None = None) -> str:
         """Ask, wait for the complete reply, and return it.
 
-        :param files: what goes with the question, as for a provider.
-        :raises QwenGradioError: if there is no reply, or no complete one.
+        :param files: files for the question, as for a provider.
+        :raises QwenGradioError: if the reply fails or is not complete.
         """
         return await self.stream(question, files=files).text()
 
     def ask_sync(self, question: str, *, files: Files | None = None) -> str:
-        """Do what `ask` does, without `await`: in scripts, and in a cell of a notebook."""
+        """Do what `ask` does, without `await`: for scripts and notebook cells."""
         return read(self.stream(question, files=files))
 
     def stream_sync(self, question: str, *, files: Files | None = None) -> Fragments:
-        """Ask, and return the reply as `qwen_gradio.stream` does: loop over it without `await`."""
+        """Ask, and return the reply as an iterator of fragments, as `qwen_gradio.stream` does."""
         return Fragments(self.stream(question, files=files))
 
     def stream(self, question: str, *, files: Files | None = None) -> FragmentStream:
-        """Ask, and return the reply as a stream. When it is complete, the turn is remembered.
+        """Ask, and return the reply as a stream. Once it is complete, the turn is remembered.
 
-        :param files: what goes with the question, as for a provider; also kept for later turns.
+        :param files: files for the question, as for a provider; also kept for later turns.
         :raises InvalidMessagesError: at once, if the question is not text or a file cannot be sent.
         """
         if not isinstance(question, str):
             raise InvalidMessagesError(
-                f"question must be text, not {type(question).__name__}: the turns before it are "
-                "remembered here. To send messages of your own, use a provider or `ask`"
+                f"question must be text, not {type(question).__name__}: Chat remembers the earlier "
+                "turns. To send your own messages, use a provider or `ask`"
             )
         require(system=self.system, files=files)
         attached = [] if files is None else read_files(files)
         parts = [{"type": "file", "file": file} for file in attached]
         content = [{"type": "text", "text": question}, *parts] if parts else question
         asked = {"role": "user", "content": content}
-        turns = self._turns  # reset() replaces the list, so that a late turn is not remembered
+        turns = self._turns  # reset() replaces the list: a late reply must not be remembered
 
         session = self._session
 
@@ -105,7 +106,7 @@ class Chat:
         return stream
 
     def reset(self) -> None:
-        """Forget the turns, and keep the system prompt."""
+        """Forget the turns, but keep the system prompt."""
         self._turns = []
         self._session = Session()
 

@@ -44,9 +44,9 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 TOKEN_PREFIXES = ("hf_", "api_")
-"""How Hugging Face tokens begin, old ones included."""
+"""The prefixes of Hugging Face tokens, including old ones."""
 LOCAL_MAX_TOKENS = 512
-"""The limit for a reply of the embedded Space through the endpoint: it writes two at a time."""
+"""The default limit for the embedded Space behind the endpoint. It writes two replies at a time."""
 
 
 def _show_version(is_wanted: bool) -> None:
@@ -64,7 +64,7 @@ def about(
         ),
     ] = False,
 ) -> None:
-    """Ask Qwen3, or any chat behind a Gradio Space, and read the reply as it is written."""
+    """Ask Qwen3, or any chat behind a Gradio Space, and stream the reply."""
 
 
 @app.command()
@@ -75,8 +75,8 @@ def ask(
         str | None,
         typer.Argument(
             metavar="PROMPT",
-            help="The question. Piped input is appended; with no PROMPT, or -, only the input is "
-            "asked.",
+            help="The question. Piped input is appended. With no PROMPT, or -, the piped input is "
+            "the question.",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -116,27 +116,28 @@ def batch(
         typer.Argument(metavar="OUT", dir_okay=False, help="JSON Lines, with a row for each item."),
     ],
     options: Options,
-    concurrency: Annotated[int, option("How many items are asked at once.", "N", min=1)] = 8,
+    concurrency: Annotated[int, option("Maximum items to ask at once.", "N", min=1)] = 8,
     retry_errors: Annotated[
         bool, option("Ask failed items again.", None, "--retry-errors")
     ] = False,
     keep: Annotated[
         bool | None,
         option(
-            "Keep replies to other settings in OUT, or ask again. The default is to stop.",
+            "If OUT has replies with other settings: keep them, or ask again. The default is to "
+            "stop.",
             None,
             "--keep/--ask-again",
         ),
     ] = None,
     give_up_after: Annotated[
-        float, option("Stop after so long without any answer; inf never does.", "SECONDS", min=0)
+        float, option("Stop after this long without any answer; inf for never.", "SECONDS", min=0)
     ] = 300.0,
 ) -> None:
-    """Ask every prompt in a file. If it is stopped, the same command resumes it."""
+    """Ask every prompt in a file. If stopped, run the same command to resume."""
     from .batch import run_sync
 
     if str(out) == "-":
-        raise typer.BadParameter("must be a file, which a run can resume from", param_hint="OUT")
+        raise typer.BadParameter("must be a file: a run resumes from it", param_hint="OUT")
     if prompts != STANDARD_INPUT and not prompts.exists():  # Typer's own check fails for -
         raise typer.BadParameter(f"file {str(prompts)!r} does not exist", param_hint="IN")
     with arguments_to_ask(options) as arguments, report_errors():
@@ -159,7 +160,7 @@ def batch(
             raise typer.Exit(130) from None
     note(f"{outcome.answered} of {outcome.items} items answered, {outcome.failed} failed")
     if outcome.failed:
-        fail(f"{out} has the errors; --retry-errors asks the failed items again")
+        fail(f"{out} has the errors. Use --retry-errors to ask the failed items again")
 
 
 @app.command()
@@ -202,7 +203,7 @@ def serve(
     ] = "127.0.0.1",
     max_tokens: Annotated[
         int | None,
-        option("Limit for a reply. The default is what the context has left.", "N", min=1),
+        option("Limit for a reply. The default is the rest of the context.", "N", min=1),
     ] = None,
 ) -> None:
     """Run the embedded Space: a chat page, with the API of Qwen2.5-Max's Space."""
@@ -232,7 +233,7 @@ def api(
         int | None,
         option(
             "Limit for a reply whose request sets none. The default is none, and "
-            f"{LOCAL_MAX_TOKENS} with --local, as tools also ask for titles and suggestions.",
+            f"{LOCAL_MAX_TOKENS} with --local: tools also ask it for titles and suggestions.",
             "N",
             min=1,
         ),
@@ -263,25 +264,25 @@ def api(
     allow_origins: Annotated[
         list[str] | None,
         option(
-            "An origin, such as https://chat.example, whose pages in a browser may ask; * allows "
-            "every page. Repeatable.",
+            "Let web pages of this origin, such as https://chat.example, use the endpoint; * "
+            "allows every page. Repeatable.",
             "ORIGIN",
             "--allow-origin",
         ),
     ] = None,
     max_concurrency: Annotated[
-        int | None, option("How many requests are asked at once; the others wait.", "N", min=1)
+        int | None, option("Maximum requests at once; the others wait.", "N", min=1)
     ] = None,
 ) -> None:
-    """Serve the models to tools that ask OpenAI's API, at http://127.0.0.1:8000/v1."""
+    """Serve the models to tools that use OpenAI's API, at http://127.0.0.1:8000/v1."""
     try:
         from .api import serve as serve_api
     except ModuleNotFoundError as missing:
         fail(str(missing))
     if api_key and not api_key.startswith(TOKEN_PREFIXES):
         raise typer.BadParameter(
-            "this is not a Hugging Face token, which begins with hf_. The key that clients have to "
-            "send is --server-key",
+            "not a Hugging Face token, which begins with hf_. To set the key that clients must "
+            "send, use --server-key",
             param_hint="--api-key",
         )
     chosen = {"history": options.history, "stream_timeout": options.stream_timeout}
@@ -310,11 +311,13 @@ def api(
 def main() -> None:
     """Run the command, and exit."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # replies may not fit its encoding
+        if isinstance(stream, io.TextIOWrapper):  # its encoding may lack characters of a reply
             stream.reconfigure(errors="replace")
-    if isinstance(sys.stdin, io.TextIOWrapper):  # some locales let undecodable bytes pass
+    if isinstance(
+        sys.stdin, io.TextIOWrapper
+    ):  # in some locales, undecodable bytes pass by default
         sys.stdin.reconfigure(errors="strict")
     try:
         app()
-    except OSError as error:  # such as a full disk, where nothing is asked
+    except OSError as error:  # outside of `report_errors`, such as a full disk
         sys.exit(f"qwen-gradio: {error}")

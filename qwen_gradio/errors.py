@@ -1,7 +1,7 @@
 """Every error a caller can catch.
 
-All of them are a `QwenGradioError`. Each also derives from the built-in exception with the same
-meaning, so that code which does not know this package handles it correctly.
+Every error is a `QwenGradioError`. Most also derive from the built-in exception with the same
+meaning, for code that does not know this package.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 class QwenGradioError(Exception):
     """Something went wrong between a question and its answer.
 
-    :ivar partial: the reply text that had arrived.
-    :ivar space: the Space that was asked, as it was given or is called now; None if none was.
+    :ivar partial: the text of the reply that had arrived.
+    :ivar space: the Space as given by the caller, or its new name; None if none was asked.
     :ivar transient: whether the same question may be accepted a little later.
-    :ivar retry_after: how many seconds later, if the Space said.
-    :ivar may_be_outdated: whether the cause may be an outdated description of the Space.
+    :ivar retry_after: seconds to wait before asking again, if the Space said.
+    :ivar may_be_outdated: whether the cached description of the Space may be the cause.
     :ivar may_be_proxy: whether a proxy or placeholder page may have answered instead of the Space.
-    :ivar may_be_lost_replica: whether the Space's cookies may lead to a replica that is gone.
+    :ivar may_be_lost_replica: whether the Space's cookies may point to a replica that is gone.
     """
 
     partial: str = ""
@@ -33,15 +33,15 @@ class InvalidMessagesError(QwenGradioError, ValueError):
 
 
 class ModelNotFoundError(QwenGradioError, ValueError):
-    """There is no such model. Lists those there are. Raised before any network access."""
+    """There is no such model. Lists the known models. Raised before any network access."""
 
 
 class SpaceUnavailableError(QwenGradioError, ConnectionError):
     """The Space cannot be reached, is not running, or is not a Gradio app. Check its address.
 
-    :ivar stage: the Space's stage on the hub, such as "PAUSED", if that was looked up.
-    :ivar is_down: whether the Space does not run in that stage.
-    :ivar is_starting: whether it will run if it is waited for.
+    :ivar stage: the Space's stage on the Hub, such as "PAUSED", if it was looked up.
+    :ivar is_down: whether a Space in that stage does not run.
+    :ivar is_starting: whether the Space is starting: it will answer later.
     """
 
     stage: str | None = None
@@ -50,13 +50,13 @@ class SpaceUnavailableError(QwenGradioError, ConnectionError):
 
 
 class SpaceInterfaceError(QwenGradioError):
-    """The Space runs, but offers no chat that can be used, or its reply is not in the form of one.
+    """The Space runs, but offers no usable chat, or its reply is not a chat's.
 
-    Also raised, before anything is sent, for `files` and `inputs` that it does not accept; the
-    message says what it accepts.
+    Also raised, before anything is sent, for `files` and `inputs` that the Space does not accept.
+    The message says what it accepts.
 
-    :ivar is_malformed_reply: whether only the form of this reply is wrong.
-    :ivar is_about_files: whether the Space would answer without the files.
+    :ivar is_malformed_reply: whether the Space has a chat, but this reply is malformed.
+    :ivar is_about_files: whether the Space rejected only the files.
     """
 
     is_malformed_reply: bool = False
@@ -64,7 +64,7 @@ class SpaceInterfaceError(QwenGradioError):
 
 
 class AuthenticationError(QwenGradioError, PermissionError):
-    """The Space requires a token or a login, or rejected it: see `api_key` and `auth`."""
+    """The Space requires a token or a login, or rejected it. See `api_key` and `auth`."""
 
 
 class QueueFullError(QwenGradioError):
@@ -74,9 +74,9 @@ class QueueFullError(QwenGradioError):
 
 
 class RateLimitError(QwenGradioError):
-    """The Space received too many requests from this caller, or its GPU quota for them is spent.
+    """The Space received too many requests from this caller, or the caller's GPU quota is spent.
 
-    Ask later, or give an `api_key`.
+    Ask again later, or pass an `api_key`.
     """
 
     transient = True
@@ -90,7 +90,7 @@ class GenerationError(QwenGradioError):
 
 
 class StreamInterruptedError(QwenGradioError, ConnectionError):
-    """The reply ended early: the connection was lost, or the stream closed. See `partial`."""
+    """The reply ended early: the connection was lost, or the stream was closed. See `partial`."""
 
 
 class StreamTimeoutError(QwenGradioError, TimeoutError):
@@ -98,8 +98,8 @@ class StreamTimeoutError(QwenGradioError, TimeoutError):
 
 
 class InvalidItemsError(QwenGradioError, ValueError):
-    """Items of a batch cannot be asked. Nothing was sent. Fix the lines that it names."""
+    """Items of a batch cannot be asked. Nothing was sent. Fix the items it names."""
 
 
 class OutputError(QwenGradioError, OSError):
-    """The file for a batch's rows cannot be used: another run has it, or it is another file."""
+    """The output file of a batch cannot be used: another run has it open, or it holds no rows."""

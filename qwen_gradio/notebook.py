@@ -1,4 +1,4 @@
-"""Show a reply in a notebook, as Markdown that grows while it is written."""
+"""Show a reply in a notebook, as Markdown that is redrawn while the reply streams."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ with needing("notebook"):
     from mdit_py_plugins.texmath import texmath_plugin
 
 MIN_REDRAW_INTERVAL = 0.05
-"""Seconds between two redraws."""
+"""Minimum seconds between two redraws."""
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
-"""Types of pictures that are drawn. Notebooks would run scripts in an SVG."""
+"""Types of pictures to draw. SVG is missing because notebooks run the scripts in it."""
 
 
 class Shown(str):
-    """A reply that was shown. As the result of the same cell, it is not displayed again."""
+    """A reply that was shown. If it is the result of the same cell, it is not displayed again."""
 
     def __init__(self, text: str) -> None:
         self._cell = _cell()
@@ -54,17 +54,17 @@ class Shown(str):
 
 
 def show(stream: FragmentStream | Fragments) -> Any:
-    """Show a reply in the cell's output as it is written, and return its text.
+    """Stream a reply to the cell's output, and return its text.
 
-    Before it, the position in the queue is shown, and then the last line of the reasoning, which is
-    folded above the reply in the end. Pictures that the Space itself serves are drawn below it;
-    other files are links. Interrupting the cell stops the Space. On a terminal, IPython writes only
-    the reply and the URLs of its files.
+    Until the reply begins, the output shows the position in the queue and then the last line of the
+    reasoning. In the end, the reasoning is folded above the reply. Pictures from the Space itself
+    are drawn below the reply; other files become links. Interrupting the cell stops the Space. On a
+    terminal, IPython writes only the reply and the URLs of its files.
 
     :param stream: the stream of a provider, a `Chat` or `qwen_gradio.stream`.
-    :return: the text. Await it in a cell with `await` and in an `async def`: `await show(stream)`.
-        Elsewhere, and in a comprehension there before Python 3.12, `show(stream)` returns it.
-    :raises QwenGradioError: if there is no reply, or no complete one.
+    :return: the text. In a cell with `await` and in an `async def`, use `await show(stream)`.
+        Elsewhere, and in comprehensions before Python 3.12, use `show(stream)`.
+    :raises QwenGradioError: if the reply fails or is not complete.
     :raises RuntimeError: outside of IPython.
     """
     if get_ipython() is None:
@@ -75,9 +75,9 @@ def show(stream: FragmentStream | Fragments) -> Any:
 
 
 async def _show(given: FragmentStream | Fragments) -> Shown:
-    # `given` is kept, as Fragments close their stream when they are freed.
+    # `given` must stay alive: Fragments close their stream when they are freed.
     stream = given.stream if isinstance(given, Fragments) else given
-    if isinstance(get_ipython(), TerminalInteractiveShell):  # it cannot redraw
+    if isinstance(get_ipython(), TerminalInteractiveShell):  # a terminal cannot redraw
         await _write(stream)
     else:
         await _draw(stream)
@@ -126,9 +126,7 @@ async def _draw_file(file: ReplyFile) -> None:
     )
     shown = {"text/plain": f"{file.mime_type}: {file.url}", "text/html": link}
     if file.mime_type.startswith("image/"):
-        with suppress(
-            QwenGradioError
-        ):  # a link remains, such as to another host, which is not asked
+        with suppress(QwenGradioError):  # such as for a file on another host; the link remains
             data = await file.read()
             if (kind := type_of_bytes(data)) in PICTURES:
                 shown = {"text/plain": name, kind: b64encode(data).decode()}
@@ -191,7 +189,7 @@ def _markdown() -> MarkdownIt:
 
 
 def _math(opened: str, closed: str) -> Callable[..., str]:
-    """Return a rule that writes a formula in a form that notebooks typeset."""
+    """Return a render rule that writes formulas between delimiters that notebooks typeset."""
 
     def render(_: Any, tokens: Sequence[Token], index: int, *rest: Any) -> str:
         return opened + escape(tokens[index].content) + closed
@@ -205,6 +203,6 @@ def _cell() -> int:
 
 
 def _caller_can_await() -> bool:
-    """Return whether `show` was called from code that can await, such as a cell with `await`."""
+    """Return whether `show` was called from a coroutine, such as a cell with `await`."""
     flags = sys._getframe(2).f_code.co_flags
     return bool(flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR))

@@ -28,15 +28,15 @@ else:
 logger = logging.getLogger(__package__)
 
 JOIN = "/gradio_api/queue/join?"
-"""Where Gradio accepts requests, for registries that show it."""
+"""The path of Gradio's queue, for registries that display an endpoint."""
 REQUEST_TIMEOUT = 120.0
 """Maximum seconds for the Space to answer a request."""
 NOT_TEXT = ("image", "audio", "tools", "functions")
-"""Options of registries that would change the reply. They are rejected unless empty."""
+"""Options that registries pass and a text chat does not support. Rejected unless empty."""
 
 
 class _Params:
-    """`params`, the class attribute in which registries look for a provider's signature."""
+    """The class attribute `params`: a provider's signature as text, for registries."""
 
     def __get__(self, instance: object, cls: type[Provider]) -> str:
         parameters = ", ".join(map(str, cls.get_parameters().values()))
@@ -44,7 +44,7 @@ class _Params:
 
 
 class Provider:
-    """A model behind a Gradio Space. Subclasses are tables of facts, used without an instance."""
+    """A model behind a Gradio Space. Subclasses only set attributes; they are not instantiated."""
 
     label: ClassVar[str]
     url: ClassVar[str]
@@ -55,22 +55,22 @@ class Provider:
     models: ClassVar[list[str]] = []
     default_system: ClassVar[str] = "You are a helpful assistant."
     model_inputs: ClassVar[dict[str, dict[str, Any]]] = {}
-    """The inputs that choose each model, on Spaces that serve several."""
+    """The inputs that select each model, on Spaces with several models."""
     optional_inputs: ClassVar[tuple[str, ...]] = (
         *("temperature", "max_tokens", "top_p", "top_k", "min_p", "seed"),
         *("presence_penalty", "frequency_penalty", "enable_thinking"),
     )
-    """Options that are passed to Spaces that have such inputs."""
+    """Options passed to Spaces that have an input for them."""
     no_think: ClassVar[str] = ""
-    """The suffix of a message that turns thinking off."""
+    """The suffix of a question that turns thinking off."""
     reasoning_tags: ClassVar[bool] = False
-    """Whether text between a model's tags is reasoning by default."""
+    """Whether text between tags such as `<think>` is reasoning by default."""
 
     working: ClassVar[bool] = True
     supports_stream: ClassVar[bool] = True
     supports_system_message: ClassVar[bool] = True
     supports_message_history: ClassVar[bool] = False
-    # Read by g4f if the class is passed to it unregistered:
+    # For g4f, if the class is passed to it unregistered:
     needs_auth: ClassVar[bool] = False
     active_by_default: ClassVar[bool] = True
     use_stream_timeout: ClassVar[bool] = True
@@ -107,7 +107,7 @@ class Provider:
         files: Files | None = None,
         **kwargs: Any,
     ) -> FragmentStream:
-        """Ask the model, and read its reply as it is written.
+        """Ask the model, and stream its reply.
 
         The stream can be iterated at once, or awaited first.
 
@@ -116,49 +116,48 @@ class Provider:
             LangChain's or your own, or tuples of role and text. User messages may contain images,
             audio and files, as `data:` or https URLs. Tool calls are rejected. A participant's
             `name` is not sent.
-        :param proxy: URL of the proxy for every request; by default, those in the environment.
+        :param proxy: URL of the proxy for every request; by default, the proxies set in the
+            environment.
         :param space: the Space, as `owner/name` or URL; by default `$QWEN_GRADIO_SPACE`, else
-            `url`. Without a system message, another Space than `url` is asked with what its page
-            shows in its system box; `url`, with `default_system` if that box is empty.
+            `url`. Without a system message, the text in the page's system box is sent; if that box
+            is empty on `url`, `default_system`.
         :param api_key: Hugging Face token, as text or as pydantic's `SecretStr`, sent to the Space
             and, if the Space is there, to the Hub. No other token is ever sent.
         :param auth: (user, password) or "user:password", for a Gradio app with a login.
         :param timeout: seconds for the complete reply.
-        :param stream_timeout: seconds without any update, the first one included. The heartbeats of
-            a Space that has queued the question are updates. If it is None, a connection that is
-            silent for 120 seconds still counts as lost.
+        :param stream_timeout: maximum seconds between two updates, and until the first. The
+            heartbeats of a Space that has queued the question are updates. With None, a connection
+            that is silent for 120 seconds still counts as lost.
         :param max_retries: how often to ask again if the Space could not accept the request;
             `math.inf` sets no limit.
-        :param history: "flat" sends the whole chat as one query, which is what Spaces expect;
-            "native" puts earlier turns into the Space's own history input. A function of `gr.api`
-            that takes the question in a list, such as `messages`, always gets all turns.
-        :param on_status: called in the event loop with each `StreamStatus`, as it is read, and
-            awaited if it is an async function.
+        :param history: "flat" sends the whole chat as one query, which is what Spaces expect.
+            "native" puts earlier turns into the Space's own history input. A `gr.api` function
+            that takes a list, such as `messages`, always gets all turns.
+        :param on_status: called in the event loop with each `StreamStatus` as it is read; awaited
+            if it is an async function.
         :param inputs: values for other inputs of the Space, by name or label, or for the fields of
-            a form. A choice may be given by the name that the page shows. A value that the input
-            does not accept raises `SpaceInterfaceError` before anything is sent.
-        :param api_name: the name or number of the Space's endpoint, where several could be meant.
-        :param on_reasoning: called likewise with each piece of what the model thinks before it
-            answers, which is not part of the reply.
-        :param headers: additional headers of every request to the Space.
-        :param oauth_token: Hugging Face token with which the Space's code may act for you. It is
-            sent only to an endpoint that asks for one, as a `gr.OAuthToken`.
+            a form. A choice may be given by the name on the page. A value that the input does not
+            accept raises `SpaceInterfaceError` before anything is sent.
+        :param api_name: the name or number of the endpoint to ask, if the Space has several.
+        :param on_reasoning: called like `on_status` with each piece of reasoning. Reasoning is not
+            part of the reply.
+        :param headers: additional headers for every request to the Space.
+        :param oauth_token: Hugging Face token that lets the Space's code act for you. It is sent
+            only to endpoints that take a `gr.OAuthToken`.
         :param ssl_verify: an `ssl.SSLContext` that trusts a self-signed certificate. False trusts
             every server, which is dangerous: anyone between you and the Space, or the Hub, can read
             and change everything, tokens included.
-        :param reasoning_tags: True takes what models write between `<think>` and `</think>` or
-            similar tags, before they answer, as reasoning; so do your own pairs of tags, and False
-            takes none. By default, the provider decides. Tags that the Space's page declares always
-            count.
-        :param files: files of the last user message, besides those in it: a path, bytes, a file
+        :param reasoning_tags: True treats text between `<think>` and `</think>` or similar tags,
+            before the answer, as reasoning; False does not. You can also pass your own pairs of
+            tags. By default, the provider decides. Tags declared by the Space's page always count.
+        :param files: files for the last user message, besides those in it: a path, bytes, a file
             opened in binary mode, a `data:` or https URL, or a list of these, of up to 20 MB each.
-            They are read now, but an https URL is read by the Space. A Space that does not take
+            They are read now, except https URLs, which the Space reads. A Space that does not take
             them raises `SpaceInterfaceError` before anything is sent.
-        :param kwargs: what registries pass along. Those in `optional_inputs`, such as
-            `temperature` and `max_tokens`, are given to a Space that has such inputs, as the
-            nearest value within their bounds; a change is logged. Others are only logged. For
-            `enable_thinking=False`, Qwen3's models are asked with `/no_think` where the Space has
-            no such input.
+        :param kwargs: other options that registries pass. Those in `optional_inputs`, such as
+            `temperature` and `max_tokens`, are passed to Spaces that have an input for them,
+            clamped to its bounds; a change is logged. Others are only logged. If the Space has no
+            input for `enable_thinking=False`, Qwen3's models are asked with `/no_think`.
         :raises InvalidMessagesError: at once, if the messages, `files` or `inputs` cannot be sent.
         :raises ModelNotFoundError: at once, if there is no such model.
         :raises SpaceUnavailableError: at once, if `space` is not the address of a Space.
@@ -169,7 +168,7 @@ class Provider:
         if files is not None and not is_files(files):
             raise TypeError("files must be a path, a URL, bytes, an open file, or a list of these")
         attached = () if files is None else read_files(files)
-        for form in ("media", "images"):  # as g4f passes them
+        for form in ("media", "images"):  # g4f's names
             attached += read_media(form, kwargs.pop(form, None) or ())
         name = cls.get_model(model)
         if not_text := [key for key in NOT_TEXT if kwargs.get(key)]:
@@ -179,12 +178,12 @@ class Provider:
         require(**options)
         _require_json(inputs=inputs or {}, **options)
         if given:
-            logger.debug("%s has no use for %s", cls.__name__, ", ".join(sorted(given)))
+            logger.debug("%s ignores %s", cls.__name__, ", ".join(sorted(given)))
         prompt = prompt_from(messages, history, attached)
         address = space or os.environ.get("QWEN_GRADIO_SPACE") or cls.url
         access = Access.parse(address, api_key, proxy, auth, headers, oauth_token, ssl_verify)
         is_own = access.space == cls.url
-        is_model = is_own or bool(model)  # else another app, whose inputs may choose other models
+        is_model = is_own or bool(model)  # in another app, these inputs may mean other models
         if reasoning_tags is None:
             reasoning_tags = is_model and cls.reasoning_tags
         prompt = replace(
@@ -194,7 +193,7 @@ class Provider:
             api_name=api_name,
             reasoning_tags=to_pairs(reasoning_tags),
             no_think=cls.no_think if is_model else "",
-            # Another app's page sends what its system box shows, even if that is nothing.
+            # Another app is asked with the text in its system box, even if that is empty.
             default_system=cls.default_system if is_own else "",
         )
         request_timeout = REQUEST_TIMEOUT if stream_timeout is None else stream_timeout
@@ -218,11 +217,11 @@ class Provider:
 
     @classmethod
     def get_model(cls, model: str | None = None, **kwargs: Any) -> str:
-        """Return the full name of `model` or of its alias; None, "" and "auto" are the default.
+        """Return the full name of a model or alias; None, "" and "auto" are the default model.
 
-        The hub's spelling, as in `Qwen/Qwen2.5-7B-Instruct`, and upper case are understood.
+        Names as on the Hub, such as `Qwen/Qwen2.5-7B-Instruct`, and upper case are also accepted.
 
-        :raises ModelNotFoundError: if there is none; lists those there are.
+        :raises ModelNotFoundError: if there is no such model. The message lists the models.
         """
         require(model=model)
         if not model or model == "auto":
@@ -239,7 +238,7 @@ class Provider:
 
     @classmethod
     def get_models(cls, **kwargs: Any) -> list[str]:
-        """Return the models' names, as users write them."""
+        """Return the names of the models."""
         return cls.models
 
     @classmethod
@@ -256,7 +255,7 @@ class Provider:
 
     @classmethod
     def get_parent(cls) -> str:
-        """Return the name of the provider that tokens belong to: its own."""
+        """Return the name of the provider whose token is used: its own."""
         return cls.__name__
 
     @classmethod
@@ -268,7 +267,7 @@ class Provider:
 def _normalize(model: str) -> str:
     """Normalize a model's name: `Qwen/Qwen2.5-7B-Instruct` and `qwen-2.5-7b` are `qwen2-5-7b`.
 
-    From Qwen3 on, `-Instruct` is another model, so it remains.
+    `-Instruct` is kept from Qwen3 on, where it names another model.
     """
     name = re.sub(r"^(?:qwen[/-])?qwen-?(?=\d)", "qwen", model.lower().replace(".", "-"))
     name = name.removesuffix("-demo")
@@ -286,11 +285,11 @@ def _require_json(**given: Any) -> None:
 
 
 def require_known(provider: type[Provider], options: Iterable[str]) -> None:
-    """Reject unknown options, and `files`, which belong to one question.
+    """Reject `files`, which belong to one question, and options that the provider does not know.
 
-    Registries may pass unknown ones through; here they are typos.
+    Registries may pass unknown options through; here they are typos.
 
-    :raises TypeError: naming them.
+    :raises TypeError: with their names.
     """
     known = {*provider.get_parameters(), *provider.optional_inputs} - {"files"}
     if unknown := set(options) - known:

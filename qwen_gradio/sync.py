@@ -1,4 +1,4 @@
-"""The synchronous API; also works inside a running event loop, and under gevent."""
+"""The synchronous API. It also works inside a running event loop, and under gevent."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def ask(
     :param model: a model of any provider, such as "qwen3-32b"; by default, that of `provider`, else
         Qwen3.
     :param system: the system prompt.
-    :param provider: a provider, or its name; by default, the model's own.
-    :param options: those of `Provider.create_async_generator`: files, space, api_key, timeout and
-        so on. `on_status` and `on_reasoning` are called in this thread.
+    :param provider: a provider or its name; by default, the model's own.
+    :param options: other arguments of `Provider.create_async_generator`: files, space, api_key,
+        timeout and so on. `on_status` and `on_reasoning` are called in this thread.
     :raises QwenGradioError: if the reply fails.
     :raises TypeError, ValueError: at once, if a parameter is wrong.
     """
@@ -56,7 +56,7 @@ def stream(
     provider: type[Provider] | str | None = None,
     **options: Unpack[QuestionOptions],
 ) -> Fragments:
-    """Ask the model, and read its reply as it is written. Takes and raises what `ask` does."""
+    """Ask the model, and stream its reply. Parameters and errors are those of `ask`."""
     require(system=system)
     provider = to_provider(provider, model)
     require_known(provider, options.keys() - {"files"})
@@ -73,12 +73,12 @@ def inspect(
     headers: Mapping[str, str] | None = None,
     proxy: str | None = None,
 ) -> Inspection:
-    """Return what a Space offers, and how it would be asked. Print it, or read its attributes.
+    """Return what a Space offers, and how it would be asked. Print the result or use its fields.
 
     :param space: the Space, as `owner/name` or URL.
     :param api_name: the name or number of an endpoint; by default, the Space's chat.
     :param api_key, auth, headers, proxy: as for a provider.
-    :raises QwenGradioError: if the Space cannot be read, or offers no chat that can be used.
+    :raises QwenGradioError: if the Space cannot be read, or offers no usable chat.
     :raises TypeError, ValueError: at once, if a parameter is wrong.
     """
     given = {"api_key": api_key, "auth": auth, "headers": headers, "proxy": proxy}
@@ -101,12 +101,13 @@ def inspect(
 
 
 class Fragments(Iterator[str]):
-    """A reply as it is written: an iterator over the fragments of a stream.
+    """The reply to one question, as an iterator of fragments.
 
-    The question is asked when the first fragment is requested. `close()`, the end of a `with` block
-    and, at the latest, garbage collection stop the Space's work on the reply.
+    The question is asked when the first fragment is requested. The Space stops working on the reply
+    after `close()`, the end of a `with` block or, at the latest, garbage collection.
 
-    :ivar stream: the stream, with the reply so far and the callbacks, which this thread calls.
+    :ivar stream: the underlying stream, with the reply so far. Its callbacks are called in the
+        thread that iterates.
     """
 
     def __init__(self, stream: FragmentStream) -> None:
@@ -118,7 +119,7 @@ class Fragments(Iterator[str]):
         """Return the next fragment.
 
         :raises QwenGradioError: if the reply fails, or was closed before its end.
-        :raises anyio.BusyResourceError: if another thread waits for a fragment.
+        :raises anyio.BusyResourceError: if another thread is waiting for a fragment.
         """
         while isinstance(piece := self.next_piece(), Reasoning):
             pass
@@ -148,9 +149,9 @@ class Fragments(Iterator[str]):
         return None
 
     def close(self) -> None:
-        """Stop the reply, if it is not complete. Does not wait until the Space has stopped.
+        """Stop the reply unless it is complete. Returns at once; any thread may call this.
 
-        Any thread may call it. A thread that waits for a fragment gets a `StreamInterruptedError`.
+        A thread that is waiting for a fragment gets a `StreamInterruptedError`.
         """
         self.stream.close()
 
@@ -167,7 +168,7 @@ class Fragments(Iterator[str]):
         return f"<Fragments of {self.stream!r}>"
 
     def _next_update(self) -> Update:
-        if os.getpid() != self._process:  # this child lacks the thread that asks
+        if os.getpid() != self._process:  # the worker thread is not in this child
             raise RuntimeError("This stream belongs to the parent process. Ask again in this one")
         reply = self.stream._reply
         ask_in_thread(self.stream._question, reply)
@@ -180,18 +181,18 @@ class Fragments(Iterator[str]):
 
 
 MAX_WAIT = 86400.0
-"""Seconds that a thread can wait at once on every system."""
+"""Maximum seconds of one wait. Some systems reject longer ones."""
 
 
 def read(stream: FragmentStream) -> str:
-    """Return the complete reply: the Space's final text."""
+    """Wait for the complete reply, and return it."""
     for _ in pieces(stream):
         pass
     return stream.partial
 
 
 def pieces(stream: FragmentStream) -> Generator[str | Reasoning, None, None]:
-    """Yield fragments and reasoning in the order in which they arrive."""
+    """Yield fragments and reasoning in order of arrival."""
     with closing(Fragments(stream)) as fragments:
         while (piece := fragments.next_piece()) is not None:
             yield piece
@@ -205,5 +206,5 @@ def _call(callback: Callable[[Any], object], argument: Any) -> None:
     try:
         if isinstance(result := callback(argument), Coroutine):
             without_await(_finish)(result)
-    except StopIteration as error:  # it would end the caller's loop, as a reply's end does
+    except StopIteration as error:  # it would look like the end of the reply
         raise RuntimeError("A callback raised StopIteration") from error

@@ -1,4 +1,4 @@
-"""What a Space says about itself, in `/config` and `/info`. Nothing here does I/O.
+"""A Space's own description, from `/config` and `/info`. Nothing here does I/O.
 
 Values of an unexpected type are treated as missing, so parsing never raises.
 """
@@ -13,16 +13,16 @@ from typing import Any, Literal, TypeAlias
 from .bounds import Bounds
 
 TEXT_INPUTS = ("textbox", "textarea", "multimodalinput", "sender")
-"""Endings of the types of components that take text, in Gradio and component families."""
+"""Suffixes of the types of components that take text, in Gradio and in component families."""
 TEXT_OUTPUTS = ("textbox", "markdown", "json", "html", "code")
-"""Endings of the types that may show a reply; chat interfaces of Gradio 5 and 6 return JSON."""
+"""Suffixes of the types that may show a reply. Chat interfaces of Gradio 5 and 6 return JSON."""
 CHATBOTS = ("chatbot", "bubblelist")
-"""Endings of the types that show a chat; a list of bubbles has it in `items`."""
+"""Suffixes of the types that show a chat. A bubble list has the chat in `items`."""
 MISSING = "missing"
-"""The type of the entry for a component that `/config` does not have."""
+"""The type of an entry added for a component that is not in `/config`."""
 TABS = ("tabitem", "tabsitem")
 TURNS_NAMES = ("history", "messages", "chathistory")
-"""Names of a `gr.api` function's parameter for the turns of a chat."""
+"""Names of the parameter of a `gr.api` function that takes the turns of a chat."""
 Use: TypeAlias = Literal["query", "chat", "history", "system", "value", "upload", "earlier step"]
 
 
@@ -31,9 +31,9 @@ class Component:
     """A component of the page.
 
     :ivar names: its names in `/info` and its labels.
-    :ivar tabs: the places and labels of the tabs around it, the outermost first; None if it is not
-        on the page.
-    :ivar is_required: whether a caller must give it, by `/info`.
+    :ivar tabs: the positions and labels of the tabs around it, the outermost first; None if it is
+        not on the page.
+    :ivar is_required: whether `/info` declares no default for it.
     :ivar use: the source of its value in a plan: the query, all turns, earlier turns, the system
         prompt, its own value, files to upload (one value for each call), or an earlier step.
     """
@@ -52,7 +52,7 @@ class Component:
         return self.names[0] if self.names else f"component {self.id}"
 
     def is_called(self, name: str) -> bool:
-        """Whether a caller may call it so: `top_p` is "Top-p (nucleus sampling)"."""
+        """Return whether a caller may mean it by this name: `top_p` is "Top-p (nucleus)"."""
         short = (re.sub(r"\([^()]*\)", "", own).strip() or own for own in self.names)
         return plain(name) in map(plain, (*self.names, *short))
 
@@ -62,7 +62,7 @@ class Component:
         return list(self.value) if self.use == "value" and isinstance(self.value, dict) else []
 
     def field_called(self, name: str) -> str | None:
-        """Return the field of this form that a caller may call `name`."""
+        """Return the field of this form that a caller may mean by `name`, if any."""
         return next((key for key in self.fields if plain(name) == plain(key)), None)
 
     @property
@@ -102,18 +102,18 @@ class Component:
 
     @property
     def _schemas(self) -> list[Any]:
-        """The JSON schema of a parameter or result of a `gr.api` function, and those in a union."""
+        """The JSON schema of a parameter or result of a `gr.api` function, and a union's members."""
         info = get(self.props, "_api_info", dict)
         return [info, *get(info, "oneOf", list), *get(info, "anyOf", list)]
 
     @property
     def api_types(self) -> frozenset[str]:
-        """The JSON types of a parameter or result of a `gr.api` function, which no page shows."""
+        """The JSON types of a parameter or result of a `gr.api` function; empty on a page."""
         return frozenset(filter(None, (get(schema, "type", str) for schema in self._schemas)))
 
     @property
     def is_turns(self) -> bool:
-        """Whether it is the parameter of a `gr.api` function for the turns of a chat."""
+        """Whether this parameter of a `gr.api` function is for the turns of a chat."""
         return self.kind == "api" and any(plain(name) in TURNS_NAMES for name in self.names)
 
     @property
@@ -139,7 +139,7 @@ class Component:
 
     @property
     def value(self) -> Any:
-        """The value when the page opens. State is None: the Space keeps it by session hash."""
+        """The initial value on the page. State is None: the Space keeps it by session hash."""
         name = {"browserstate": "default_value"}.get(self.kind, "value")
         value = None if self.is_state else self.props.get(name)
         if value is None and self.kind.endswith("bubblelist"):
@@ -160,11 +160,11 @@ class Function:
     """A function of the app, which `/config` calls a dependency.
 
     :ivar api_name: its name with a slash; None if it cannot be called by name.
-    :ivar events: its triggers: a component, or None for the page, and the name of an event.
+    :ivar events: its triggers, as pairs of a component (None for the page) and an event's name.
     :ivar after: the function that it follows.
     :ivar prop_inputs: the positions of inputs that are sent with all properties (Gradio 6).
     :ivar draws: whether it returns components and functions instead of values (`gr.render`).
-    :ivar is_called: whether the Space runs it; the others are JavaScript in the page.
+    :ivar is_called: whether it runs on the Space; other functions are JavaScript in the page.
     """
 
     index: int
@@ -184,10 +184,10 @@ class Function:
 
 
 class App:
-    """The app behind a Space, as its components and functions.
+    """The components and functions of the app behind a Space.
 
     :ivar gradio: the major version of its Gradio.
-    :ivar followers: the functions that run after one that has not failed, by its number.
+    :ivar followers: the functions to run after a function has succeeded, by its number.
     """
 
     def __init__(self, config: Any, info: Any) -> None:
@@ -239,7 +239,7 @@ class App:
 
     @property
     def missing(self) -> list[int]:
-        """The components that functions take or return and `/config` does not have."""
+        """The components that functions take or return, but that are not in `/config`."""
         functions = self.functions.values()
         named = dict.fromkeys(i for f in functions for i in (*f.inputs, *f.outputs))
         return [i for i in named if i not in self]
@@ -250,7 +250,7 @@ class App:
 
 
 def get(mapping: Any, key: str, kind: type, default: Any = ...) -> Any:
-    """Return `mapping[key]` if it is of this kind, else the default; without one, `kind()`."""
+    """Return `mapping[key]` if it is of type `kind`; otherwise `default`, or `kind()`."""
     value = mapping.get(key) if isinstance(mapping, dict) else None
     if isinstance(value, kind):
         return value
@@ -258,16 +258,19 @@ def get(mapping: Any, key: str, kind: type, default: Any = ...) -> Any:
 
 
 def add_missing(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a `/config` with an entry for each component that one of its functions names.
+    """Return a `/config` with an entry for every component that a function takes or returns.
 
-    gradio_client requires these entries. A page works without those that it does not send.
+    gradio_client requires these entries. Some Spaces omit them, and their pages still work.
     """
     missing = [{"id": i, "type": MISSING, "props": {}} for i in App(config, {}).missing]
     return {**config, "components": [*get(config, "components", list), *missing]}
 
 
 def add_drawn(config: Mapping[str, Any], drawn: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a `/config` with the components that functions of the page have drawn."""
+    """Return a `/config` with the components and functions that the page has drawn.
+
+    :param drawn: the `render_config` of each function that drew some.
+    """
     parts = [config, *drawn]
     added = [{"rendered_in": 0, **entry} for part in drawn for entry in _dependencies(part)]
     return {
@@ -283,7 +286,7 @@ def _dependencies(config: Any) -> list[Any]:
 
 
 def plain(name: str) -> str:
-    """Return a name in a form for comparison: "Max new tokens" and `max_tokens` are equal."""
+    """Normalize a name for comparison: "Max new tokens" and `max_tokens` are equal."""
     return re.sub(r"[\W_]|new", "", name.lower()) or name
 
 
@@ -310,7 +313,9 @@ def _function(entry: Any, position: int, endpoints: Mapping[str, Any]) -> Functi
         for target in get(entry, "targets", list)
         if isinstance(target, list) and len(target) == 2 and isinstance(target[1], str)
     )
-    is_drawn = get(entry, "rendered_in", int, None) is not None  # then `/info` does not list it
+    is_drawn = (
+        get(entry, "rendered_in", int, None) is not None
+    )  # `/info` does not list drawn functions
     return Function(
         index=get(entry, "id", int, position),
         api_name=api_name if api_name in endpoints or (is_drawn and api_name != "/") else None,
@@ -340,7 +345,7 @@ def _pair_with_parameters(
 
 def _names(mapping: Any, *keys: str) -> list[str]:
     names = [get(mapping, key, str) for key in keys]
-    # Gradio generates missing names, and leaves some for the page to translate.
+    # Gradio generates names that are missing, and leaves some for the page to translate.
     return [
         name
         for name in names

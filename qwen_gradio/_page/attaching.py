@@ -1,4 +1,4 @@
-"""Where the page of a Space puts the files of a question. Nothing here does I/O."""
+"""Assign the files of a question to the inputs of a page. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ KINDS: Mapping[str, Kind] = {
     "file": "file",
     "uploadbutton": "file",
 }
-"""The types of components that take a file, and its kind; "file" is any."""
+"""The types of components that take files, and the kind of file; "file" is any."""
 UPLOAD = "upload"
-"""The event of a component that was given a file."""
+"""The event of a component when a user has chosen a file."""
 
 
 @dataclass(frozen=True)
 class Slot:
     """A component that takes files.
 
-    :ivar kind: their kind; "file" is any.
-    :ivar types: their types and endings, from Gradio's `file_types` or HTML's `accept`; () is any.
+    :ivar kind: the kind of file; "file" is any.
+    :ivar types: accepted types and extensions, from Gradio's `file_types` or HTML's `accept`; ()
+        is any.
     """
 
     component: int
@@ -39,11 +40,11 @@ class Slot:
     takes_several: bool
 
     def takes(self, file: Attachment) -> bool:
-        """Whether it takes this file, were there no others."""
+        """Return whether it takes this file, regardless of other files."""
         if self.kind not in ("file", file.kind):
             return False
         name = file.name.lower()
-        is_unknown = file.url is not None and file.media_type == UNKNOWN  # only the Space sees it
+        is_unknown = file.url is not None and file.media_type == UNKNOWN  # the Space will check it
         is_any = not self.types or "file" in self.types or is_unknown
         major = file.media_type.partition("/")[0]
         return is_any or any(
@@ -54,7 +55,7 @@ class Slot:
         )
 
     def __str__(self) -> str:
-        """What it takes, to show to a user."""
+        """Return what it takes, for a user to read."""
         what = {"file": "files" if self.takes_several else "a file"}.get(
             self.kind, f"{'an' if self.kind[0] in 'ia' else 'a'} {self.kind} file"
         )
@@ -63,7 +64,7 @@ class Slot:
 
 
 def find_slots(inputs: Iterable[Component]) -> list[Slot]:
-    """Return the components that take files: the question's own box first, then by kind."""
+    """Return the components that take files. Those for files of any kind come last."""
     slots = [slot for held in inputs if (slot := _slot(held)) is not None]
     return sorted(slots, key=lambda slot: slot.kind == "file")
 
@@ -82,8 +83,8 @@ def _slot(held: Component) -> Slot | None:
 
 
 def takes_list(held: Component) -> bool:
-    """Whether its value is a list of files."""
-    default = "multiple" if "multimodal" in held.kind else "single"  # of other families' boxes
+    """Return whether the component's value is a list of files."""
+    default = "multiple" if "multimodal" in held.kind else "single"  # for boxes of other families
     return held.props.get("file_count", default) in ("multiple", "directory")
 
 
@@ -93,11 +94,13 @@ def place_files(
     space: str,
     max_bytes: int | None = None,
 ) -> dict[int, list[Attachment]]:
-    """Decide which component takes which file, as a user of the page would.
+    """Assign files to components, as a user of the page would.
 
-    A multimodal box of the question takes all. Otherwise each goes into a component of its kind.
+    A multimodal box for the question takes all files. Otherwise each file goes into a component of
+    its kind.
 
-    :raises SpaceInterfaceError: if there is none for one of them; says what the Space takes.
+    :returns: the files by component id.
+    :raises SpaceInterfaceError: if no component takes a file. The message says what is accepted.
     """
     slots = find_slots(inputs)
     boxes = {held.id for held in inputs if held.use == "query"}
@@ -123,7 +126,7 @@ def place_files(
 
 
 def fill_in(held: Component, value: Any, files: list[dict[str, Any]], gradio: int) -> Any:
-    """Return the value of a component with files, as the page of this major version sends it."""
+    """Add files to a component's value, in the format of this major version of Gradio."""
     if "multimodal" in held.kind:
         return {**value, "files": files}
     if held.kind == "imageeditor":

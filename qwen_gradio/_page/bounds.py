@@ -1,7 +1,7 @@
-"""The values that a component of a page accepts. Nothing here does I/O.
+"""The values that a component accepts. Nothing here does I/O.
 
-An app rejects choices that it does not offer and, since Gradio 5.39, numbers out of bounds.
-Bounds that make no sense, such as a minimum above the maximum, count as absent.
+An app rejects unknown choices and, since Gradio 5.39, numbers out of bounds. Contradictory bounds,
+such as a minimum above the maximum, are ignored.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any
 NUMBERS = ("slider", "number")
 CHOICES = ("dropdown", "radio", "checkboxgroup")
 MAX_SHOWN = 10
-"""Choices that an error lists."""
+"""Maximum choices to list in an error."""
 MAX_NUMBER = 2.0**1023
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a component accepts.
+    """The values that a component accepts.
 
-    :ivar step: the distance between the numbers that a user can choose.
-    :ivar choices: the names that are shown and the values that they stand for; () is anything.
+    :ivar step: the distance between two numbers that a user can choose.
+    :ivar choices: pairs of a displayed name and a value; () accepts anything.
     :ivar takes_several: whether a value is a list of choices.
     """
 
@@ -35,9 +35,9 @@ class Bounds:
     takes_several: bool = False
 
     def check(self, value: Any) -> Any:
-        """Return a user's value as a page sends it: a choice may be its name, a number text.
+        """Convert a user's value to what the page sends: a choice from its name, a number from text.
 
-        :raises ValueError: if the component does not accept it; says what it accepts.
+        :raises ValueError: if the component does not accept it. The message says what it accepts.
         """
         if value is None:  # nothing is chosen
             return None
@@ -54,9 +54,9 @@ class Bounds:
         return number
 
     def clamp(self, value: Any) -> Any:
-        """Return the nearest value that the component accepts.
+        """Return the nearest accepted value.
 
-        :raises ValueError: if no choice is like it; says which there are.
+        :raises ValueError: if no choice is close. The message lists the choices.
         """
         number = _number(value)
         if number is None or isinstance(value, str):
@@ -85,10 +85,10 @@ class Bounds:
         return number
 
     def _to_step(self, number: float) -> float:
-        """Return the nearest number that is a multiple of the step away from the minimum."""
+        """Return the nearest number that is a whole number of steps above the minimum."""
         if not self.step or self.minimum is None:
             return number
-        # As decimals, so that 0.1 + 6 * 0.1 is 0.7.
+        # With decimals, 0.1 + 6 * 0.1 is 0.7.
         start, step = Decimal(str(self.minimum)), Decimal(str(self.step))
         nearest = start + round((Decimal(str(number)) - start) / step) * step
         if nearest == Decimal(str(number)):
@@ -97,7 +97,7 @@ class Bounds:
         return int(nearest) if is_whole else float(nearest)
 
     def __str__(self) -> str:
-        """What is accepted, to show to a user."""
+        """Return what is accepted, for a user to read."""
         if self.choices:
             shown = [
                 f"{value!r:.100}" if name == str(value) else f"{name!r:.100} ({value!r:.100})"
@@ -117,7 +117,7 @@ class Bounds:
 
 
 def read_bounds(kind: str, props: Mapping[str, Any]) -> Bounds:
-    """Return what a component of this kind accepts, from its properties in `/config`."""
+    """Read the bounds of a component from its type and its properties in `/config`."""
     if kind in NUMBERS:
         minimum, maximum, step = (
             _bound(props.get(name)) for name in ("minimum", "maximum", "step")
@@ -144,7 +144,7 @@ def _bound(given: Any) -> float | None:
 
 
 def _number(given: Any) -> float | None:
-    """Return a finite number that was given as such or as text; None for anything else."""
+    """Return a finite number, also from text; None for anything else."""
     if isinstance(given, str):
         try:
             given = int(given) if given.strip().isdecimal() else float(given)
@@ -152,4 +152,4 @@ def _number(given: Any) -> float | None:
             return None
     if isinstance(given, bool) or not isinstance(given, (int, float)):
         return None
-    return given if abs(given) < MAX_NUMBER else None  # which nan is not, either
+    return given if abs(given) < MAX_NUMBER else None  # also rejects NaN

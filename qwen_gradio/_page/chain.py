@@ -1,8 +1,8 @@
-"""A Space's description to the chains that its page runs. Nothing here does I/O.
+"""Find the chains of functions that a Space's page may run for a question. No I/O here.
 
-A page calls what a user's message triggers, and then what its author put after that with `.then`
-and `.success`. Nothing declares which component holds the question and which the reply: it follows
-from what triggers the chain, and from what its functions read and write.
+A page calls the function that a user's message triggers, and then the functions its author chained
+with `.then` and `.success`. Nothing declares which components hold the question and the reply. It
+follows from the trigger of the chain, and from what its functions read and write.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from .app import App, Component, Function, plain
 CHAT_NAMES = ("model_chat", "chat", "respond", "bot", "predict", "generate", "ask")
 """Names of a chat's endpoint, most likely first."""
 QUERY_NAMES = ("query", "message", "msg", "prompt", "question", "usermessage", "userinput")
-"""Names of the input for the question, as `plain` returns them."""
+"""Names of the question's input, as `plain` returns them."""
 TEXT_NAMES = ("text", "inputtext", "input", "textinput")
-"""Less likely names of it."""
+"""Less likely names of the question's input."""
 REPLY_NAMES = ("answer", "reply", "response", "output", "result")
-"""Names of the output that is the reply, where there are other texts."""
+"""Names of the reply's output, to tell it from other texts."""
 
 
 class Trigger(IntEnum):
-    """How a chain starts, most likely first. One that starts OTHERWISE must be named."""
+    """How a chain starts, most likely first. OTHERWISE requires `api_name`."""
 
     SUBMITTED = 0
     CLICKED = 1
@@ -36,15 +36,15 @@ class Trigger(IntEnum):
 
 @dataclass(frozen=True)
 class Chain:
-    """Functions that may be a chat, in the order in which the page calls them.
+    """Functions that may be a chat, in the order the page calls them.
 
     :ivar query, reply: the components that take the question and show the reply.
-    :ivar first: the position of the first function whose output is part of the reply.
+    :ivar first: the position of the first function that writes the reply.
     :ivar unread: other chatbots that show a reply.
-    :ivar is_interface: whether it is the endpoint that a `gr.ChatInterface` has for its API.
-    :ivar kind: what shows the reply; the least is most likely the chat.
-    :ivar tabs: the place on the page. The first tab is open when the page opens.
-    :ivar signs: further signs of a chat; the least is the clearest.
+    :ivar is_interface: whether it is the API endpoint of a `gr.ChatInterface`.
+    :ivar kind: the kind of the reply's component; the smallest is most likely a chat.
+    :ivar tabs: the position on the page. The first tab is open initially.
+    :ivar signs: further signs of a chat; smaller is more likely.
     """
 
     functions: tuple[Function, ...]
@@ -75,14 +75,14 @@ def dedupe_triggers(chains: Sequence[Chain]) -> list[Chain]:
     """Drop chains that differ from an earlier one only in their event."""
     found: dict[Any, Chain] = {}
     for chain in chains:
-        # Gradio numbers the names of a function that several events trigger: /chat_1.
+        # If several events trigger a function, Gradio numbers its names: /chat_1.
         key = tuple((_strip_number(f.api_name), f.inputs, f.outputs) for f in chain.functions)
         found.setdefault(key, chain)
     return list(found.values())
 
 
 def match_api_name(chains: Sequence[Chain], api_name: str | int) -> list[Chain]:
-    """Return the chains that start with the function of this name or number, or else contain it."""
+    """Return the chains that start with this function; if there are none, those that contain it."""
     named = f"/{str(api_name).strip('/')}"
 
     def is_meant(function: Function) -> bool:
@@ -104,7 +104,7 @@ def find_candidates(app: App) -> Iterator[Chain]:
             interface = Chain((function,), box, reply, first=0, is_interface=True)
             yield _rank(app, interface, Trigger.CALLED)
     for (component, event), heads in triggered.items():
-        if event != "load":  # which no user causes
+        if event != "load":  # not caused by a user
             chain = _bind(app, follow(app, heads), component)
             if chain is None or _is_chat_interface(app, chain.functions[0]):
                 continue
@@ -118,9 +118,9 @@ def find_candidates(app: App) -> Iterator[Chain]:
 
 
 def follow(app: App, heads: list[Function]) -> tuple[Function, ...]:
-    """Return heads and the functions that follow them, in the page's order."""
+    """Return the heads and the functions that follow them, in the order the page runs them."""
 
-    # All heads read the values before any of them, so one that writes another's input comes later.
+    # On a page, all heads read the old values. So a head that writes another's input goes last.
     def writes_an_input(head: Function) -> bool:
         written = {i for i in head.outputs if not app[i].is_state}
         return any(not written.isdisjoint(other.inputs) for other in heads if other is not head)
@@ -137,7 +137,7 @@ def follow(app: App, heads: list[Function]) -> tuple[Function, ...]:
 
 
 def _bind(app: App, functions: tuple[Function, ...], trigger: int | None) -> Chain | None:
-    """Return the functions as a chain; None unless they have both a question and a reply."""
+    """Return the functions as a chain; None if they lack a question or a reply."""
     query = _find_query(app, functions, trigger)
     if query is None or (found := _find_reply(app, functions, query)) is None:
         return None
@@ -149,10 +149,10 @@ def _bind(app: App, functions: tuple[Function, ...], trigger: int | None) -> Cha
 
 
 def _find_query(app: App, functions: tuple[Function, ...], trigger: int | None) -> int | None:
-    """Return the component that takes the question.
+    """Return the component that takes the question, if any.
 
-    That is the box that triggers the chain; else a box with such a name, or one that is emptied
-    when its text is sent; else the first box. A function without a page may take all turns instead.
+    That is the box that triggers the chain; else a box with a typical name, or one that is cleared
+    on sending; else the first box. A function without a page may take all turns instead.
     """
 
     def unlikeness(box: int) -> tuple[bool, ...]:
@@ -180,9 +180,9 @@ def _find_query(app: App, functions: tuple[Function, ...], trigger: int | None) 
 
 
 def _find_reply(app: App, functions: tuple[Function, ...], query: int) -> tuple[int, int] | None:
-    """Return the component that shows the reply, and the function that begins to write it."""
+    """Return the component that shows the reply, and the position of the first function for it."""
     replies = [[i for i in f.outputs if app[i].is_chatbot] for f in functions]
-    # The first of several chatbots counts, and of several texts the last function's.
+    # Of several chatbots, the first counts; of several texts, that of the last function.
     nth = 0 if any(replies) else -1
     if not any(replies):
         replies = _find_texts(app, functions, query)
@@ -201,7 +201,7 @@ def _find_reply(app: App, functions: tuple[Function, ...], query: int) -> tuple[
 
 
 def _find_texts(app: App, functions: tuple[Function, ...], query: int) -> list[list[int]]:
-    """Return the texts that each function makes of the question, without the inputs."""
+    """Return the text outputs that depend on the question, for each function, without inputs."""
     entered = list_inputs(functions)
     if _is_answered_in_place(app, functions, query):
         entered.remove(query)
@@ -217,7 +217,7 @@ def _find_texts(app: App, functions: tuple[Function, ...], query: int) -> list[l
 
 
 def _is_answered_in_place(app: App, functions: tuple[Function, ...], query: int) -> bool:
-    """Whether question and reply share one box, and no function makes another output of it."""
+    """Return whether question and reply share a box that no function turns into other outputs."""
     makes_more = any(
         query in function.inputs
         and any(i != query and not app[i].kind.endswith("button") for i in function.outputs)
@@ -237,7 +237,7 @@ def list_inputs(functions: Iterable[Function]) -> list[int]:
 
 
 def _is_chat_interface(app: App, function: Function) -> bool:
-    """Whether this is the endpoint that `gr.ChatInterface` adds for its API."""
+    """Return whether this is the API endpoint of a `gr.ChatInterface`."""
     if function.api_name is None or not function.is_called:
         return False
     match function.inputs, function.outputs:

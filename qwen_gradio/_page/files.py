@@ -1,12 +1,12 @@
-"""The files in what an assistant said. Nothing here does I/O.
+"""Find the files in an assistant's messages. Nothing here does I/O.
 
-Chatbots write them in several forms, some of which hold others:
+Chatbots write files in several forms, some of them nested:
 
 - `{"file": {...}, "alt_text": ...}`, in Gradio 4 and 5; in Gradio 6 with `"type": "file"`;
-- `{"component": "image", "value": {...}}`, a gallery's value being a list of
-  `{"image": {...}, "caption": ...}`, and a video's `{"video": {...}}`;
-- `{"path": ..., "url": ...}`, which the others have in place of the dots;
-- `[path, alt]`, as tuples arrive.
+- `{"component": "image", "value": {...}}`; the value of a gallery is a list of
+  `{"image": {...}, "caption": ...}`, and that of a video `{"video": {...}}`;
+- `{"path": ..., "url": ...}`, which the other forms contain;
+- `[path, alt]`, from a tuple.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from urllib.parse import quote
 from .._files.media import UNKNOWN, type_of_name
 
 WRAPPERS = ("file", "image", "video", "audio", "value", "content", "files")
-"""The keys under which such objects hold files, or more such objects."""
+"""The keys that hold files or nested forms."""
 DESCRIPTIONS = ("alt_text", "caption", "alt")
 URLS = ("http://", "https://")
 
 
 @dataclass(frozen=True)
 class FoundFile:
-    """A file that a reply names, with its description as `alt`."""
+    """A file that a reply names. `alt` is its description."""
 
     url: str
     mime_type: str
@@ -34,9 +34,9 @@ class FoundFile:
 
 
 def find_files(said: Iterable[Any], root: str) -> tuple[FoundFile, ...]:
-    """Return the files in the contents of an assistant's messages, in their order.
+    """Return the files in the contents of an assistant's messages, in order.
 
-    :param root: the URL under which the Space serves its files.
+    :param root: the URL prefix of files on the Space.
     """
     return tuple(file for content in said for file in _find(content, "", root))
 
@@ -61,16 +61,16 @@ def _find(value: Any, alt: str, root: str) -> Iterator[FoundFile]:
 
 
 def _is_path(text: str) -> bool:
-    """Whether a text in place of a message's parts is where a file is."""
+    """Return whether a text is the location of a file."""
     return text.startswith(("/", *URLS)) and "\n" not in text
 
 
 def _url_of(file: Mapping[str, Any], root: str) -> str | None:
-    """Return the URL of a file. A `url` is wrong if the Space, behind a proxy, is elsewhere."""
+    """Return the URL of a file. Its `url` may be wrong if the Space is behind a proxy."""
     path, url = file.get("path"), file.get("url")
     if isinstance(path, str) and path:
         return path if path.startswith(URLS) else f"{root}file={quote(path, safe='/:')}"
-    is_file = "meta" in file or "mime_type" in file  # a link has a URL as well
+    is_file = "meta" in file or "mime_type" in file  # links have a `url`, too
     return url if is_file and isinstance(url, str) and url.startswith(URLS) else None
 
 
