@@ -50,9 +50,7 @@ class FragmentStream(AsyncIterator[str]):
         self.on_status = on_status
         self.on_reasoning = on_reasoning
         self.on_complete: Callable[[str], object] | None = None
-        self._remember: Callable[[str], object] | None = (
-            None  # set by Chat; called before on_complete
-        )
+        self._remember: Callable[[str], object] | None = None  # called before `on_complete`
         self._question = question
         self._reply = ReplyState(question.access.space, question.timeout, question.stream_timeout)
         self._guard = anyio.ResourceGuard("iterating over")

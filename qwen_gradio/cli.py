@@ -313,9 +313,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # its encoding may lack characters of a reply
             stream.reconfigure(errors="replace")
-    if isinstance(
-        sys.stdin, io.TextIOWrapper
-    ):  # in some locales, undecodable bytes pass by default
+    if isinstance(sys.stdin, io.TextIOWrapper):  # some locales accept undecodable bytes
         sys.stdin.reconfigure(errors="strict")
     try:
         app()

@@ -102,7 +102,7 @@ class Component:
 
     @property
     def _schemas(self) -> list[Any]:
-        """The JSON schema of a parameter or result of a `gr.api` function, and a union's members."""
+        """The JSON schema of a parameter or result of a `gr.api` function, with its variants."""
         info = get(self.props, "_api_info", dict)
         return [info, *get(info, "oneOf", list), *get(info, "anyOf", list)]
 

@@ -35,7 +35,7 @@ class Bounds:
     takes_several: bool = False
 
     def check(self, value: Any) -> Any:
-        """Convert a user's value to what the page sends: a choice from its name, a number from text.
+        """Convert a user's value to the page's: choices may be names, and numbers may be text.
 
         :raises ValueError: if the component does not accept it. The message says what it accepts.
         """

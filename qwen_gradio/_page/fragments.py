@@ -1,10 +1,10 @@
-"""Snapshots to fragments, which are only ever appended to. Nothing here does I/O.
+"""Convert snapshots of a reply to fragments, which are only ever appended. No I/O here.
 
-A snapshot repeats the reply so far. Most apps only add to it, and then each fragment is what a
-snapshot adds. But pages also take back what they have shown: a cursor, a spinner, a counter, a
-placeholder ("Thinking..."), a code fence that is closed until more code arrives, or the margin of a
-list, which Gradio removes (`inspect.cleandoc`) until a line without a margin arrives. From an app
-that does so, only what two snapshots have in common is emitted, after the last word that was.
+A snapshot repeats the reply so far. Most apps only add text; then a fragment is the added text. But
+pages also take back text that they have shown: a cursor, a spinner, a counter, a placeholder
+("Thinking..."), a code fence that is closed until more code arrives, or the margin of a list, which
+Gradio removes (`inspect.cleandoc`) until a line without a margin arrives. For such an app, only the
+text that two snapshots share is emitted.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 CURSORS = frozenset("\ufffd⏳⌛⬤⚫⚪") | frozenset(
     map(chr, (*range(0x2580, 0x2600), *range(0x2800, 0x2900)))
 )
-"""Cursors at the end of a snapshot: blocks, circles and Braille spinners, and the character that
-replaces one whose bytes have not all arrived."""
+"""Cursors at the end of a snapshot: blocks, circles and Braille spinners, and the replacement
+character for one whose bytes have not all arrived."""
 PLACEHOLDER = re.compile(
     r"""\W*(?:
         (?:thinking|loading|generating|searching|processing|working|waiting|typing|analyzing
@@ -29,15 +29,15 @@ PLACEHOLDER = re.compile(
 MAX_PLACEHOLDER = 100
 """Maximum characters of a placeholder."""
 PROVISIONAL_END = re.compile(r"(?:\n[ \t]*(?:`{3,}|~{3,})|</\w+>)[\s</\w>]*\Z")
-"""The end of a code block or an element, which an app may add to show an incomplete snapshot."""
+"""The end of a code block or an element. An app may add it to display an incomplete snapshot."""
 WORDLESS_END = re.compile(r"\n[ \t]*\n\W*\Z")
-"""A last paragraph without words, which may be the start of a footer."""
+"""A last paragraph without words. It may be the start of a footer."""
 FOOTER = re.compile(r"\n[ \t]*\n(?:-{3,}|\*{3,}|[*_(\[<][^\n]*)(?:\n[^\n]{0,100})?\Z")
 """A last paragraph about the reply, such as its speed."""
 MIN_TAIL = 12
-"""Minimum bytes that two texts must share to be at the same place."""
+"""Minimum bytes of a tail that identifies a position in a text."""
 MAX_SKIPPED = 100
-"""Maximum characters before such a place to leave out, such as a changed header."""
+"""Maximum characters to skip before such a position, such as a changed header."""
 MAX_WORD = 100
 """Maximum characters of a word."""
 
@@ -51,10 +51,10 @@ class Habit:
 
 @dataclass
 class Habits:
-    """The habits of an app, which its replies share in memory.
+    """The habits of an app, learned from its replies and shared by them.
 
-    :ivar omits_first_tag: whether reasoning begins without a tag and ends with one.
-    :ivar answers_in_parts: whether the chatbot's answers are lists of parts; None until one came.
+    :ivar omits_first_tag: whether reasoning ends with a tag, but begins without one.
+    :ivar answers_in_parts: whether the chatbot's answers are lists of parts; None until known.
     """
 
     text: Habit = field(default_factory=Habit)
@@ -66,20 +66,20 @@ class Habits:
 class Appender:
     """Turns the snapshots of one reply into fragments.
 
-    An app's first reply may begin one snapshot later, as two are needed to see what it does. If an
-    app begins anew, a blank line follows, and then the new text. Joined, the fragments are the last
+    The first reply from an app may begin one snapshot later: two are needed to learn its habit. If
+    the app begins anew, a blank line and the new text follow. Joined, the fragments are the last
     snapshot, except for whitespace that has changed and words that were taken back.
     """
 
     def __init__(self, habit: Habit) -> None:
         self._habit = habit
         self._last = ""  # the last snapshot, without a cursor
-        self._emitted = ""  # the part of a snapshot that was emitted
+        self._emitted = ""  # the emitted part of a snapshot
         self._has_grown = self._is_confirmed = False
         self._placeholder = ""
 
     def feed(self, snapshot: str) -> tuple[str, str]:
-        """Take a snapshot; return a fragment and a placeholder to show as a status, or ""."""
+        """Take a snapshot; return a fragment, and a placeholder to report. Both may be ""."""
         text, last = _without_cursor(snapshot), self._last
         if text == last:
             if self._habit.only_grows is None and last:
@@ -105,7 +105,7 @@ class Appender:
         else:
             settled = last if continues else _common_words(last, text)
             if not (continues or self._emitted or re.search(r"\w", settled)):
-                # Nothing was emitted, and no word of the last snapshot is left.
+                # Nothing was emitted, and the snapshots share no word.
                 settled = ""
                 placeholder = last if len(last) <= MAX_PLACEHOLDER and "\n" not in last else ""
         if not last and (footer := FOOTER.search(settled)):
@@ -122,7 +122,7 @@ class Appender:
         return self._advance(snapshot, snapshot)
 
     def held_back(self) -> str:
-        """Return the text held back of a reply that fails, without a placeholder."""
+        """Return the text held back when a reply fails, without a placeholder."""
         return self._advance(self._last, self._last)
 
     def _is_placeholder(self, text: str) -> bool:
@@ -133,28 +133,28 @@ class Appender:
 
     @property
     def _is_trusted(self) -> bool:
-        """Whether the app is believed to keep the text that a snapshot shows."""
+        """Whether the app is assumed to keep the text of this snapshot."""
         grows = self._habit.only_grows
         return self._has_grown or self._is_confirmed if grows is None else grows
 
     def _advance(self, settled: str, text: str, begun: str | None = None) -> str:
-        """Return the fragment that completes `settled`, a start of `text`.
+        """Return the fragment up to the end of `settled`, which is the beginning of `text`.
 
-        :param begun: a text that `settled` is known to begin with.
+        :param begun: a known prefix of `settled`.
         """
         emitted = self._emitted
         is_begun = emitted is begun and len(settled) >= len(emitted)
         if is_begun or settled.startswith(emitted):
             self._emitted = settled
             return settled[len(emitted) :]
-        if emitted.startswith(settled):  # text was taken back, or is not complete again
+        if emitted.startswith(settled):  # text was taken back, or is coming again
             return ""
         start = _common_length(emitted, settled)
         old, new = _squeeze(emitted[start:]), _squeeze(settled[start:])
         if old.startswith(new):
             return ""
         same = _common_length(old, new)
-        if re.search(r"\w", old[same:]) is None:  # only whitespace and the like has changed
+        if re.search(r"\w", old[same:]) is None:  # no word has changed
             return self._go_on(settled, _skip(settled, start, same))
         at = _find_tail(old, _squeeze(text[start:]), same)
         if at is None:
@@ -164,7 +164,7 @@ class Appender:
         return self._go_on(settled, _skip(settled, start, at)) if at <= len(new) else ""
 
     def _go_on(self, settled: str, at: int) -> str:
-        """Return the text after `at`, without whitespace that was emitted."""
+        """Return the text after `at`, without whitespace that was already emitted."""
         emitted, self._emitted = self._emitted, settled
         rest = settled[at:]
         before = emitted[len(emitted.rstrip()) :]
@@ -185,7 +185,7 @@ class Appender:
 
 
 def _without_cursor(snapshot: str) -> str:
-    """Return text without a cursor and the space before it."""
+    """Return text without a cursor at its end, and without the space before that."""
     end = len(snapshot)
     while end and snapshot[end - 1] in CURSORS:
         end -= 1
@@ -193,7 +193,7 @@ def _without_cursor(snapshot: str) -> str:
 
 
 def _without_provisional_end(settled: str, text: str) -> str:
-    """Return text without an end that the next snapshot may not have."""
+    """Return text without an end that the next snapshot may lack."""
     end = PROVISIONAL_END if len(settled) == len(text) else WORDLESS_END
     if found := end.search(settled, _last_word(settled)):
         settled = settled[: found.start()]
@@ -205,12 +205,12 @@ def _without_provisional_end(settled: str, text: str) -> str:
 
 
 def _last_word(text: str) -> int:
-    """Return a position before the last word."""
+    """Return a position that is not after the start of the last word."""
     return max(0, len(text) - MAX_WORD)
 
 
 def _common_length(one: str, other: str) -> int:
-    """Return the number of characters in which two texts begin alike."""
+    """Return the length of the common prefix of two texts."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2
@@ -222,7 +222,7 @@ def _common_length(one: str, other: str) -> int:
 
 
 def _common_words(last: str, text: str) -> str:
-    """Return the complete words that both texts begin with."""
+    """Return the common prefix of two texts, up to the end of a word."""
     end = _common_length(last, text)
     if end == len(text) or text[end].isspace():
         return text[:end]
@@ -234,12 +234,12 @@ def _common_words(last: str, text: str) -> str:
 
 
 def _squeeze(text: str) -> str:
-    """Return text without whitespace."""
+    """Remove all whitespace."""
     return "".join(text.split())
 
 
 def _skip(text: str, start: int, count: int) -> int:
-    """Return the position in text after `count` characters from `start` that are not whitespace."""
+    """Return the position after `count` characters from `start`, not counting whitespace."""
     for word in re.compile(r"\S+").finditer(text, start):
         if count <= word.end() - word.start():
             return word.start() + count if count else start
@@ -248,9 +248,12 @@ def _skip(text: str, start: int, count: int) -> int:
 
 
 def _find_tail(old: str, new: str, same: int) -> int | None:
-    """Find the end of `old` in `new`, soon after their common start; return the place after it."""
+    """Find the longest tail of `old` in `new`; return the position after it.
+
+    :param same: the length of their common prefix, soon after which the tail must begin.
+    """
     low, high = 0, len(old)
-    while low < high:  # the longest end of `old` that is in `new`
+    while low < high:  # the longest tail of `old` that is in `new`
         middle = (low + high + 1) // 2
         if old[-middle:] in new:
             low = middle

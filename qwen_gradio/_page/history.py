@@ -1,4 +1,4 @@
-"""Earlier turns in the forms that Spaces take as a history. Nothing here does I/O."""
+"""Convert earlier turns to the history formats of Spaces. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HistoryTurn: TypeAlias = tuple[str, str | dict[str, Any]]
 
 
 def as_pairs(turns: Sequence[HistoryTurn]) -> list[list[Any]]:
-    """Return turns in Gradio's first form: `[user, assistant]`, None where one is missing."""
+    """Return turns as `[user, assistant]`, Gradio's first format; a missing one is None."""
     pairs: list[list[Any]] = []
     for role, said in turns:
         content = _content(said)
@@ -23,17 +23,17 @@ def as_pairs(turns: Sequence[HistoryTurn]) -> list[list[Any]]:
 
 
 def as_messages(turns: Sequence[HistoryTurn]) -> list[dict[str, Any]]:
-    """Return turns in the form that came with Gradio 4.44: messages, in OpenAI's format."""
+    """Return turns as messages in OpenAI's format, which Gradio takes since 4.44."""
     return [{"role": role, "content": _content(said)} for role, said in turns]
 
 
 def as_parts(turns: Sequence[HistoryTurn]) -> list[dict[str, Any]]:
-    """Return turns in the only form that Gradio 6 takes: messages whose content is parts."""
+    """Return turns as messages whose content is a list of parts, the only format of Gradio 6."""
     return [{"role": role, "content": [_part(said)]} for role, said in turns]
 
 
 def as_segments(turns: Sequence[HistoryTurn]) -> list[dict[str, Any]]:
-    """Return turns as modelscope_studio's `pro.Chatbot` has them: only its assistant has parts."""
+    """Return turns for modelscope_studio's `pro.Chatbot`: only the assistant's have parts."""
 
     def content(role: str, said: str | dict[str, Any]) -> Any:
         if isinstance(said, dict):

@@ -1,4 +1,4 @@
-"""How a Space is asked, for people and for programs. Nothing here does I/O."""
+"""Describe how a Space is asked, for people and programs. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from .plan import Plan
 
 @dataclass(frozen=True)
 class SpaceInput:
-    """An input of a Space, for which `inputs=` may give a value.
+    """An input of a Space, which `inputs=` can set.
 
-    :ivar names: its names in `/info` and on the page; any of them may be used.
+    :ivar names: its names in `/info` and on the page; all of them can be used.
     :ivar kind: the type of its component, such as "textbox" or "slider".
     :ivar use: the source of its value: "value" is its default; "query", "chat", "history" and
         "system" are parts of the question.
-    :ivar default: its value when the page opens; a dict if it is a form, whose fields are inputs
-        as well.
-    :ivar bounds: what it accepts: `minimum`, `maximum` and `step` of a number, `choices` as pairs
-        of a shown name and a value, and whether it `takes_several`.
+    :ivar default: its value when the page opens; a dict for a form, whose fields are also inputs.
+    :ivar bounds: the accepted values: `minimum`, `maximum` and `step` of a number, `choices` as
+        pairs of a displayed name and a value, and whether it `takes_several`.
     """
 
     names: tuple[str, ...]
@@ -45,20 +44,20 @@ class SpaceInput:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a Space offers, and how a question would be asked. As text, it is easy to read.
+    """What a Space offers, and how a question would be asked. Print it for a readable text.
 
-    :ivar space: its URL or its name, the new one if it was renamed.
+    :ivar space: its URL or name; the new name if it was renamed.
     :ivar steps: the calls that its page makes for a question, in order.
     :ivar inputs: the inputs of these steps.
     :ivar files: the inputs that take files, each with their `kind`, their `types` and whether it
         `takes_several`; () if the Space takes text only.
     :ivar api_names: the other endpoints that may be a chat, with the tab of each, or "".
-    :ivar notes: what else to know.
-    :ivar former_name: the name that was given, if the Space was renamed.
+    :ivar notes: further remarks.
+    :ivar former_name: the name given by the caller, if the Space was renamed.
     :ivar url: the app's address.
     :ivar gradio: the version of its Gradio.
     :ivar stage: the Space's stage on the Hub, such as "RUNNING", or "".
-    :ivar hardware: the hardware that it runs on, if the Hub says so.
+    :ivar hardware: its hardware, if the Hub reports it.
     """
 
     space: str
@@ -102,7 +101,10 @@ class Inspection:
 
 
 def inspect_plan(plan: Plan, **more: str) -> Inspection:
-    """Return how the Space of a plan is asked, with the attributes from `former_name` on."""
+    """Describe a plan.
+
+    :param more: the attributes from `former_name` on.
+    """
     names = {held.id: held.name for held in plan.held}
     given = {
         held.id: reprlib.repr(held.value) if held.use == "value" else f"<{held.use}>"
@@ -122,9 +124,9 @@ def inspect_plan(plan: Plan, **more: str) -> Inspection:
             line += f", whose output {step.reply + 1} is the reply"
         steps.append(line)
         for _, component in step.writes:
-            if given.get(component) != "<query>":  # most often, that is only disabled meanwhile
+            if given.get(component) != "<query>":  # steps mostly just disable the question's box
                 given[component] = f"<step {number}>"
-    drawn = ("these steps draw the page, which is then asked as it is",) if plan.draws else ()
+    drawn = ("these steps draw the page; its chat is planned afterwards",) if plan.draws else ()
     return Inspection(
         plan.space,
         tuple(steps),

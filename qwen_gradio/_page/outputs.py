@@ -1,4 +1,4 @@
-"""A Space's outputs to fragments, reasoning and placeholders. Nothing here does I/O."""
+"""Convert a Space's outputs to fragments, reasoning and placeholders. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from .turns import (
 )
 
 Source: TypeAlias = Literal["page", "interface", "function"]
-"""Where a reply is read: a component of the page, the endpoint that a `gr.ChatInterface` has for
-its API, or a function of `gr.api`, whose yields may be pieces instead of snapshots."""
+"""Where a reply comes from: a component of the page, the API endpoint of a `gr.ChatInterface`, or
+a `gr.api` function, which may yield pieces instead of snapshots."""
 
 
 class Reply:
-    """A reply as it grows: takes outputs, and returns updates with what is new in them.
+    """A growing reply: takes outputs, and returns their new content as updates.
 
-    :param before: the chatbot's value before the reply. A last turn that has not changed since is
+    :param before: the chatbot's value before the reply. If its last turn does not change, it is
         not a reply.
-    :param tags: pairs of tags between which all text is reasoning, as the page declares them.
+    :param tags: pairs of tags declared by the page; all text between them is reasoning.
     :param thought_tags: pairs of tags that enclose reasoning only before the answer.
-    :param root: the URL under which the Space serves its files.
+    :param root: the URL prefix of files on the Space.
     :ivar text: the reply so far, as the page shows it.
-    :ivar reasoning: what the model thought before it; not part of the reply.
-    :ivar files: those that came with it, once it is complete.
+    :ivar reasoning: the reasoning so far, which is not part of the reply.
+    :ivar files: the files that came with the reply, once it is complete.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class Reply:
                 self._before = read_turn(said)
                 self._said_before = len(said)
         except ValueError:
-            pass  # The page began with something else, which the reply will replace.
+            pass  # The initial value is not a chat. The reply will replace it.
 
     def feed(self, output: Any) -> list[Update]:
-        """Take the next output, which repeats the complete reply; return what is new in it.
+        """Take the next output, which repeats the reply so far; return the updates for new content.
 
-        :raises ValueError: if `output` has none of a reply's forms.
+        :raises ValueError: if the output is in no known form of a reply.
         """
         if self._source == "interface":
             output = mark_components(output)
@@ -90,18 +90,18 @@ class Reply:
         self._last = value
         self.text, reasoning = self._separate(*read_turn(self._new_turn(value)))
         thought = ""
-        if reasoning:  # pages take it away once there is an answer
+        if reasoning:  # some pages remove it once there is an answer
             self.reasoning = reasoning
             thought, _ = self._reasoning_appender.feed(reasoning)
         fragment, placeholder = self._text_appender.feed(self.text)
         return _updates(thought, fragment, placeholder)
 
     def end(self) -> list[Update]:
-        """Check that the reply is complete; return the text and reasoning held back until now.
+        """Check the complete reply; return the text and reasoning held back until now.
 
-        A reply may consist of files alone; its text is "" then.
+        If a reply consists of files only, its text is "".
 
-        :raises ValueError: if the last output holds no answer.
+        :raises ValueError: if the last output contains no answer.
         :raises GenerationError: if the answer has no text and no file.
         """
         said = self._new_turn(self._last)
@@ -119,11 +119,11 @@ class Reply:
         )
 
     def held_back(self) -> list[Update]:
-        """Return the text and reasoning held back until now, of a reply that fails."""
+        """Return the text and reasoning held back until now, when a reply fails."""
         return _updates(self._reasoning_appender.held_back(), self._text_appender.held_back())
 
     def _separate(self, text: str, reasoning: str, *, is_complete: bool = False) -> tuple[str, str]:
-        """Take out the reasoning that is between tags."""
+        """Move reasoning between tags from the text to the reasoning."""
         if self._tags:
             text, thought = split_tags(text, self._tags, is_complete=is_complete)
             reasoning += thought
@@ -135,13 +135,13 @@ class Reply:
         return text, reasoning
 
     def _new_turn(self, value: Any) -> list[Any]:
-        """Return what the assistant said in its last turn; nothing if it had said that before."""
+        """Return the contents of the assistant's last turn; none if that turn is an old one."""
         if not isinstance(value, list):
             return contents_of(value)
         start, said = find_last_turn(value)
         before = self._said_before
         if before and start == self._start and read_turn(said[:before]) == self._before:
-            # A greeting, after which the page does not show the question, is not part of the reply.
+            # If the page does not show the question, a greeting precedes the reply in one turn.
             return said[before:] if start == -1 or len(said) == before else said
         return said
 
@@ -154,14 +154,14 @@ def _updates(thought: str, fragment: str, placeholder: str = "") -> list[Update]
 
 
 def _shown(output: Any) -> Any:
-    """Return the value that an output gives the reply's component, which may be a bubble list."""
+    """Return the value that an output sets on the reply's component, which may be a bubble list."""
     if isinstance(output, dict) and "value" not in output and isinstance(output.get("items"), list):
         return output["items"]
     return written(output)
 
 
 def _parse(output: Any) -> Any:
-    """Return the reply that a function has returned as a JSON object; other output unchanged."""
+    """Parse a reply that a function returned as a JSON object; return other output unchanged."""
     if isinstance(output, str) and output.lstrip().startswith("{"):
         try:
             parsed = json.loads(output)
@@ -173,9 +173,9 @@ def _parse(output: Any) -> Any:
 
 
 class _Pieces:
-    """The yields of a function that does not say whether they are pieces or snapshots.
+    """Values from a function that does not declare whether it yields pieces or snapshots.
 
-    They are snapshots if the first one that differs from its predecessor begins with it.
+    They are snapshots if the first value that differs from its predecessor begins with it.
     """
 
     def __init__(self) -> None:

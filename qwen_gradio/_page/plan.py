@@ -1,4 +1,4 @@
-"""The plan for asking a Space: functions, and their inputs. Nothing here does I/O."""
+"""The plan for one question: the functions to call, and their inputs. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .outputs import Source
 
 @dataclass(frozen=True)
 class Step:
-    """A call of one of the Space's functions.
+    """A call to a function of the Space.
 
     :ivar name: its `api_name`, or its number if it has none.
     :ivar inputs: the ids of the components that it takes.
     :ivar writes: the positions and components of outputs that a later step takes.
     :ivar reply: the position of the reply in its outputs, if it writes the reply.
-    :ivar is_load: whether the page runs it when it opens, and ignores its failure.
+    :ivar is_load: whether the page runs it on opening. A page ignores its failure.
     :ivar prop_inputs: the positions of inputs that are sent with all properties.
     :ivar is_for_turns: whether it only sends earlier turns; skipped if there are none.
-    :ivar uploader: the component with files that it only uploads, in one call for each value.
-    :ivar nth: which of these values it takes.
+    :ivar uploader: the component whose files it uploads, if it is for that, one value per call.
+    :ivar nth: the index of the value to upload.
     """
 
     fn_index: int
@@ -43,11 +43,11 @@ class Plan:
 
     :ivar steps: the calls on load that the chain needs, then the chain.
     :ivar held: the components that steps take, and the one that shows the reply.
-    :ivar form: the form in which the Space takes earlier turns.
+    :ivar form: the format of earlier turns.
     :ivar reasoning_tags: pairs of tags that enclose reasoning in the reply's text.
     :ivar others: the names and tabs of other endpoints that may be a chat.
     :ivar notes: remarks for the user.
-    :ivar draws: whether these steps only draw the page, so that its chat is planned afterwards.
+    :ivar draws: whether these steps only draw the page. Its chat is planned afterwards.
     :ivar keeps_turns: whether the Space keeps the conversation of a session.
     :ivar gradio: the major version of its Gradio.
     """
@@ -68,7 +68,7 @@ class Plan:
 
     @property
     def inputs(self) -> list[Component]:
-        """The components whose values a user enters, in the order in which steps read them."""
+        """The components whose values a user enters, in the order that steps read them."""
         return [held for held in self.held if held.use != "earlier step"]
 
     def unused(self, names: Iterable[str]) -> list[str]:

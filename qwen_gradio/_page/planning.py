@@ -1,4 +1,4 @@
-"""The chain that a page runs to the plan for asking it. Nothing here does I/O."""
+"""Choose the chain of a page that is the chat, and plan its steps. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ from .plan import Plan, Step
 
 PROTOCOLS = ("sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
 NOBODY = -1
-"""Stands in for the number of a component."""
+"""A component id that matches no component."""
 
 
 def plan_of(
     config: Any, info: Any, space: str, api_name: str | int | None = None, *, is_drawn: bool = False
 ) -> Plan:
-    """Return how a Space's page asks a question.
+    """Plan how to ask a Space.
 
     :param config, info: the app's `/config` and `/info`.
-    :param api_name: the name or the number of the endpoint to ask, where several could be meant.
-    :param is_drawn: whether what the page draws when it opens (`gr.render`) is in the config.
-    :returns: the plan; if the page may draw a chat when it opens, the plan to have it drawn.
-    :raises SpaceInterfaceError: if there is no chat, or more than one; shows what there is.
+    :param api_name: the name or number of the endpoint to ask, if the Space has several.
+    :param is_drawn: whether the config includes what the page draws on opening (`gr.render`).
+    :returns: the plan. If the page may draw a chat on opening, it is the plan to draw the page.
+    :raises SpaceInterfaceError: if there is no chat, or more than one. The message lists the
+        endpoints.
     """
     require_protocol(config, space)
     app = App(config, info)
@@ -55,8 +56,8 @@ def plan_of(
             f"{space} offers {what}. Found: {_describe_endpoints(app, chains)}"
         )
     chosen = usable[0]
-    # The page shows the first of several chats. Of several functions of text, the chat must be told
-    # apart by a sign of its own.
+    # Of several chats, the page shows the first. Functions of text are no better than one another,
+    # unless one has a clearer sign of a chat.
     is_chat = app[chosen.reply].is_chatbot or chosen.is_interface
     rivals = [c for c in usable if (c.kind, c.signs) == (chosen.kind, chosen.signs) and not is_chat]
     if any((rival.query, rival.reply) != (chosen.query, chosen.reply) for rival in rivals):
@@ -74,7 +75,10 @@ def plan_of(
 
 
 def require_protocol(config: Any, space: str) -> None:
-    """Reject apps of a Gradio before 4.2."""
+    """Reject apps on a Gradio before 4.2.
+
+    :raises SpaceInterfaceError: if the protocol is not supported.
+    """
     if (protocol := get(config, "protocol", object, None)) not in PROTOCOLS:
         raise SpaceInterfaceError(
             f"{space} runs a Gradio before 4.2 (protocol {protocol!r:.100}), which is not supported"
@@ -94,7 +98,7 @@ def _make_plan(app: App, chain: Chain, space: str, others: Mapping[str, str]) ->
     taken += turns.inputs if turns else ()
     uploads = _find_uploads(app, functions, taken, chain.query)
     taken += (i for f in uploads.values() for i in f.inputs)
-    # A chat interface takes earlier turns; that of 4.44 writes other State than it reads.
+    # A chat interface takes earlier turns. On 4.44, it does not write the State that it reads.
     keeps_turns = not chain.is_interface and any(
         _keeps_turns(app, chain, i) for i in entered if i in written
     )
@@ -135,12 +139,12 @@ def _make_plan(app: App, chain: Chain, space: str, others: Mapping[str, str]) ->
 
 
 def _plan_drawing(app: App, space: str) -> Plan | None:
-    """Return the plan to have the page draw its components when it opens; None if it draws none."""
+    """Plan the functions that draw components when the page opens; None if there are none."""
     renders = [
         function
         for function in app.functions.values()
-        # Gradio 4 does not declare them. A function that only changes a column draws nothing, but
-        # calling it does no harm.
+        # Gradio 4 does not declare them. A function that only updates a column draws nothing, but
+        # can safely be called.
         if (function.draws or [app[i].kind for i in function.outputs] == ["column"])
         and _runs_on_load(function)
     ]
@@ -155,7 +159,7 @@ def _plan_drawing(app: App, space: str) -> Plan | None:
 
 
 def _require_inputs(app: App, functions: list[Function], chain: Chain, space: str) -> None:
-    """Reject a chat that takes an input which cannot be sent."""
+    """Reject a chat with an input that cannot be sent."""
     for function, given, component in ((f, app[i], i) for f in functions for i in f.inputs):
         if component not in app:
             why = f"one of its inputs, component {component}, is not in /config"
@@ -169,7 +173,7 @@ def _require_inputs(app: App, functions: list[Function], chain: Chain, space: st
 
 
 def _find_history(app: App, chain: Chain, entered: Iterable[int], written: set[int]) -> int | None:
-    """Return the component that takes the earlier turns; None if the Space keeps them itself."""
+    """Return the component that takes earlier turns; None if the Space keeps them itself."""
     if any(app[i].is_state or (i in written and _keeps_turns(app, chain, i)) for i in entered):
         return None
     for i in entered:
@@ -180,7 +184,7 @@ def _find_history(app: App, chain: Chain, entered: Iterable[int], written: set[i
 
 
 def _keeps_turns(app: App, chain: Chain, component: int) -> bool:
-    """Whether a component that the chain reads and writes may hold the conversation."""
+    """Return whether a component that the chain reads and writes may hold the conversation."""
     memory = app[component]
     if memory.is_state:
         return True
@@ -190,9 +194,9 @@ def _keeps_turns(app: App, chain: Chain, component: int) -> bool:
 
 
 def _find_turns_function(app: App, chain: Chain) -> Function | None:
-    """Find the function by which the page of a chat interface copies its chatbot to the State.
+    """Find the function that copies the chatbot of a chat interface to its State.
 
-    The interface's endpoint reads the State. Gradio 5 and 6 have such a function.
+    The interface's API endpoint reads the State. Only Gradio 5 and 6 have such a function.
     """
     if not chain.is_interface:
         return None
@@ -208,9 +212,9 @@ def _find_turns_function(app: App, chain: Chain) -> Function | None:
 def _find_uploads(
     app: App, functions: list[Function], taken: list[int], query: int
 ) -> dict[int, Function]:
-    """Return the functions that run when a user has chosen a file, by the component that takes it.
+    """Return the functions that run when a user has chosen a file, by the file's component.
 
-    One that takes the question as well would ask it.
+    A function that also takes the question is left out: it would ask it.
     """
     read = {i for f in functions for i in f.inputs}
     return {
@@ -229,11 +233,11 @@ def _list_notes(app: App, chain: Chain) -> tuple[str, ...]:
     ids = (chain.reply, *chain.unread)
     read, *others = [repr(get(app[i].props, "label", str) or f"component {i}") for i in ids]
     count, unread = len(ids), ", ".join(others)
-    return (f"{count} chatbots answer side by side: {read} is read, and not {unread}",)
+    return (f"{count} chatbots answer side by side: {read} is read, {unread} is not",)
 
 
 def _drop_cleanup_steps(chain: Chain) -> list[Function]:
-    """Return the functions up to the last that writes the reply, without those that tidy up."""
+    """Return the functions up to the last that writes the reply, without cleanup steps."""
     last = max(n for n, f in enumerate(chain.functions) if chain.reply in f.outputs)
     needed: list[Function] = []
     read: set[int] = set()
@@ -250,7 +254,7 @@ def _drop_cleanup_steps(chain: Chain) -> list[Function]:
 def _find_loads(
     app: App, functions: list[Function], entered: list[int], query: int
 ) -> list[Function]:
-    """Return the functions that run on load and write State or values that the chain reads."""
+    """Return the functions that run on load and write State or values for the chain."""
     heads = [f for f in app.functions.values() if _runs_on_load(f)]
     wanted = {i for i in entered if i != query and not app[i].has_value}
     needed: list[Function] = []
@@ -277,12 +281,12 @@ def _make_steps(
 ) -> tuple[Step, ...]:
     """Return the functions as steps.
 
-    :param turns: the function that hands earlier turns to the Space.
-    :param uploads: the functions that hand it files, by the component that takes these.
+    :param turns: the function that sends earlier turns.
+    :param uploads: the functions that upload files, by the component that takes them.
     """
     steps: list[Step] = []
     first = chain.reply_function if chain.functions else None
-    is_read = True  # whether this function is not before the first one that writes the reply
+    is_read = True  # False before the first function that writes the reply
     read = {i for f in functions for i in f.inputs} if keeps_turns else set()
     before = [*loads, turns] if turns else loads
     uploaders = {function: component for component, function in (uploads or {}).items()}
@@ -305,12 +309,12 @@ def _make_steps(
         read.update(function.inputs)
         if function is first:
             is_read = False
-            read.add(chain.reply)  # a reply must differ from its value before
+            read.add(chain.reply)  # to recognise a reply, the value before it must be known
     return tuple(reversed(steps))
 
 
 def _find_form(app: App, id_: int) -> Form:
-    """Return the form in which a component takes turns."""
+    """Return the format of the turns in a component."""
     kind, props = app[id_].kind, app[id_].props
     if kind == "api":
         return "pairs" if app[id_].takes_pairs else "messages"
@@ -318,12 +322,12 @@ def _find_form(app: App, id_: int) -> Form:
         return "parts"
     if kind.endswith("prochatbot"):
         return "segments"
-    # Chatbots declare it from Gradio 4.44 on ("tuples" are pairs); before, there were only pairs.
+    # Chatbots declare it since Gradio 4.44 ("tuples" are pairs). Before, there were only pairs.
     return "messages" if props.get("type") == "messages" else "pairs"
 
 
 def _read_reasoning_tags(app: App, reply: int) -> tuple[tuple[str, str], ...]:
-    # A chat interface's own endpoint writes no chatbot, but its page shows the reply in one.
+    # The API endpoint of a chat interface writes no chatbot, but the page shows the reply in one.
     chatbots = [app[reply]] if app[reply].is_chatbot else app.chatbots
     found: list[tuple[str, str]] = []
     for tags in (
@@ -336,7 +340,7 @@ def _read_reasoning_tags(app: App, reply: int) -> tuple[tuple[str, str], ...]:
 
 
 def _describe_endpoints(app: App, chains: Sequence[Chain]) -> str:
-    """Return the Space's endpoints, and why each is not asked."""
+    """Describe the Space's endpoints, each with the reason why it was not chosen."""
     usable = dict.fromkeys(chain.name for chain in chains)
 
     def describe(function: Function) -> str:
@@ -352,7 +356,7 @@ def _describe_endpoints(app: App, chains: Sequence[Chain]) -> str:
         elif not any(o.is_text_output or o.is_chatbot for o in outputs):
             why = "returns no text"
         else:
-            why = "has no output of its own for a reply"
+            why = "has no separate output for a reply"
         return f"{function.name}({names}) {why}"
 
     shown = [f for f in app.functions.values() if f.api_name or f.name in usable]

@@ -7,16 +7,16 @@ from typing import Any
 
 
 class Session:
-    """A conversation on a Space that keeps it: the hash of its session, and what its page holds.
+    """A conversation that the Space keeps: its session hash, and the values on its page.
 
-    It goes on only from one complete reply to the next. It is unknown what the Space has kept of a
-    turn that failed or was closed early, so a new session begins, with all turns in the question.
+    It continues only after a complete reply. After a turn that failed or was closed early, it is
+    unknown what the Space has kept. So a new session begins, with all turns in the question.
 
-    :param saved: what `save` returned after the last turn.
-    :ivar hash: the session's hash; "" if there is none.
-    :ivar goes_on: whether the turn that is being asked goes on with it.
+    :param saved: the result of `save` after the last turn.
+    :ivar hash: the session hash; "" if there is none.
+    :ivar goes_on: whether the current turn continues the session.
     :ivar is_remembered: whether the caller has read the last turn to its end; set by the caller.
-    :ivar written: what the functions of the page have written, by component id.
+    :ivar written: the values that functions have written, by component id.
     """
 
     def __init__(self, saved: Mapping[str, Any] | None = None) -> None:
@@ -28,18 +28,22 @@ class Session:
         self._app: str = saved.get("app", "")
 
     def save(self) -> dict[str, Any]:
-        """Return the session as JSON, once the last turn is complete."""
+        """Return the session as a JSON object. Call it once the last turn is complete."""
         return {"hash": self.hash, "app": self._app, "written": self.written}
 
     def start_turn(self, app: str, new_hash: str) -> None:
-        """Go on if the last turn is complete, and of the same app; else begin a new session."""
+        """Continue the session if its last turn is complete and `app` is the same; else begin anew.
+
+        :param app: identifies the app and its plan.
+        :param new_hash: the hash for a new session.
+        """
         self.goes_on = self._is_complete and self.is_remembered and self._app == app
         self._is_complete = self.is_remembered = False
         if not self.goes_on:
             self.hash, self.written, self._app = new_hash, {}, app
 
     def complete_turn(self, hash_: str, written: dict[int, Any]) -> None:
-        """Record that the reply is complete, and what the page holds now."""
-        if hash_ == self.hash:  # else another turn was asked meanwhile
+        """Record that the reply is complete, and the values that functions have written."""
+        if hash_ == self.hash:  # a later turn may have begun a new session
             self.written = written
             self._is_complete = True

@@ -1,4 +1,4 @@
-"""Reasoning between tags, such as `<think>` and `</think>`. Nothing here does I/O."""
+"""Separate reasoning between tags such as `<think>` and `</think>`. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from .fragments import Habits
 
 THOUGHT_TAGS = (("<think>", "</think>"), ("<thought>", "</thought>"), ("<thinking>", "</thinking>"))
-"""The tags of models whose page declares none."""
+"""The usual tags of models, for pages that declare none."""
 
 
 def split_tags(
     text: str, tags: Sequence[tuple[str, str]], *, is_complete: bool = False
 ) -> tuple[str, str]:
-    """Separate text and the reasoning between tags. A possible start of a tag is held back."""
+    """Return the text, and the reasoning between tags. A possible start of a tag is held back."""
     said, thought = "", ""
     while found := [(text.find(tag), tag, end) for tag, end in tags if tag in text]:
         at, tag, end = min(found)
@@ -24,7 +24,7 @@ def split_tags(
             return said, thought + (inside if is_complete else without_begun([end], inside))
         thought += inside
         if not said.strip():
-            text = text.lstrip()  # the answer's first line is where the reasoning was
+            text = text.lstrip()  # blank lines between reasoning and answer
     said += text if is_complete else without_begun([tag for tag, _ in tags], text)
     return said, thought
 
@@ -32,9 +32,9 @@ def split_tags(
 def split_leading_thought(
     text: str, tags: Sequence[tuple[str, str]], habits: Habits, *, is_complete: bool = False
 ) -> tuple[str, str]:
-    """Separate text and the reasoning before it, whose first tag may be missing.
+    """Return the text, and the reasoning before it. The first opening tag may be missing.
 
-    Tags within the answer are part of it.
+    Tags within the answer are part of the answer.
     """
     thought = ""
     while True:
@@ -53,7 +53,7 @@ def split_leading_thought(
     if thought:
         text = text.lstrip()
     elif habits.omits_first_tag and not is_complete:
-        return "", ""  # either reasoning, or an answer without any
+        return "", ""  # may be reasoning, or an answer without reasoning
     if is_complete:
         return text, thought
     if any(opening.startswith(start) for opening, _ in tags):
@@ -62,7 +62,7 @@ def split_leading_thought(
 
 
 def _find_end_of_thought(text: str, ends: Sequence[str]) -> re.Match[str] | None:
-    """Find a closing tag at the end of a line, outside of code."""
+    """Find a closing tag at the end of a line and outside of code."""
     if not any(end in text for end in ends):
         return None
     for found in re.finditer(
@@ -74,6 +74,6 @@ def _find_end_of_thought(text: str, ends: Sequence[str]) -> re.Match[str] | None
 
 
 def without_begun(marks: Sequence[str], text: str) -> str:
-    """Return text without an end that may be the start of a mark, such as a tag."""
+    """Return text without a tail that may be the beginning of a mark, such as a tag."""
     begun = (size for mark in marks for size in range(1, len(mark)) if text.endswith(mark[:size]))
     return text[: len(text) - max(begun, default=0)]

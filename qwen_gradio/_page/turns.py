@@ -1,15 +1,15 @@
-"""What the assistant said, in the values of chatbots and other outputs. Nothing here does I/O.
+"""Read the assistant's turn from the values of chatbots and other outputs. No I/O here.
 
-A reply is text, or a list that ends with what the assistant said. Gradio and the component families
-built on it write such lists in several ways, and a Space may change between them as it streams:
+A reply is text, or a list that ends with the assistant's turn. Gradio and the component families
+built on it have several formats for such lists, and a Space may switch between them in a stream:
 
 - pairs, `[[user, assistant], ...]`, in chatbots up to Gradio 5;
-- messages, `{"role": ..., "content": ...}`, the only form in Gradio 6;
-- messages whose content is a list of parts, which is what Gradio 6 sends;
+- messages, `{"role": ..., "content": ...}`, the only format in Gradio 6;
+- messages whose content is a list of parts, as Gradio 6 sends them;
 - strings and messages without a role, from chat interfaces that return several;
-- items of a list of bubbles, with roles that the author named.
+- items of a bubble list, with roles that the author has named.
 
-A function without a page may also return an object, with the reply in one of `TEXT_KEYS`.
+A function without a page may also return an object with the reply in one of `TEXT_KEYS`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 UNCHANGED = object()
-"""The value of an update without one."""
+"""Stands for the value of an update that sets none."""
 REASONING_PARTS = ("tool", "thinking", "thought", "reasoning")
-"""The types of the parts of a message that are not its answer."""
+"""The types of parts that do not belong to the answer."""
 TEXT_KEYS = ("content", "response", "answer", "text")
-"""Where a message, a part of one, or an object that a function returns has its text."""
+"""The keys for the text of a message, of a part, or of an object that a function returns."""
 USER_ROLES = ("user", "human", "local")
 OTHER_ROLES = ("system", "developer", "tool", "function", "divider")
-"""The roles of items that neither the user nor the assistant has said."""
+"""The roles of items that are neither the user's nor the assistant's."""
 COMPONENT = re.compile(
     r"""<gradio\.[\w.]+\ object\ at\ 0x[0-9a-f]+>  # a component
         | [\[{(].*<gradio\.[\w.]+\ object\ at\ 0x[0-9a-f]+>.*[\])}]  # among other values
@@ -36,21 +36,23 @@ COMPONENT = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-"""What a chat interface's endpoint returns for a component or a file: Python's repr."""
+"""Matches Python's repr of a component or a file, which a chat interface's API endpoint returns."""
 PATH = re.compile(r"[^<>\n]*\.\w{1,5}|\['[^\n]*'\]")
-"""The value of a component that such an endpoint returns, where that is the path of a file, or
-Python's repr of several."""
+"""Matches the value of a component from such an endpoint if it is a path, or a repr of several."""
 
 
 def written(output: Any) -> Any:
-    """Return the value that an output gives its component; `UNCHANGED` if it gives none."""
+    """Return the value that an output sets on its component; `UNCHANGED` if it sets none."""
     if isinstance(output, dict) and output.get("__type__") == "update":
         return output.get("value", UNCHANGED)
     return output
 
 
 def contents_of(value: Any) -> list[Any]:
-    """Return what the assistant said in an output that is no list."""
+    """Return the assistant's contents in an output that is not a list.
+
+    :raises ValueError: if the output is in no known form of a reply.
+    """
     if value is None:
         return []
     if isinstance(value, str):
@@ -64,7 +66,10 @@ def contents_of(value: Any) -> list[Any]:
 
 
 def find_last_turn(value: list[Any]) -> tuple[int, list[Any]]:
-    """Return the index of the user's last item, or -1, and what the assistant said since."""
+    """Return the index of the user's last item, or -1, and the assistant's contents after it.
+
+    :raises ValueError: if an item is in no known form.
+    """
     said: list[Any] = []
     for index in range(len(value) - 1, -1, -1):
         item = value[index]
@@ -90,14 +95,14 @@ def find_last_turn(value: list[Any]) -> tuple[int, list[Any]]:
 
 
 def read_turn(said: list[Any]) -> tuple[str, str]:
-    """Return the text and the reasoning in what the assistant said."""
+    """Return the text and the reasoning in the assistant's contents."""
     read = [_text_and_reasoning(content) for content in said]
     texts, thoughts = zip(*read, strict=True) if read else ((), ())
     return "\n\n".join(filter(None, texts)), "\n\n".join(filter(None, thoughts))
 
 
 def _text_and_reasoning(content: Any) -> tuple[str, str]:
-    """Return the text and the reasoning in one message. Files and components have neither."""
+    """Return the text and the reasoning of one message. Files and components have neither."""
     metadata, before = None, ""
     if isinstance(content, dict):
         metadata = content.get("metadata")
@@ -122,7 +127,7 @@ def _text_and_reasoning(content: Any) -> tuple[str, str]:
 def _join(parts: list[Any]) -> tuple[str, str]:
     text = reasoning = ""
     for part in parts:
-        # A string among the parts is the name of a file, or what describes it.
+        # A plain string among the parts is the name or description of a file.
         if isinstance(part, dict) and isinstance(held := content_of(part), str):
             if part.get("type") in REASONING_PARTS or part.get("thought") is True:
                 reasoning += held
@@ -137,24 +142,24 @@ def content_of(message: dict[str, Any]) -> Any:
 
 
 def mark_components(output: Any) -> Any:
-    """Return what a chat interface's endpoint returned, with dicts in place of its components."""
+    """Replace the components in the output of a chat interface's API endpoint with dicts."""
     if isinstance(output, str):
         return {"component": "component"} if COMPONENT.fullmatch(output) else output
     if isinstance(output, list):
         return [mark_components(item) for item in output]
     if isinstance(output, dict):
         value = written(output)
-        if value is not output:  # of a component
+        if value is not output:  # it is an update of a component
             paths = value if isinstance(value, list) else [value]
             if all(isinstance(path, str) and PATH.fullmatch(path) for path in paths):
-                return {"component": "a file"}  # which the Space does not serve
+                return {"component": "a file"}  # the Space does not serve it
         if "content" in output:
             return {**output, "content": mark_components(output["content"])}
     return output
 
 
 def is_empty(content: Any) -> bool:
-    """Whether a message has no content yet; empty text is content."""
+    """Return whether a message has no content yet. Empty text counts as content."""
     if isinstance(content, dict):
         is_thought = bool(content.get("reasoning"))
         return content_of(content) in (None, []) and not (is_thought or _is_attachment(content))
@@ -175,7 +180,7 @@ def explain_no_text(said: list[Any], reasoning: str) -> str:
 
 
 def _attachments(content: Any) -> Iterator[str]:
-    """Yield the kinds of the components and files in what the assistant said."""
+    """Yield the kinds of the components and files in a message."""
     if isinstance(content, list):
         for part in content:
             yield from _attachments(part)

@@ -1,4 +1,4 @@
-"""What components hold: what a user enters, then what steps write. Nothing here does I/O."""
+"""The values of a page's components during a reply. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from .turns import UNCHANGED, written
 
 
 class Values:
-    """The components' values during one reply, once a user has entered the prompt.
+    """The components' values during one reply: first as a user enters them, then as steps do.
 
     Options are clamped to the bounds of their component.
 
-    :param habits: what earlier replies from this app have shown.
+    :param habits: the habits learned from earlier replies of this app.
     :ivar held: the values by component id, without State, which the Space keeps by session hash.
-    :ivar written: what steps have written, by component id.
-    :ivar notes: which options were changed, so that the Space accepts them.
-    :raises SpaceInterfaceError: if no step takes one of `prompt.inputs`, or its component does not
+    :ivar written: the values that steps have written, by component id.
+    :ivar notes: the options that were clamped, for the log.
+    :raises SpaceInterfaceError: if no step takes one of `prompt.inputs`, if its component does not
         accept the value, or if the Space does not take the files.
     """
 
@@ -98,7 +98,7 @@ class Values:
         self._entered.add(held.id)
 
     def _history_with(self, held: Component, turns: Sequence[HistoryTurn]) -> list[Any]:
-        """Return a history and these turns, in the form in which the app writes them, if known."""
+        """Return a component's history followed by turns, in the app's own format if known."""
         contents = [
             item.get("content")
             for item in held.value
@@ -114,7 +114,7 @@ class Values:
     def attach(self, upload: Callable[[Attachment], dict[str, Any]]) -> None:
         """Upload files, and put them into the components and the earlier turns.
 
-        :param upload: uploads one file, and returns its value for a component.
+        :param upload: uploads a file, and returns its value for a component.
         """
         for held in self.plan.inputs:
             if held.use == "history" and self._has_turns and self._prompt.earlier_files:
@@ -131,7 +131,7 @@ class Values:
                 self.held[held.id] = filled_in if held.use == "upload" else filled_in[0]
 
     def steps(self, session: Session | None = None) -> list[Step]:
-        """Return the steps to run. A session that goes on has loaded its page."""
+        """Return the steps to run. A session that continues has already loaded its page."""
         goes_on = session is not None and session.goes_on
         calls: dict[int | None, int] = {
             held.id: 1 if takes_list(held) else len(self._files[held.id])
@@ -147,7 +147,7 @@ class Values:
         ]
 
     def restore(self, written: Mapping[int, Any]) -> None:
-        """Restore what an earlier turn has written, except where a user enters something else."""
+        """Restore the values that earlier turns have written, except where a user enters others."""
         self.held |= {i: value for i, value in written.items() if i not in self._entered}
         self.written |= written
 
@@ -162,18 +162,18 @@ class Values:
         return taken
 
     def update(self, step: Step, outputs: Any) -> None:
-        """Store the outputs of a step that a later one reads."""
+        """Store the outputs of a step that later steps read."""
         for position, component in step.writes:
-            # Loading ends before the user enters something, and must not overwrite it.
+            # On a page, loading ends before the user enters values. It must not overwrite them.
             if not (step.is_load and component in self._entered) and position < len(outputs):
                 value = written(outputs[position])
                 if value is not UNCHANGED:
                     self.held[component] = self.written[component] = value
 
     def new_reply(self, root: str = "") -> Reply:
-        """Return an empty reply, to be fed with the reply's output of each step.
+        """Return an empty reply. Feed it the reply's output of each step.
 
-        :param root: the URL under which the Space serves its files.
+        :param root: the URL prefix of files on the Space.
         """
         return Reply(
             self.held.get(self.plan.reply),

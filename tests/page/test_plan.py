@@ -260,7 +260,7 @@ def test_of_two_chatbots_the_first_is_read() -> None:
     b = function("b", THEN, [20], [20], trigger_after=1, streams=True)
     plan = planned(ask, a, b, components=labels)
     assert (calls(plan), replies(plan)) == ([0, 1], [None, 0])
-    assert plan.notes == ("2 chatbots answer side by side: 'A' is read, and not 'B'",)
+    assert plan.notes == ("2 chatbots answer side by side: 'A' is read, 'B' is not",)
 
 
 @pytest.mark.parametrize("kind", ["json", "browserstate"])

@@ -125,7 +125,7 @@ async def test_a_second_chatbot_is_noted(
     newest: Zoo, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     space = await serve(newest, kind)
-    note = "2 chatbots answer side by side: 'Model A' is read, and not 'Model B'"
+    note = "2 chatbots answer side by side: 'Model A' is read, 'Model B' is not"
     assert f"Note: {note}" in await show_plan(space)
     with caplog.at_level(logging.INFO, "qwen_gradio"):
         await given(space)
