@@ -14,10 +14,10 @@ from .media import CERTAIN, UNKNOWN, Kind, ending_of, kind_of, type_of_bytes, ty
 
 MAX_FILE_BYTES = 20 * 2**20
 MAX_FILES = 20
-"""The files of one question."""
+"""Maximum files in one question."""
 MAX_NAME = 100
 BASE64_PIECE = 2**18
-"""Characters to decode at once; a multiple of four."""
+"""Characters to decode at a time; must be a multiple of four."""
 DATA_URL = re.compile(r"data:([\w.+/-]*)(?:;[^;,]*)*?;base64,")
 FILE_PARTS = (
     *("image_url", "input_audio", "file", "document", "input_image", "input_file"),
@@ -28,10 +28,10 @@ FILE_PARTS = (
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file that goes with a question: its content, or an https URL that the Space reads itself.
+    """A file for a question: its content, or an https URL that the Space reads itself.
 
-    :ivar kind: which kind of component takes it.
-    :ivar media_type: its type, such as image/png.
+    :ivar kind: the kind of component that takes it.
+    :ivar media_type: its media type, such as image/png.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Attachment:
     url: str | None = None
 
     def value(self, path: str) -> dict[str, Any]:
-        """Return the file, which is at a path on the Space, as a component takes it."""
+        """Return the value of a component for this file, once it is at `path` on the Space."""
         return {
             "path": path,
             "orig_name": self.name,
@@ -51,11 +51,11 @@ class Attachment:
 
 
 def from_bytes(where: str, data: bytes, name: str = "", declared: str = "") -> Attachment:
-    """Return a file with this content. Its type is that of its bytes, else of its name.
+    """Return a file with this content. Its type follows from the bytes, or else from the name.
 
-    :param where: what it is called in errors.
-    :param declared: the type that the caller gives, which counts if there is no other.
-    :raises InvalidMessagesError: if it is empty, too large, or of another type than it should be.
+    :param where: the name of the file in errors.
+    :param declared: the media type declared by the caller, used if there is no other.
+    :raises InvalidMessagesError: if it is empty, too large, or of another type than declared.
     """
     if not data:
         raise InvalidMessagesError(f"{where} is empty")
@@ -66,7 +66,7 @@ def from_bytes(where: str, data: bytes, name: str = "", declared: str = "") -> A
         found and expected and declared and kind_of(found) != kind_of(declared)
     ):
         raise InvalidMessagesError(
-            f"{where} is not of the type {expected}: it does not begin like such a file"
+            f"{where} is not of the type {expected}: its first bytes do not match"
         )
     media_type = found or expected or UNKNOWN
     name = clean_name(name) or "file"
@@ -76,10 +76,10 @@ def from_bytes(where: str, data: bytes, name: str = "", declared: str = "") -> A
 
 
 def from_url(where: str, url: str, kind: Kind = "file", name: str = "") -> Attachment:
-    """Return the file of a `data:` URL, or one that the Space will read from an https URL.
+    """Return the file in a `data:` URL, or the file that the Space will read from an https URL.
 
-    :param kind: what it is if the URL does not say.
-    :raises InvalidMessagesError: if it is another URL.
+    :param kind: the kind of the file if the URL does not show it.
+    :raises InvalidMessagesError: if it is any other URL, or not valid.
     """
     if url.startswith("data:"):
         return _from_data_url(where, url, name)
@@ -101,12 +101,12 @@ def from_url(where: str, url: str, kind: Kind = "file", name: str = "") -> Attac
 
 
 def from_part(where: str, part: Mapping[str, Any]) -> Attachment:
-    """Return the file of a part of a message, in the format of OpenAI, LangChain or Anthropic.
+    """Return the file in a part of a message, in the format of OpenAI, LangChain or Anthropic.
 
-    :raises InvalidMessagesError: if it has none, or one that cannot be sent.
+    :raises InvalidMessagesError: if the part has no file, or one that cannot be sent.
     """
     match part:
-        case {"type": "file", "file": Attachment() as file}:  # of a conversation's
+        case {"type": "file", "file": Attachment() as file}:  # from a `Chat`
             return file
         case {"type": "image_url" | "input_image", "image_url": str(url) | {"url": str(url)}}:
             return from_url(where, url, "image")
@@ -135,17 +135,23 @@ def from_part(where: str, part: Mapping[str, Any]) -> Attachment:
 
 
 def require_size(where: str, size: int) -> None:
-    """Reject a file that is too large."""
+    """Reject a file that is too large.
+
+    :raises InvalidMessagesError: with the limit.
+    """
     if size > MAX_FILE_BYTES:
         raise InvalidMessagesError(
-            f"{where} is larger than {MAX_FILE_BYTES // 2**20} MB, which is the limit"
+            f"{where} is larger than the limit of {MAX_FILE_BYTES // 2**20} MB"
         )
 
 
 def require_count(count: int) -> None:
-    """Reject too many files."""
+    """Reject too many files.
+
+    :raises InvalidMessagesError: with the limit.
+    """
     if count > MAX_FILES:
-        raise InvalidMessagesError(f"{count} files cannot be sent at once, only {MAX_FILES}")
+        raise InvalidMessagesError(f"{count} files are too many: the limit is {MAX_FILES}")
 
 
 def _from_data_url(where: str, url: str, name: str) -> Attachment:
@@ -157,7 +163,7 @@ def _from_data_url(where: str, url: str, name: str) -> Attachment:
 
 def _decode(where: str, text: str, start: int = 0) -> bytes:
     require_size(where, (len(text) - start) * 3 // 4 - 2)
-    # Decoding it at once would copy the text twice.
+    # Decoding it in one piece would copy the text twice.
     pieces = (text[at : at + BASE64_PIECE] for at in range(start, len(text), BASE64_PIECE))
     try:
         return b"".join(base64.b64decode(piece, validate=True) for piece in pieces)

@@ -13,10 +13,10 @@ from .attachments import MAX_FILE_BYTES
 
 @dataclass(frozen=True)
 class ReplyFile:
-    """A file that came with a reply, such as a picture. It is read only on request.
+    """A file that came with a reply, such as a picture. It is downloaded only on request.
 
-    :ivar url: where it is: on the Space, or at another host if the Space's reply names one.
-    :ivar mime_type: its type, such as "image/png", if the Space reports it.
+    :ivar url: its URL, on the Space or, if the reply says so, at another host.
+    :ivar mime_type: its type, such as "image/png".
     :ivar alt: its description; "" if it has none.
     """
 
@@ -27,11 +27,11 @@ class ReplyFile:
     _timeout: float = field(repr=False)
 
     async def read(self, max_bytes: int = MAX_FILE_BYTES) -> bytes:
-        """Return its content, read from the Space as the reply was: with its token and proxy.
+        """Download the file, with the token and the proxy of the reply.
 
-        :raises SpaceInterfaceError: if it has more than `max_bytes`, or is at another host, which
-            is never asked.
-        :raises QwenGradioError: if the Space does not answer with it.
+        :raises SpaceInterfaceError: if it has more than `max_bytes`, or is at another host: other
+            hosts are never asked.
+        :raises QwenGradioError: if the Space does not send the file.
         """
         read = partial(self.read_sync, max_bytes)
         return await anyio.to_thread.run_sync(read, abandon_on_cancel=True)

@@ -1,4 +1,4 @@
-"""Media types, such as image/png, of files. Nothing here does I/O."""
+"""The media types of files, such as image/png. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ STARTS = (
     (b"fLaC", "audio/flac"),
     (b"\x1aE\xdf\xa3", "video/webm"),
 )
-"""The first bytes of files, and their type."""
+"""The first bytes of files, and the type they show."""
 RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}
-"""Types of RIFF files, by the four bytes from the eighth on."""
+"""Types of RIFF files, by bytes 8 to 11."""
 BRANDS = {
     b"M4A ": "audio/mp4",
     b"M4B ": "audio/mp4",
@@ -36,7 +36,7 @@ BRANDS = {
     b"heix": "image/heic",
     b"mif1": "image/heic",
 }
-"""Types of ISO media files (`ftyp`), by their brand; all others are video/mp4."""
+"""Types of ISO media files (`ftyp`), by brand. All other brands are video/mp4."""
 ENDINGS = {
     "png": "image/png",
     "jpg": "image/jpeg",
@@ -67,13 +67,13 @@ ENDINGS = {
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-"""Types by the ending of a file's name. New names get the first ending of a type."""
+"""Types by file extension. New names get the first extension of a type."""
 CERTAIN = ("image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf")
-"""Types whose files always have their beginning in `STARTS` or `RIFF`."""
+"""Types whose files always begin as in `STARTS` or `RIFF`."""
 
 
 def type_of_bytes(data: bytes) -> str | None:
-    """Return the type that a file's first bytes show, if any."""
+    """Return the type of a file by its first bytes; None if they are unknown."""
     if data.startswith(b"RIFF"):
         return RIFF.get(data[8:12])
     if data[4:8] == b"ftyp":
@@ -82,18 +82,18 @@ def type_of_bytes(data: bytes) -> str | None:
 
 
 def type_of_name(name: str) -> str | None:
-    """Return the type for the ending of a name, path or URL, if it is known."""
+    """Return the type of a file by the extension of its name, path or URL; None if unknown."""
     path = urlsplit(name).path if name.startswith(("http://", "https://")) else name
     return ENDINGS.get(unquote(path).rpartition(".")[2].lower())
 
 
 def ending_of(media_type: str) -> str:
-    """Return the ending for a type, with its dot; "" if it is unknown."""
+    """Return the file extension for a type, with the dot; "" if it is unknown."""
     return next((f".{end}" for end, each in ENDINGS.items() if each == media_type), "")
 
 
 def kind_of(media_type: str) -> Kind:
-    """Return which kind of component shows such files."""
+    """Return the kind of component that displays files of this type."""
     match media_type.partition("/")[0]:
         case "image" | "audio" | "video" as kind:
             return kind

@@ -1,4 +1,4 @@
-"""Read the files that a caller gives with a question."""
+"""Read the files that a caller passes with a question."""
 
 from __future__ import annotations
 
@@ -28,18 +28,20 @@ def _is_file(value: Any) -> bool:
 
 
 def read_files(files: Files) -> tuple[Attachment, ...]:
-    """Read files now, so that they may change or vanish afterwards. URLs are not read.
+    """Read files now; they may change or vanish afterwards. URLs are not read.
 
-    :raises InvalidMessagesError: naming the first that cannot be sent.
+    :raises InvalidMessagesError: with the first file that cannot be sent.
     """
     listed: Sequence[Any] = files if isinstance(files, (list, tuple)) else [files]
     return tuple(_read(f"files[{number}]", file) for number, file in enumerate(listed))
 
 
 def read_media(where: str, media: Sequence[Any]) -> tuple[Attachment, ...]:
-    """Read files in g4f's form: a list of files, or of pairs of a file and its name.
+    """Read files in g4f's format: a list of files, or of pairs of a file and its name.
 
-    Text in it is a `data:` or https URL and never a path, as it may be from a client of a server.
+    Text is a `data:` or https URL and never a path: it may come from a client of a server.
+
+    :raises InvalidMessagesError: with the first file that cannot be sent.
     """
     if not isinstance(media, (list, tuple)):
         raise InvalidMessagesError(f"{where} must be a list of files, each with its name")
@@ -51,7 +53,7 @@ def _read_medium(where: str, medium: Any) -> Attachment:
     if isinstance(file, str):
         return from_url(where, file, "image", name=name or "")
     if not _is_file(file):
-        raise InvalidMessagesError(f"{where} is not a file, but {type(file).__name__}")
+        raise InvalidMessagesError(f"{where} must be a file, not {type(file).__name__}")
     attachment = _read(where, file)
     return attachment if not name else from_bytes(where, attachment.data or b"", str(name))
 

@@ -1,4 +1,4 @@
-"""HTTP for one reply: limited in bytes and time, and aborted from any thread."""
+"""HTTP for one reply, with limits on bytes and time. Any thread can abort it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class TooLargeError(ValueError):
 
 
 class Connection:
-    """A reply's connection to its Space, kept from request to request.
+    """A reply's connection to its Space, reused by all of its requests.
 
-    :param timeout: seconds that the Space may be silent during a request.
-    :ivar received: the bytes of events so far, after decompression.
+    :param timeout: maximum seconds without data during a request.
+    :ivar received: the bytes of events received so far, after decompression.
     """
 
     def __init__(self, access: Access, timeout: float) -> None:
@@ -54,17 +54,17 @@ class Connection:
             transport=self._routes,
             trust_env=False,
             timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
-            # Some proxies compress nevertheless; `request` and `events` limit the inflated bytes.
+            # Some proxies compress anyway; `request` and `events` limit the decompressed bytes.
             headers={"Accept-Encoding": "identity"},
         )
 
     @property
     def cookies(self) -> CookieJar:
-        """The cookies received so far; each is sent to the host that it came from."""
+        """The cookies received so far. Each is sent only to the host that set it."""
         return self._client.cookies.jar
 
     def use_cookies(self, cookies: Iterable[Cookie]) -> None:
-        """Send these cookies, too."""
+        """Also send these cookies."""
         for cookie in cookies:
             self.cookies.set_cookie(cookie)
 
@@ -76,22 +76,22 @@ class Connection:
         max_bytes: int = MAX_BYTES,
         **options: Any,
     ) -> httpx.Response:
-        """Send a request, and return its response, read to its end.
+        """Send a request, and return its complete response.
 
-        :param options: httpx's; `server`, the name of a server other than the Space in errors; and
-            `accepted`, the statuses to return besides success.
-        :raises QwenGradioError: if its status is another one.
-        :raises TooLargeError: if it has more than `max_bytes`.
+        :param options: httpx's options; `server`, the name for errors of a server other than the
+            Space; and `accepted`, the statuses to return besides success.
+        :raises QwenGradioError: for any other status.
+        :raises TooLargeError: if the response has more than `max_bytes`.
         """
         with self._response(method, url, **options) as response:
-            deadline = time.monotonic() + self.timeout  # a long upload comes before that
+            deadline = time.monotonic() + self.timeout  # starts after the upload, which may be long
             body = bytearray()
             for chunk in _chunks(response):
                 body += chunk
                 if len(body) > max_bytes:
-                    raise TooLargeError(f"an answer of more than {max_bytes} bytes")
+                    raise TooLargeError(f"a response of more than {max_bytes} bytes")
                 if time.monotonic() > deadline:
-                    raise httpx.ReadTimeout("the answer took too long")
+                    raise httpx.ReadTimeout("the response took too long")
         return httpx.Response(
             response.status_code,
             headers=[pair for pair in response.headers.multi_items() if pair[0] not in ENCODED],
@@ -102,7 +102,7 @@ class Connection:
     def events(self, url: str, **options: Any) -> Generator[dict[str, Any], None, None]:
         """Yield the events of an event stream as they arrive.
 
-        :raises ValueError: if the answer is no event stream, or an event is too large.
+        :raises ValueError: if the response is not an event stream, or an event is too large.
         """
         timeout = httpx.Timeout(self.timeout, read=max(self.timeout, MAX_QUEUE_SILENCE))
         with self._response("GET", url, timeout=timeout, **options) as response:
@@ -117,22 +117,22 @@ class Connection:
             yield chunk
 
     def abort(self) -> None:
-        """End the current request and reject further ones, from any thread and without waiting.
+        """Abort this request and reject further ones. Returns at once; any thread may call this.
 
-        A thread that looks up a name or connects notices afterwards.
+        During a name lookup or a connection attempt, it takes effect only afterwards.
         """
         self._is_aborted = True
         self._shut_down()
 
     def reopen(self, timeout: float) -> None:
-        """Allow requests again after `abort`, of at most `timeout` seconds, on a new connection."""
+        """Allow requests again after `abort`, with a new connection and timeout in seconds."""
         self._is_aborted = False
         self.timeout = timeout
         self._client.timeout = httpx.Timeout(timeout)
 
     @contextmanager
     def time_limit(self, seconds: float) -> Iterator[None]:
-        """End a request that takes longer, and the connection with it."""
+        """Abort a request in the `with` block that takes longer, and close its connection."""
         timer = self._shut_down_after(seconds)
         try:
             yield
@@ -145,10 +145,10 @@ class Connection:
         self._client.close()
 
     def _shut_down(self) -> None:
-        # A forked child shares the parent's sockets, and must not speak for it.
+        # A forked child shares the parent's sockets. It must not shut them down.
         if (opened := self._socket) is not None and self._process == os.getpid():
-            # Closing it would not wake a thread that reads from it. SSLSocket's own shutdown would
-            # remove the TLS state that this thread still uses.
+            # Closing it would not wake the thread that reads from it. SSLSocket's own shutdown
+            # would remove the TLS state that this thread still uses.
             with suppress(OSError):
                 socket.socket.shutdown(opened, socket.SHUT_RDWR)
 
@@ -164,13 +164,13 @@ class Connection:
             yield response
 
     def _trace(self, step: str, info: dict[str, Any]) -> None:
-        """Follow httpcore, which calls this before each step and after it."""
+        """Track the connection. httpcore calls this before and after each step."""
         if step.endswith(("connect_tcp.complete", "start_tls.complete")):
             self._socket = info["return_value"].get_extra_info("socket")
         if self._is_aborted and step.endswith(("connect_tcp.started", "request_headers.started")):
             raise httpx.WriteError("aborted")
         if step.endswith("setup_socks5_connection.started"):
-            # httpx sets no timeout here, and would wait forever for a server that is no proxy.
+            # httpx sets no timeout here. If the server is not a proxy, it would wait forever.
             self._handshake = self._shut_down_after(CONNECT_TIMEOUT)
         elif "setup_socks5_connection" in step:
             self._handshake.cancel()
@@ -185,12 +185,12 @@ class Connection:
 
 
 def _chunks(response: httpx.Response) -> Iterator[bytes]:
-    """Return a response's bytes as they arrive, decompressed."""
+    """Return the decompressed bytes of a response as they arrive."""
     encoding = response.headers.get("content-encoding", "identity").lower()
     if encoding == "identity":
         return response.iter_raw()
     if encoding not in ("gzip", "deflate"):
-        raise ValueError(f"an answer that is compressed with {encoding!r:.50}, not asked for")
+        raise ValueError(f"a response with the unsupported content-encoding {encoding!r:.50}")
     return response.iter_bytes()
 
 

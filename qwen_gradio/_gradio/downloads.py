@@ -14,8 +14,8 @@ from .space import space_at
 def download(url: str, access: Access, timeout: float, max_bytes: int) -> bytes:
     """Return the content of a file on a Space.
 
-    :raises SpaceInterfaceError: if it is at another host, or larger.
-    :raises QwenGradioError: if the Space does not answer with it.
+    :raises SpaceInterfaceError: if the URL is on another host, or the file exceeds `max_bytes`.
+    :raises QwenGradioError: if the Space does not send the file.
     """
     with closing(Connection(access, timeout)) as connection:
         description = space_at(access).describe(connection)
@@ -23,7 +23,7 @@ def download(url: str, access: Access, timeout: float, max_bytes: int) -> bytes:
         if not url.startswith(client.src):
             raise SpaceInterfaceError(
                 f"The reply from {access.space} names a file at another host, {url:.300}, which is "
-                "not read. It may be downloaded by other means, without a token"
+                "never read. Download it by other means, without a token"
             )
         connection.use_cookies(description.cookies)
         with connect_errors(access.space):
@@ -33,6 +33,6 @@ def download(url: str, access: Access, timeout: float, max_bytes: int) -> bytes:
                 )
             except TooLargeError as error:
                 raise SpaceInterfaceError(
-                    f"{url:.300} has more than {max_bytes} bytes. Give `max_bytes` to read more"
+                    f"{url:.300} has more than {max_bytes} bytes. Set a higher `max_bytes`"
                 ) from error
         return bytes(response.content)

@@ -1,4 +1,4 @@
-"""Errors of httpx and gradio_client, and a Space's HTTP statuses, to our own errors."""
+"""Convert httpx's and gradio_client's errors, and HTTP statuses, to our own errors."""
 
 from __future__ import annotations
 
@@ -28,24 +28,22 @@ from ..errors import (
 from .seam import httpx
 
 QUOTA = re.compile(r"GPU quota|GPU\b.*\bruns limit", re.IGNORECASE | re.DOTALL)
-"""ZeroGPU's messages for a user whose GPU time is spent."""
+"""Matches ZeroGPU's messages for a user whose GPU quota is spent."""
 REJECTED = (400, 413, 422)
-"""Statuses of a question that the app, by its `validator`, or a server in between rejects. Another
-question may be accepted."""
+"""Statuses with which an app's `validator`, or a server in between, rejects a question. It may
+accept another question."""
 MAX_REASON = 2**16
-"""Maximum bytes to read of such a response."""
+"""Maximum bytes to read of a response with such a status."""
 MAX_RETRY_AFTER = 365 * 86400.0
 """Maximum seconds of a Retry-After. A Space may send any number, and dates overflow."""
 IF_PRIVATE = "If the Space is private, pass a token that can read it as api_key"
-IF_UNTRUSTED = (
-    "If an authority of your own signed it, name a file of its certificates in SSL_CERT_FILE"
-)
+IF_UNTRUSTED = "If your own authority signed it, set SSL_CERT_FILE to a file with its certificate"
 
 
 def connect_errors(space: str) -> AbstractContextManager[None]:
     """Translate any exception raised before the Space accepted the question.
 
-    gradio_client's `AppError`, which the app itself raises, is left to the caller.
+    `AppError` of gradio_client, for an error of the app itself, is left to the caller.
     """
     return _translate(_to_connect_error, space)
 
@@ -73,7 +71,7 @@ def _to_connect_error(space: str, error: Exception) -> QwenGradioError:
         unlike = SpaceUnavailableError(f"{space} is not a Gradio app: {error!r:.300}")
         unlike.may_be_proxy = unlike.may_be_outdated = True
         return unlike
-    # A `ProxyError` names the proxy, and its cause is the failure there.
+    # The message of a `ProxyError` names the proxy, and its cause is the original error.
     is_proxy = isinstance(error, httpx.ProxyError)
     text = str(error) if is_proxy else f"{space} cannot be reached: {error}"
     if isinstance(root_of(error), ssl.SSLCertVerificationError):
@@ -97,23 +95,23 @@ def _to_reply_error(space: str, error: Exception) -> QwenGradioError:
 
 
 def _is_bug(error: Exception) -> bool:
-    """Whether only a bug here or a change in gradio_client can cause this, not a Space's answer."""
-    if isinstance(error, AttributeError):  # on a JSON value, the Space caused it
+    """Return whether the cause is a bug here or a change in gradio_client, not the Space."""
+    if isinstance(error, AttributeError):  # for an attribute of a JSON value, it is the Space
         return not isinstance(error.obj, (dict, list, str, int, float, type(None)))
-    if isinstance(error, TypeError):  # wrong arguments in a call
+    if isinstance(error, TypeError):  # a call with wrong arguments
         return re.search(r"(positional|keyword)(-only)? argument", str(error)) is not None
     return isinstance(error, (NameError, ImportError, NotImplementedError, AssertionError))
 
 
 def _internal_error(error: Exception) -> QwenGradioError:
     return QwenGradioError(
-        f"gradio_client {gradio_client.__version__} does not do what this version of qwen-gradio "
-        f"expects, or this is a bug: {error!r:.300}. Please report it with its traceback"
+        f"This is a bug, or gradio_client {gradio_client.__version__} does not work with this "
+        f"version of qwen-gradio: {error!r:.300}. Please report it with the traceback"
     )
 
 
 def error_from_app(failure: AppError, step: str = "") -> QwenGradioError:
-    """Return the error for one that the app's own code has raised.
+    """Return the error for an exception in the app's own code.
 
     :param step: the name of the step, if there are several.
     """
@@ -121,7 +119,7 @@ def error_from_app(failure: AppError, step: str = "") -> QwenGradioError:
     if failure.title != "Error":  # Gradio's default
         text = f"{failure.title}: {text}"
     if "has not enabled verbose error reporting" in text:
-        text = "The Space failed and gave no reason; only its author can make it give one"
+        text = "The Space failed and gave no reason. Only its author can make it show errors"
     if QUOTA.search(text):
         error: QwenGradioError = RateLimitError(text)
         error.retry_after = _parse_wait(text)
@@ -131,7 +129,7 @@ def error_from_app(failure: AppError, step: str = "") -> QwenGradioError:
 
 
 def _parse_wait(text: str) -> float | None:
-    """Return the seconds in a text that contains a timedelta as Python prints it."""
+    """Return the seconds of a timedelta in a text, in Python's format; None if there is none."""
     found = re.search(r"again in (?:(\d{1,3}) days?, )?(\d{1,3}):(\d\d):(\d\d)", text)
     if found is None:
         return None
@@ -144,7 +142,7 @@ def error_from_status(
 ) -> QwenGradioError:
     """Return the error for a response's status code.
 
-    :param proxy: the proxy it came through. Over HTTP, the proxy itself may have answered.
+    :param proxy: the proxy of the request, if any. Over HTTP, the proxy itself may have answered.
     """
     code, path = response.status_code, response.url.path
     status = f"{code} {response.reason_phrase}".strip()
@@ -162,7 +160,7 @@ def error_from_status(
         error = RateLimitError(f"{space} has received too many requests")
     elif code == 407:
         error = SpaceUnavailableError(
-            f"The proxy {proxy} wants a user name and password, or rejected them ({status})"
+            f"The proxy {proxy} requires a user name and password, or rejected them ({status})"
         )
     elif path.endswith("/login") and code in (400, 401):
         error = AuthenticationError(
@@ -186,10 +184,10 @@ def error_from_status(
         error = SpaceUnavailableError(f"{space} answered {status} for {path}{through}{not_found}")
         is_page = response.headers.get("content-type", "").startswith("text/html")
         error.may_be_proxy = code in (502, 503) or is_page
-        # A load balancer answers so if it has not passed the question on.
+        # This is a load balancer's answer if it did not pass the question on.
         is_not_sent = is_joining and code == 503
         error.may_be_lost_replica = is_not_sent and "cookie" in response.request.headers
-    # Joining fails with 500 if there is no such function, and with 422 if its number is not one.
+    # Joining fails with 500 for an unknown function, and with 422 for an invalid number.
     error.may_be_outdated = code in (401, 403, 404, 405) or (is_joining and code in (422, 500))
     error.retry_after = _parse_retry_after(response.headers.get("retry-after", ""))
     return error
@@ -210,7 +208,7 @@ def _reason(response: httpx.Response) -> str:
     match answered:
         case {"detail": str(reason)}:
             return reason[:300]
-        case {"detail": [*inputs]}:  # one for each input; valid inputs have no message
+        case {"detail": [*inputs]}:  # one for each input, without a message if it is valid
             objects = [each for each in inputs if isinstance(each, dict)]
             reasons = [each.get("message", each.get("msg")) for each in objects]
             return "; ".join(each for each in reasons if each and isinstance(each, str))[:300]
@@ -218,13 +216,13 @@ def _reason(response: httpx.Response) -> str:
 
 
 def _leads_away_from_login(response: httpx.Response) -> bool:
-    """Whether this is Gradio's answer to a login where there is none: back to the page."""
+    """Return whether this redirects to the page: Gradio's answer if an app has no login."""
     target = urlsplit(response.headers.get("location", ""))
     return response.status_code == 302 and not target.path.rstrip("/").endswith("/login")
 
 
 def _parse_retry_after(retry_after: str) -> float | None:
-    """Return the seconds of a Retry-After header, a number or a date (RFC 9110, 10.2.3)."""
+    """Return the seconds in a Retry-After header, a number or a date (RFC 9110, 10.2.3)."""
     try:
         wait = float(retry_after)
     except ValueError:
@@ -233,18 +231,18 @@ def _parse_retry_after(retry_after: str) -> float | None:
             wait = (until - datetime.now(timezone.utc)).total_seconds()
         except (ValueError, TypeError):
             return None
-    return min(max(0.0, wait), MAX_RETRY_AFTER)  # this order turns nan into 0
+    return min(max(0.0, wait), MAX_RETRY_AFTER)  # this order turns NaN into 0
 
 
 def _is_transient(error: BaseException) -> bool:
-    """Whether the connection was rejected, reset or not made in time, rather than misaddressed."""
+    """Return whether a connection was rejected, reset or too slow, but the address may be right."""
     if isinstance(error, (httpx.ConnectTimeout, httpx.RemoteProtocolError)):
         return True
     return isinstance(root_of(error), ConnectionError)
 
 
 def root_of(error: BaseException) -> BaseException:
-    """Return the first cause of an error."""
+    """Return the root cause of an error."""
     while (deeper := error.__cause__ or error.__context__) is not None:
         error = deeper
     return error

@@ -1,4 +1,4 @@
-"""Gradio's event stream, from bytes to events. Nothing here does I/O."""
+"""Decode Gradio's event stream. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 MAX_BYTES = 32 * 2**20
-"""Maximum bytes of an event or a response, and of all outputs of a reply in memory."""
+"""Maximum bytes of an event, of a response, and of a reply's outputs in memory."""
 
 
 def read_events(chunks: Iterable[bytes], max_bytes: int = MAX_BYTES) -> Iterator[dict[str, Any]]:
-    """Yield the events in a stream of server-sent events, each a `data:` line of JSON.
+    """Yield the events of a stream of server-sent events, each a `data:` line of JSON.
 
-    :param chunks: the stream's bytes, split anywhere.
-    :raises ValueError: if an event is larger than `max_bytes`, or no JSON object with a `msg`.
+    :param chunks: the bytes of the stream, split at any point.
+    :raises ValueError: if an event is larger than `max_bytes` or not a JSON object with a `msg`.
     """
     buffer = bytearray()
     for chunk in chunks:
@@ -32,7 +32,7 @@ def read_events(chunks: Iterable[bytes], max_bytes: int = MAX_BYTES) -> Iterator
 
 def _event(block: bytes) -> dict[str, Any] | None:
     if not block.startswith(b"data:"):
-        return None  # a comment, such as servers and proxies send to keep the connection open
+        return None  # a comment, which servers and proxies send to keep the connection open
     try:
         event = json.loads(block[len(b"data:") :])
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The Hub's information about a Space: its address, and whether it runs or is starting."""
+"""Look up a Space on the Hub: its address, and whether it runs or is starting."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .seam import httpx
 logger = logging.getLogger("qwen_gradio")
 
 PUBLIC_HUB = "https://huggingface.co"
-"""The public Hub, whose Spaces are under `SPACES_DOMAIN`. A user may configure another one."""
+"""The public Hub. Its Spaces are under `SPACES_DOMAIN`. A user may configure another Hub."""
 HUB_TIMEOUT = 20.0
-"""Seconds that the Hub may take to answer."""
+"""Maximum seconds for the Hub to answer."""
 MAX_REDIRECTS = 5
-"""Renamings of a Space to follow."""
+"""Maximum redirects from former names of a Space."""
 REDIRECTS, NOT_SHOWN = (301, 302, 307, 308), (401, 403, 404)
-"""The hub's statuses for a Space that was renamed, and for a name that it does not show."""
+"""The Hub's statuses for a Space that was renamed, and for one that is unknown or private."""
 
 
 STARTING = {
@@ -34,7 +34,7 @@ STARTING = {
     "BUILDING": "is being built",
     "APP_STARTING": "is starting",
 }
-"""The stages in which a Space will answer if it is waited for, and what to say of it."""
+"""The stages of a Space that will answer later, with a description for users."""
 DOWN = {
     "PAUSED": "is paused, and only its owner can restart it",
     "NO_APP_FILE": "has no app",
@@ -43,15 +43,16 @@ DOWN = {
     "RUNTIME_ERROR": "has crashed",
     "DELETING": "is being deleted",
 }
-"""The stages in which it will not. In any other, it runs, or may run."""
+"""The stages of a Space that will not answer. In all other stages, it may."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The Hub's information about a Space; "" for what is unknown.
+    """The Hub's information about a Space. Unknown fields are "".
 
-    :ivar name: the Space, as it was given; its new name if it was renamed.
-    :ivar host: the URL of its app, and `page` that of its page on the Hub.
+    :ivar name: the Space as given by the caller; its new name if it was renamed.
+    :ivar host: the URL of the app.
+    :ivar page: the URL of its page on the Hub.
     """
 
     name: str = ""
@@ -62,30 +63,30 @@ class Listing:
 
 
 def locate(access: Access, connection: Connection) -> Listing:
-    """Look up a Space by its `owner/name`; its URL is the listing's `host`.
+    """Look up a Space by its `owner/name`. The `host` of the result is its URL.
 
-    :raises SpaceUnavailableError: if there is no such Space, or it cannot run.
+    :raises SpaceUnavailableError: if there is no such Space, or it does not run.
     """
     listing = _look_up(access, connection)
     error = _error_from_stage(access.space, listing)
     if error is not None and not (listing.host and error.is_starting):
         raise error
     if not is_url(listing.host):
-        raise SpaceUnavailableError(f"The hub gives no address for {access.space}")
+        raise SpaceUnavailableError(f"The Hub has no address for {access.space}")
     url = urlsplit(listing.host)
     is_expected = url.scheme == "https" and is_on_hub(url.hostname or "")
     if constants.ENDPOINT == PUBLIC_HUB and not is_expected:
         raise SpaceUnavailableError(
-            f"The hub gives {listing.host!r:.200} as the address of {access.space}, which is not "
-            f"under {SPACES_DOMAIN}. Nothing was sent there"
+            f"The Hub's address for {access.space}, {listing.host!r:.200}, is not under "
+            f"{SPACES_DOMAIN}. Nothing was sent there"
         )
     if listing.name != access.space:
-        logger.info("%s was renamed %s", access.space, listing.name)
+        logger.info("%s was renamed to %s", access.space, listing.name)
     return listing
 
 
 def listing_of(access: Access) -> Listing:
-    """Return the Hub's information about a Space, if there is any."""
+    """Return the Hub's information about a Space; an empty listing if there is none."""
     if access.hub_key is not None:
         with closing(Connection(access, HUB_TIMEOUT)) as connection, suppress(QwenGradioError):
             return _look_up(access, connection)
@@ -95,7 +96,7 @@ def listing_of(access: Access) -> Listing:
 def explain(
     answer: SpaceUnavailableError, access: Access, connection: Connection
 ) -> SpaceUnavailableError:
-    """Return an error that explains `answer` by the Space's stage, if the stage does."""
+    """Return the error for the Space's stage, if that explains `answer`; otherwise `answer`."""
     listing = Listing()
     if access.hub_key is not None:
         with suppress(QwenGradioError):
@@ -108,15 +109,15 @@ def explain(
 def _look_up(access: Access, connection: Connection) -> Listing:
     token = {} if access.api_key is None else {"authorization": f"Bearer {access.api_key}"}
     url = f"{constants.ENDPOINT}/api/spaces/{access.hub_key}"
-    with connect_errors("The hub"), connection.time_limit(HUB_TIMEOUT):
+    with connect_errors("The Hub"), connection.time_limit(HUB_TIMEOUT):
         try:
             response = _get(url, token, access.space, connection)
             found = response.json() if response.is_success else None
         except (ValueError, RecursionError) as error:
             raise SpaceUnavailableError(
-                f"The hub's answer about {access.space} cannot be read: {error!r:.200}"
+                f"The Hub's answer about {access.space} cannot be read: {error!r:.200}"
             ) from error
-    if not response.is_success:  # the hub's answers for a name that it does not show
+    if not response.is_success:  # a status of NOT_SHOWN
         what = "This api_key can read no" if token else "There is no public"
         raise SpaceUnavailableError(
             f"{what} Space named {access.space} on the Hub. Check the name. {IF_PRIVATE}"
@@ -139,24 +140,24 @@ def _look_up(access: Access, connection: Connection) -> Listing:
 
 
 def _get(url: str, token: dict[str, str], space: str, connection: Connection) -> httpx.Response:
-    """Return the Hub's response, following redirects from a Space's former names.
+    """Return the Hub's response. Redirects from former names of a Space are followed.
 
-    :raises SpaceUnavailableError: if one leads to another server, which must not get the token.
+    :raises SpaceUnavailableError: if a redirect leads to another server: it must not get the token.
     """
     hub = target = httpx.URL(url)
     for _ in range(MAX_REDIRECTS):
         response = connection.request(
-            "GET", str(target), headers=token, server="The hub", accepted=(*REDIRECTS, *NOT_SHOWN)
+            "GET", str(target), headers=token, server="The Hub", accepted=(*REDIRECTS, *NOT_SHOWN)
         )
         if response.status_code not in REDIRECTS:
             return response
         target = target.join(response.headers.get("location", ""))
         if (target.scheme, target.netloc) != (hub.scheme, hub.netloc):
             raise SpaceUnavailableError(
-                f"The hub redirects {space} to {target.scheme}://{target.netloc.decode():.200}, "
+                f"The Hub redirects {space} to {target.scheme}://{target.netloc.decode():.200}, "
                 "another server. Nothing was sent there"
             )
-    raise SpaceUnavailableError(f"The hub redirects {space} in a circle, to {target!s:.200}")
+    raise SpaceUnavailableError(f"The Hub redirects {space} in a circle, to {target!s:.200}")
 
 
 def _error_from_stage(space: str, listing: Listing) -> SpaceUnavailableError | None:

@@ -1,4 +1,4 @@
-"""The choice of a proxy for each request, as curl makes it, and errors that name the proxy."""
+"""Choose the proxy for each request, as curl does, and name it in errors."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .seam import httpx
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy, and the setting that it comes from."""
+    """A proxy, and the setting it comes from, such as "in HTTPS_PROXY"."""
 
     url: str = field(repr=False)
     setting: str
 
     def __str__(self) -> str:
-        """Its host and port, without the user name and the password."""
+        """Return the host and port, without user name and password."""
         return self.url.partition("://")[2].rpartition("@")[2].partition("/")[0]
 
     def explain(self, error: Exception, request: httpx.Request) -> Exception:
-        """Return an error that names the proxy, for an error of a request through it."""
+        """Convert an error of a request through the proxy to one that names the proxy."""
         reason = str(error).rstrip(".")
         if isinstance(error, httpx.ProxyError):
             failure = f"did not connect to {request.url.host}: {reason}"
@@ -35,7 +35,7 @@ class Proxy:
             failure = f"does not answer as a SOCKS proxy: {error!r:.100}"
         elif not isinstance(error, httpx.TransportError):
             return error
-        # A TLS handshake with the Space, through the proxy, fails with a `ConnectError`, too.
+        # A failed TLS handshake with the Space, through the proxy, is also a `ConnectError`.
         elif isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)) and not isinstance(
             root_of(error), (ssl.SSLError, ConnectionResetError)
         ):
@@ -48,11 +48,11 @@ class Proxy:
 
 
 class Routes(httpx.BaseTransport):
-    """Send each request through the proxy for its URL, or through none.
+    """A transport that sends each request through the proxy for its URL, if there is one.
 
-    httpx itself raises for any setting that it does not know, even if the URL does not need it.
+    httpx itself would raise for any unknown proxy setting, even if the URL does not use it.
 
-    :param proxy: the proxy for all requests, in place of those in the environment.
+    :param proxy: the proxy for all requests; None uses the proxies in the environment.
     """
 
     def __init__(self, verify: ssl.SSLContext | bool, proxy: str | None) -> None:
@@ -81,7 +81,7 @@ class Routes(httpx.BaseTransport):
         try:
             return httpx.HTTPTransport(self._verify, trust_env=False, proxy=proxy.url)
         except ImportError:
-            what = "is a SOCKS proxy, which needs an extra. Run: pip install 'qwen-gradio[socks]'"
+            what = "is a SOCKS proxy and needs an extra. Run: pip install 'qwen-gradio[socks]'"
         except Exception:  # its message may contain the proxy's password
             what = "must be a URL such as http://host:port or socks5://host:port"
         raise SpaceUnavailableError(f"The proxy {proxy.setting} {what}")
@@ -92,7 +92,7 @@ class Routes(httpx.BaseTransport):
 
 
 def proxy_in_environment(url: httpx.URL) -> Proxy | None:
-    """Return the proxy that the environment, or else the system, sets for a URL, if any."""
+    """Return the proxy for a URL from the environment or the system's settings, if any."""
     settings = getproxies()  # by "http", "https", "all" and "no"
     kind = url.scheme if settings.get(url.scheme) else "all"
     exempt = re.findall(r"[^\s,]+", settings.get("no", ""))
@@ -104,16 +104,16 @@ def proxy_in_environment(url: httpx.URL) -> Proxy | None:
 
 
 def _matches(entry: str, url: httpx.URL) -> bool:
-    """Whether an entry of NO_PROXY, a name, an address or a network, matches a URL's host."""
+    """Return whether an entry of NO_PROXY (a name, address or network) matches a URL's host."""
     with suppress(ValueError):
         return ip_address(url.host) in ip_network(entry.strip("[]"), strict=False)
     port = url.port or (443 if url.scheme == "https" else 80)
-    domain = "." + entry.lower().lstrip(".")  # a name stands for its subdomains, too
+    domain = "." + entry.lower().lstrip(".")  # a name also matches its subdomains
     return entry == "*" or f".{url.host}".endswith(domain) or f".{url.host}:{port}".endswith(domain)
 
 
 def _to_url(given: str) -> str:
     scheme, _, rest = given.rpartition("://")
     if scheme in ("", "socks"):
-        scheme = "socks5h" if scheme else "http"  # what curl and desktops mean by these
+        scheme = "socks5h" if scheme else "http"  # as in curl and in desktop settings
     return f"{scheme}://{rest}"

@@ -1,4 +1,4 @@
-"""Ask a Space one question: gradio_client's own job, run in one thread and over one connection."""
+"""Ask a Space one question with gradio_client's own job, in one thread and over one connection."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ from .updates import OutputSink
 logger = logging.getLogger("qwen_gradio")
 
 LARGE_FILE = 2**20
-"""Minimum bytes of a file whose upload is reported."""
+"""Minimum bytes of a file for reporting its upload."""
 UPLOADED = re.compile(r"[/\\][0-9a-f]{40,}[/\\][^/\\]+\Z")
-"""How the path of an uploaded file ends: every Gradio names its folder by the hash of its bytes."""
+"""Matches the path of an uploaded file: Gradio names its directory by the hash of its bytes."""
 CANCEL_TIMEOUT = 4.0
-"""Seconds that a Space may take to confirm that it has stopped."""
+"""Maximum seconds for the Space to confirm that it has stopped."""
 DRAIN_TIMEOUT = 2.0
-"""Seconds to wait for the end of a completed step's event stream, before the next step."""
+"""Maximum seconds to wait for the end of a completed step's event stream before the next step."""
 
 
 class ReplyClient(Client):  # type: ignore[misc]
-    """A `Client` for one reply: one session hash and one connection, a job for each step.
+    """A `Client` for one reply, with one session hash, one connection, and a job for each step.
 
-    It copies the Space's client, and does all work in the thread that calls `run`.
+    It copies the Space's client, and works only in the thread that calls `run`.
 
     :param reply: the state to report to.
-    :param uploaded: the values of files that are on the Space; new uploads are added.
-    :raises SpaceInterfaceError: if the Space offers no chat, or has no such inputs.
+    :param uploaded: the values of files that are already on the Space; new uploads are added.
+    :raises SpaceInterfaceError: if the Space offers no chat, or does not accept the inputs.
     """
 
     config: dict[str, Any]
@@ -79,7 +79,7 @@ class ReplyClient(Client):  # type: ignore[misc]
             setattr(self, name, value)
         self.session_hash = session_hash
         self.executor = InThisThread()
-        self.stream_open = True  # else `send_data` would start a reader in a thread
+        self.stream_open = True  # keeps `send_data` from starting a reader thread
         self._connection = connection
         self._is_on_hub = description.is_on_hub
         self._job: Any = None
@@ -103,13 +103,15 @@ class ReplyClient(Client):  # type: ignore[misc]
 
     @property
     def has_begun(self) -> bool:
-        """Whether a step is complete, so that asking anew could ask twice."""
+        """Whether a step is complete. A new request would then run it twice."""
         return len(self._waiting) < self._length
 
     def run(self) -> None:
         """Ask the Space, and report its reply until it is complete.
 
-        If called again after a transient error, continue with the step that failed.
+        A second call, after a transient error, continues with the step that failed.
+
+        :raises QwenGradioError: if a step fails.
         """
         with requests_over(self._connection.request, self.src):
             try:
@@ -148,10 +150,10 @@ class ReplyClient(Client):  # type: ignore[misc]
         """Do not shut down executors, as `Client.__del__` would: other replies share them."""
 
     def _follow(self, plan: Plan, prompt: Prompt) -> None:
-        """Run this plan from now on."""
+        """Switch to this plan."""
         self._plan = plan
         connection = self._connection  # the sink must not refer to this client
-        root = self.upload_url.removesuffix("upload")  # files are uploaded and served beside it
+        root = self.upload_url.removesuffix("upload")  # files are served under the same prefix
         self._values = Values(plan, prompt, self._habits)
         if self._session is not None:
             self._values.restore(self._session.written)
@@ -164,11 +166,11 @@ class ReplyClient(Client):  # type: ignore[misc]
             logger.debug("%s has no inputs for %s", plan.space, ", ".join(unused))
         for note in (*plan.notes, *self._values.notes):
             logger.info("%s: %s", plan.space, note)
-        with connect_errors(plan.space):  # /config may give functions other numbers
+        with connect_errors(plan.space):  # an endpoint may be missing
             self.endpoints |= {step.fn_index: self._copy_endpoint(step) for step in plan.steps}
 
     def _draw(self) -> None:
-        """Run the steps that draw the page in this session, then plan how to ask it."""
+        """Run the steps that draw the page in this session, then plan its chat."""
         while self._waiting:
             self._run_step(self._waiting[0])
             self._drain()
@@ -187,9 +189,9 @@ class ReplyClient(Client):  # type: ignore[misc]
     def _copy_endpoint(self, step: Step) -> Any:
         endpoint = copy.copy(self.endpoints[step.fn_index])
         endpoint.client = self
-        endpoint.is_valid = True  # a page also calls functions that are hidden from the API
-        # A Space's default or a user's text must not name a file to upload. Nothing is downloaded,
-        # and each output keeps its position in /config.
+        endpoint.is_valid = True  # pages also call functions that are hidden from the API
+        # No local file is uploaded because a Space's default or a user's text names it. Nothing is
+        # downloaded, and outputs keep their positions in /config.
         endpoint.process_input_files = endpoint.process_predictions = unchanged
         endpoint._sse_fn_v1plus = self._read_events
         return endpoint
@@ -197,7 +199,7 @@ class ReplyClient(Client):  # type: ignore[misc]
     def _upload(self, file: Attachment) -> dict[str, Any]:
         """Upload a file unless it is on the Space, and return its value for a component.
 
-        gradio_client's own upload reads from a path only, and names the file by it.
+        gradio_client's own upload only takes a path, and names the file after it.
         """
         if file.url is not None:
             return file.value(file.url)
@@ -220,7 +222,7 @@ class ReplyClient(Client):  # type: ignore[misc]
                 case [str(path)] if UPLOADED.search(path):
                     return path
         raise SpaceUnavailableError(
-            f"{self._plan.space} answered the upload of {file.name} with something that is not its "
+            f"{self._plan.space} answered the upload of {file.name} with something other than a "
             f"path: {response.text!r:.200}"
         )
 
@@ -233,29 +235,29 @@ class ReplyClient(Client):  # type: ignore[misc]
                 self._job = self.submit(*arguments, fn_index=step.fn_index)
                 self.executor.raise_error()
         except AppError as error:
-            if step.is_load:  # a page goes on without it
+            if step.is_load:  # a page ignores it
                 logger.warning("%s: %s failed: %s", self._plan.space, step.name, error)
                 return
             name = step.name if len(self._plan.steps) > 1 else ""
             raise error_from_app(error, name) from error
 
     def _drain(self) -> bool:
-        """Read the last step's event stream to its end, and return whether it came in time.
+        """Read the last step's event stream to its end. Return whether the end came in time.
 
-        Gradio forgets a session whose event stream is closed early, and with it the next step.
+        If the event stream is closed early, Gradio drops the session, and the next step with it.
         """
         with suppress(Exception), self._connection.time_limit(DRAIN_TIMEOUT):
             self._events.drain()
             return True
         return False
 
-    # What gradio_client calls, in order:
+    # Called by gradio_client, in this order:
 
     def add_zero_gpu_headers(self, headers: dict[str, str]) -> dict[str, str]:
-        """Inside a Gradio app, add the header by which ZeroGPU identifies its user."""
+        """Inside a Gradio app, add the header that identifies the app's user to ZeroGPU."""
         if not self._is_on_hub or "gradio.context" not in sys.modules:
-            return headers  # outside of an app; gradio_client would import gradio to see that
-        # Set only during this call: elsewhere, gradio_client asks the hub when it has a name.
+            return headers  # not in an app; gradio_client would import gradio to find out
+        # Set only during this call: elsewhere, gradio_client looks up named Spaces on the Hub.
         self.space_id = self._plan.space
         try:
             return dict(super().add_zero_gpu_headers(headers))
@@ -263,7 +265,7 @@ class ReplyClient(Client):  # type: ignore[misc]
             self.space_id = None
 
     def _read_events(self, helper: Any, event_id: str, protocol: str) -> dict[str, Any]:
-        """Read the event stream of a step that the Space accepted, and return the last output."""
+        """Read the event stream of an accepted step, and return the last output."""
         helper.job.outputs = deque(maxlen=0)
         helper.updates = self._outputs
         with reply_errors(self._plan.space):

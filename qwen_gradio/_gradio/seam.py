@@ -1,9 +1,9 @@
-"""Send the requests that gradio_client makes in a reply's thread over that reply's connection.
+"""Send gradio_client's requests in a reply's thread over that reply's connection.
 
-gradio_client/client.py knows httpx by the module-level name `httpx`, and calls its `get` and
-`post`. That name is replaced with an object which passes everything on to the real module, except
-for these two in a thread that is inside `requests_over`. It is an ordinary object, so that what
-others patch on it holds in every thread.
+gradio_client/client.py calls `get` and `post` of its module-level name `httpx`. We replace that
+name with an object that passes everything on to the real module, except these two calls in a thread
+inside `requests_over`. It is an ordinary object: other patches of its attributes still apply in
+every thread.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from huggingface_hub import utils as hub_utils
 
 if TYPE_CHECKING:
     import httpx as httpx
-else:  # the module that gradio_client uses, httpx or a successor of another name
+else:  # the module that gradio_client uses, which may be a successor of httpx
     httpx = getattr(gradio_module.httpx, "__wrapped__", gradio_module.httpx)
 
 _thread = threading.local()
@@ -43,19 +43,20 @@ class _PassThrough:
 
 @contextmanager
 def requests_over(request: Callable[..., httpx.Response], src: str) -> Iterator[None]:
-    """Send gradio_client's requests in this thread with `request`, and none of them elsewhere.
+    """Send gradio_client's requests in this thread with `request`.
 
     :param request: called with the method, the URL and httpx's options.
-    :param src: the Space's URL, which every request's URL must start with. For an app that gives no
-        version, gradio_client would post its configuration and the token to a third host.
-    :raises ValueError: from within, for a request to another host.
+    :param src: the Space's URL. Requests to other URLs are rejected: for an app without a version,
+        gradio_client would post its configuration and the token to a third host.
+    :raises ValueError: inside the block, for a request to another URL.
     """
     _install()
 
     def send(
         method: str, url: str, *, cookies: Any = None, verify: Any = None, **options: Any
     ) -> httpx.Response:
-        # Cookies and certificates are the connection's. gradio_client's cookies know no domains.
+        # The connection has its own cookies and certificates. gradio_client ignores the domains of
+        # cookies.
         if not url.startswith(src):
             raise ValueError(f"a request that leads elsewhere, to {url!r:.200}")
         return request(method, url, **options)
@@ -74,7 +75,7 @@ def _sender_of_thread(original: Callable[..., Any], method: str) -> Callable[...
 
 
 def _build_hf_headers(**options: Any) -> dict[str, str]:
-    # huggingface_hub's own function asks the Hub for agents, describes this process in the user
+    # huggingface_hub's own function asks the Hub about agents, describes this process in the user
     # agent, and uses the token saved on disk.
     if getattr(_thread, "send", None) is None:
         return dict(hub_utils.build_hf_headers(**options))  # type: ignore[attr-defined]

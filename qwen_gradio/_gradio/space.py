@@ -1,4 +1,4 @@
-"""A Space's description: read by gradio_client, cached, and shared by its replies."""
+"""Read a Space's description with gradio_client, and cache it for all replies."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ from .seam import requests_over
 logger = logging.getLogger("qwen_gradio")
 
 DESCRIPTION_TTL = 60.0
-"""Seconds to cache a hub Space's description. Rebuilding a Space takes longer than that."""
+"""Seconds to cache the description of a Space on the Hub. Rebuilding a Space takes longer."""
 OWN_TTL = 5.0
 """Seconds to cache the description of another server's app, which may be under development."""
 READ_LOCK_TIMEOUT = 1.0
-"""Seconds a reply waits while another one reads the same Space, which may hang."""
+"""Maximum seconds to wait while another reply reads the same Space, which may hang."""
 MAX_WAKING_TIME = 300.0
-"""Seconds to wait for a Space that is asleep or starting."""
+"""Maximum seconds to wait for a Space that is asleep or starting."""
 MIN_WAKING_PAUSE, MAX_WAKING_PAUSE = 1.0, 10.0
-"""Seconds between two polls of such a Space, doubled each time."""
+"""Seconds between two polls of such a Space. The pause doubles each time."""
 MAX_SPACES = 32
-"""Spaces whose descriptions are cached."""
+"""Maximum Spaces to cache."""
 
 
 class SpaceClient(Client):  # type: ignore[misc]  # gradio_client is not typed
     """gradio_client's view of a Space: its addresses, config, info and endpoints.
 
-    It asks nothing itself: replies copy it, which is cheaper than building a new one.
+    It asks no questions itself. Each reply copies it: that is cheaper than building a new one.
     """
 
     def __init__(self, url: str, access: Access) -> None:
@@ -65,32 +65,33 @@ class SpaceClient(Client):  # type: ignore[misc]  # gradio_client is not typed
             verbose=False,
             download_files=False,
             analytics_enabled=False,
-            _skip_components=False,  # steps get a value for each of their inputs, by position
+            _skip_components=False,  # steps have a value for every input, by position
         )
 
     def _get_config(self) -> dict[str, Any]:
         config = super()._get_config()
-        require_protocol(config, self.src)  # gradio_client would ask a third host about old apps
+        require_protocol(config, self.src)  # for old apps, gradio_client would ask a third host
         config = add_missing(config)
         # A heartbeat keeps a session between requests; here, a session is one question.
         return {**config, "connect_heartbeat": False}
 
     def _stream_heartbeat(self, *args: Any) -> None:
-        """Send none: before 2.7.2, gradio_client ignores `connect_heartbeat`."""
+        """Send no heartbeat: before 2.7.2, gradio_client ignores `connect_heartbeat`."""
 
     def _telemetry_thread(self) -> None:
-        """Send no telemetry, which `analytics_enabled=False` alone does not prevent."""
+        """Send no telemetry: `analytics_enabled=False` alone does not prevent it."""
 
     def __del__(self) -> None:
-        """Do not shut down executors: they run no threads, and under gevent it fails at exit."""
+        """Do not shut down executors: they have no threads, and under gevent it fails at exit."""
 
 
 @dataclass(eq=False)
 class Description:
-    """A Space's own description, and the cookies that it set.
+    """A Space's own description, and the cookies it set.
 
-    :ivar space: the Space, as it was given; its new name if it was renamed.
-    :ivar habits: what replies have shown, by a plan's steps. It outlives the description.
+    :ivar space: the Space as given by the caller; its new name if it was renamed.
+    :ivar habits: the habits learned from replies, by the steps of their plan. They are kept when
+        the description is read again.
     """
 
     space: str
@@ -104,7 +105,7 @@ class Description:
     def plan(self, api_name: str | int | None) -> Plan:
         """Return the plan for asking the Space.
 
-        :raises SpaceInterfaceError: if it offers no chat that can be used.
+        :raises SpaceInterfaceError: if the Space offers no usable chat.
         """
         if api_name not in self._plans:
             config, info = self.client.config, self.client._info
@@ -112,13 +113,13 @@ class Description:
         return self._plans[api_name]
 
     def habits_of(self, plan: Plan) -> Habits:
-        """Return the habits that replies to this plan have shown; replies update them."""
+        """Return the habits learned from replies to this plan. Replies update them."""
         return self.habits.setdefault(plan.steps, Habits())
 
     def has_same_plan(self, other: Description, api_name: str | int | None) -> bool:
-        """Whether both descriptions lead to the same address and plan.
+        """Return whether both descriptions have the same address and plan.
 
-        :raises SpaceInterfaceError: if this one offers no chat that can be used.
+        :raises SpaceInterfaceError: if this one offers no usable chat.
         """
         plan = self.plan(api_name)
         with suppress(SpaceInterfaceError):
@@ -127,7 +128,7 @@ class Description:
 
 
 class Space:
-    """A Space, and its description once that was read."""
+    """A Space, and its description once that is read."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -145,12 +146,13 @@ class Space:
     ) -> Description:
         """Return the cached description, or read it. One reply reads; the others wait.
 
-        While it is read anew because it has expired, or because one reply suspects that it is
-        outdated, the others use the old one. Replies that wait for a starting Space share polls.
+        If there is an old description, because it has expired or one reply suspects that it is
+        outdated, the others use that meanwhile. Replies that wait for a starting Space share polls.
 
         :param outdated: a description not to return.
-        :param polled_at: the time of the caller's last poll; a later poll of another reply counts.
-        :raises QwenGradioError: if it cannot be reached.
+        :param polled_at: the time of the caller's last poll. A later poll by another reply is
+            reused.
+        :raises QwenGradioError: if the Space cannot be read.
         """
         since = time.monotonic() if polled_at is None else polled_at
         if (cached := self._cached(outdated)) is not None:
@@ -176,15 +178,16 @@ class Space:
         stopped: Event,
         outdated: Description | None = None,
     ) -> tuple[Description, bool]:
-        """Return the description; wait while the Hub reports that the Space is starting.
+        """Return the description. Wait while the Hub reports that the Space is starting.
 
-        :param report: called with a status before each pause, which `stopped` ends.
+        :param report: called with a status before each pause.
+        :param stopped: ends the wait.
         :param outdated: a description not to return.
         :returns: the description, and whether the Space was starting.
-        :raises QwenGradioError: if it cannot be read, and waiting would not help or did not.
+        :raises QwenGradioError: if the Space cannot be read, and waiting does not help.
         """
         ends_at = time.monotonic() + MAX_WAKING_TIME
-        # Each poll is an update, and so restarts `stream_timeout`.
+        # Each poll reports a status, which restarts `stream_timeout`.
         pauses = min(MAX_WAKING_PAUSE, connection.timeout / 2)
         pause = MIN_WAKING_PAUSE
         was_starting = False
@@ -206,7 +209,7 @@ class Space:
             logger.info("%s %s", self._access.space, what)
             polled_at = time.monotonic()
             if stopped.wait(min(pause, pauses)):
-                raise StreamInterruptedError("This stream was closed before its end")
+                raise StreamInterruptedError("This stream was closed early")
             pause *= 2
 
     def _cached(self, outdated: Description | None) -> Description | None:
@@ -217,7 +220,10 @@ class Space:
         return cached
 
     def read(self, connection: Connection) -> Description:
-        """Read the Space's description, and cache it."""
+        """Read the Space's description, and cache it.
+
+        :raises QwenGradioError: if it cannot be read.
+        """
         self._starting = None
         try:
             self._description = description = self._read(connection)
@@ -225,7 +231,7 @@ class Space:
             self._description = None
             if isinstance(error, SpaceUnavailableError) and error.is_starting:
                 self._polled_at = time.monotonic()
-                self._starting = copy(error)  # without its traceback, which refers to the reply
+                self._starting = copy(error)  # the traceback refers to the reply
             raise
         return description
 
@@ -236,8 +242,8 @@ class Space:
             with connect_errors(access.space):
                 listing = locate(access, connection)
             name, url = listing.name, listing.host
-        # gradio_client gives its own headers, with these, to all requests but the login, which the
-        # Hub rejects without a token if the Space is private.
+        # gradio_client itself adds these headers to every request but the login. Without a token,
+        # the Hub rejects the login of a private Space.
         token = {} if access.api_key is None else {"x-hf-authorization": f"Bearer {access.api_key}"}
         request = partial(connection.request, headers={**dict(access.headers), **token})
         try:
@@ -253,7 +259,7 @@ class Space:
 
 
 def space_at(access: Access) -> Space:
-    """Return the Space for this access, the same object at every call."""
+    """Return the Space for this access; the same object for equal ones, as long as it is cached."""
     with _lock:
         if access not in _spaces and len(_spaces) == MAX_SPACES:
             del _spaces[next(iter(_spaces))]
@@ -261,7 +267,10 @@ def space_at(access: Access) -> Space:
 
 
 def describe(access: Access, timeout: float = 60.0) -> Description:
-    """Read a Space's description, waiting up to `timeout` seconds for each answer."""
+    """Read a Space's description without the cache, with `timeout` seconds for each response.
+
+    :raises QwenGradioError: if it cannot be read.
+    """
     with closing(Connection(access, timeout)) as connection:
         return Space(access).read(connection)
 

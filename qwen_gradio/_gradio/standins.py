@@ -1,4 +1,4 @@
-"""Replacements for gradio_client's queues and thread pools: one thread does all the work."""
+"""Replacements for gradio_client's queues and thread pools, to do all work in one thread."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, NoReturn
 
 
 class Events:
-    """The queue that gradio_client polls: `popleft` waits for the next event.
+    """A replacement for the queue that gradio_client polls. `popleft` waits for the next event.
 
     :param on_heartbeat: called at each heartbeat.
-    :ivar is_running: whether the Space still works on the step.
+    :ivar is_running: whether the Space is still working on the step.
     """
 
     def __init__(
@@ -27,7 +27,10 @@ class Events:
         return 1
 
     def popleft(self) -> dict[str, Any]:
-        """Wait for the next event that gradio_client knows, and return it."""
+        """Wait for the next event that gradio_client handles, and return it.
+
+        :raises EOFError: if the stream ends first.
+        """
         for event in self._events:
             match event["msg"]:
                 case "heartbeat":
@@ -38,13 +41,13 @@ class Events:
                 case "process_completed":
                     self.is_running = False
                     if not event.get("success", True):
-                        # gradio_client passes all keys to its own version's `AppError`.
+                        # gradio_client passes every key to `AppError`, which may not know it.
                         output = event["output"]
                         event["output"] = {"error": output["error"]}
                         if isinstance(title := output.get("title"), str):
                             event["output"]["title"] = title
                 case "unexpected_error":
-                    # Gradio is stopping, or lost the session.
+                    # Gradio is shutting down, or lost the session.
                     raise EOFError(f"it said {event.get('message')!r:.200}")
             return event
         raise EOFError("the stream ended before the reply was complete")
@@ -58,9 +61,9 @@ class Events:
 
 
 class InThisThread(Executor):
-    """The executor of jobs: runs each in the thread that submits it.
+    """The executor for jobs: runs each in the thread that submits it.
 
-    It keeps the error itself, as a future that held it would be a reference cycle.
+    It keeps the error itself: in a future, it would be a reference cycle.
     """
 
     def __init__(self) -> None:
@@ -86,10 +89,10 @@ class InThisThread(Executor):
 
 
 class NoExecutor(Executor):
-    """The executor of gradio_client's helper threads, which must not run."""
+    """The executor for gradio_client's helper threads, which must not run."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> NoReturn:
-        raise NotImplementedError(f"{fn!r:.200} in a thread of its own")
+        raise NotImplementedError(f"{fn!r:.200} in another thread")
 
 
 def unchanged(*data: Any) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""gradio_client's updates to ours: new text, reasoning and statuses."""
+"""Convert gradio_client's updates to ours: text, reasoning and statuses."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ..errors import SpaceInterfaceError
 from .events import MAX_BYTES
 
 MAX_GROWTH = 64
-"""Bytes in memory per byte of JSON, at most; nested lists take 44."""
+"""Maximum bytes in memory per byte of JSON. Nested lists take 44."""
 
 
 class OutputSink:
-    """The queue in which gradio_client puts updates: reads each, and reports what is new.
+    """A queue for gradio_client's updates. It reads each update, and reports new content.
 
-    :param received: returns the bytes of events so far.
-    :param root: the URL under which the Space serves its files.
+    :param received: returns the bytes of events received so far.
+    :param root: the URL prefix of files on the Space.
     """
 
     def __init__(
@@ -38,12 +38,12 @@ class OutputSink:
         self._step = self._plan.steps[0]
         self._sizes: list[int] = []
         self._size_carried = 0
-        self._reply: Reply | None = None  # from the first step on that writes it
-        self._has_streamed = False  # in this step, whose completion repeats its last output
-        self._queued: StreamStatus | None = None  # the last status, if it says so
+        self._reply: Reply | None = None  # set by the first step that writes it
+        self._has_streamed = False  # whether this step has; its completion repeats the last output
+        self._queued: StreamStatus | None = None  # the last status, if it is "queued"
 
     def start_step(self, step: Step) -> list[Any]:
-        """Expect the outputs of a step, and return its arguments."""
+        """Prepare for the outputs of a step, and return its arguments."""
         self._step = step
         self._sizes = []
         self._has_streamed = False
@@ -54,29 +54,32 @@ class OutputSink:
         return self._values.arguments_for(step)
 
     def end(self) -> None:
-        """Report the text held back of a complete reply, if there was one."""
+        """Check the complete reply, and report the text held back until now.
+
+        :raises SpaceInterfaceError: if it is not a chat's reply.
+        """
         with self._as_interface_error():
             assert self._reply is not None  # some step of each plan writes it
             self._report(self._reply, self._reply.end())
 
     def on_heartbeat(self) -> None:
-        """Report again that the question is queued: Gradio estimates anew only when a job ends."""
+        """Report the queue again. Gradio itself only sends a new estimate when a job ends."""
         if self._queued is not None:
             self._state.put(self._queued)
 
     def fail(self) -> None:
-        """Report the text held back of a reply that fails."""
+        """Report the text held back until now, when the reply fails."""
         if self._reply is not None:
             self._report(self._reply, self._reply.held_back())
 
     def put_nowait(self, update: Any) -> None:
-        """Read one of gradio_client's updates."""
+        """Take an update from gradio_client, and report its new content."""
         if isinstance(update, utils.StatusUpdate):
             if (status := _status(update)) is not None:
                 self._queued = status if status.state == "queued" else None
                 self._state.put(status)
             return
-        if update.final:  # then it is the raw message
+        if update.final:  # a final update has the raw message
             outputs = update.outputs.get("data")
         else:
             outputs = update.outputs
@@ -101,7 +104,7 @@ class OutputSink:
 
     def _limit(self, outputs: Sequence[Any]) -> None:
         if not self._size_carried and self._received() * MAX_GROWTH < MAX_BYTES:
-            return  # counting takes a tenth of a reply's time
+            return  # counting takes a tenth of a reply's CPU time
         # gradio_client keeps outputs that later diffs leave out.
         self._sizes[: len(outputs)] = map(size_of, outputs)
         if sum(self._sizes) + self._size_carried > MAX_BYTES:
@@ -142,12 +145,12 @@ def _status(update: utils.StatusUpdate) -> StreamStatus | None:
 
 
 def _number(value: Any) -> Any:
-    """Return a number that a Space gave; None for other values."""
+    """Return a value from a Space if it is a number, else None."""
     return value if isinstance(value, (int, float)) else None
 
 
 def size_of(value: Any) -> int:
-    """Return the bytes that an output takes in memory."""
+    """Return the size of an output in memory, in bytes."""
     size = sys.getsizeof(value)
     if isinstance(value, Mapping):
         return size + sum(size_of(key) + size_of(held) for key, held in value.items())

@@ -82,7 +82,7 @@ def test_a_table_names_one_file_or_a_list(seeing: str, folder: Path) -> None:
         (7, "must be a path or a URL"),
         ({"path": "red.png"}, "must be a path or a URL"),
         (["red.png", None], "must be a path or a URL"),
-        (["red.png"] * 21, "21 files cannot be sent at once"),
+        (["red.png"] * 21, "21 files are too many"),
     ],
     ids=repr,
 )

@@ -205,7 +205,7 @@ def test_only_base64_is_read_as_such(text: str) -> None:
 
 
 def test_there_is_a_limit_to_their_number() -> None:
-    with pytest.raises(InvalidMessagesError, match="21 files cannot be sent at once, only 20"):
+    with pytest.raises(InvalidMessagesError, match="21 files are too many: the limit is 20"):
         qwen_gradio.stream("?", files=[PNG] * 21)
 
 

@@ -164,7 +164,7 @@ def test_a_reply_that_still_grows_ends_at_its_timeout() -> None:
     with pytest.raises(StreamTimeoutError, match=r"timeout=5 seconds") as caught:
         reply.read(5)
     assert caught.value.partial == "a"
-    with pytest.raises(StreamInterruptedError, match="closed before its end"):
+    with pytest.raises(StreamInterruptedError, match="closed early"):
         reply.read(5)
 
 

@@ -158,7 +158,7 @@ async def test_a_name_cannot_be_found_without_the_hub(
 ) -> None:
     url = serve(hub := Hub("RUNNING"))
     hub.outage = outage
-    with pytest.raises(QwenGradioError, match=r"^The hub") as caught:
+    with pytest.raises(QwenGradioError, match=r"^The Hub") as caught:
         await by_name(url).text()
     assert isinstance(caught.value, (SpaceUnavailableError, RateLimitError))
 
@@ -284,7 +284,7 @@ async def test_a_renamed_space_is_asked_by_its_new_name(
     old = stream.space
     assert await stream.text() == "x"
     assert stream.space == "ada/chat"
-    assert f"{old} was renamed ada/chat" in caplog.text
+    assert f"{old} was renamed to ada/chat" in caplog.text
     again = ask(old, script(say=["y"]), api_key="hf_secret")  # whose description is cached
     assert await again.text() == "y"
     assert again.space == "ada/chat"

@@ -199,7 +199,7 @@ async def test_a_proxy_that_wants_a_password_is_named() -> None:
     with Front(lambda request: answer("407 Proxy Authentication Required")) as proxy:
         error = await error_of(HTTP, proxy.url)
         where = proxy.url.removeprefix("http://")
-        assert f"The proxy {where} wants a user name and password, or rejected" in error
+        assert f"The proxy {where} requires a user name and password, or rejected" in error
 
 
 async def test_a_failure_over_http_may_be_the_proxys() -> None:

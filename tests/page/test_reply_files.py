@@ -136,7 +136,7 @@ def test_no_other_host_is_asked_for_a_file(
 @readers
 def test_a_file_is_read_up_to_a_limit(scripted: ScriptedSpace, read: Callable[..., bytes]) -> None:
     file = file_at(f"{scripted.url}/config", Access(scripted.url))
-    with pytest.raises(SpaceInterfaceError, match=r"more than 10 bytes\. Give `max_bytes`"):
+    with pytest.raises(SpaceInterfaceError, match=r"more than 10 bytes\. Set a higher `max_bytes`"):
         read(file, 10)
 
 

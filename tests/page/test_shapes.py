@@ -99,7 +99,7 @@ async def test_a_chat_is_drawn_when_the_page_opens(zoo: Zoo) -> None:
     assert found["history"] == [["user", "1+1?"], ["assistant", "2"]]
     with pytest.raises(SpaceInterfaceError, match="does not accept 3 as Temperature"):
         await ask(space, QUESTION, inputs={"Temperature": 3}).text()
-    assert "these steps draw the page, which is then asked as it is" in await show_plan(space)
+    assert "these steps draw the page; its chat is planned afterwards" in await show_plan(space)
 
 
 async def test_a_page_that_draws_no_chat_says_what_it_has(zoo: Zoo) -> None:

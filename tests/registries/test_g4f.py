@@ -286,7 +286,7 @@ def test_a_picture_arrives(seeing: str, provider: Any, form: str, tmp_path: Path
         (["/etc/hostname", "x.png"], r"media\[0\] must be a data: or an https: URL"),
         (["http://127.0.0.1/x", None], r"media\[0\] must be a data: or an https: URL"),
         ([b"", "x.png"], r"media\[0\] is empty"),
-        ([3, "x.png"], r"media\[0\] is not a file, but int"),
+        ([3, "x.png"], r"media\[0\] must be a file, not int"),
     ],
 )
 def test_media_that_cannot_be_sent_is_rejected(provider: Any, media: Any, complaint: str) -> None:
