@@ -108,7 +108,7 @@ class Connection:
         with self._response("GET", url, timeout=timeout, **options) as response:
             kind = response.headers.get("content-type", "")
             if not kind.startswith("text/event-stream"):
-                raise ValueError(f"an answer of the type {kind!r:.100}, which is no event stream")
+                raise ValueError(f"a response of the type {kind!r:.100}, not an event stream")
             yield from read_events(self._count(_chunks(response)))
 
     def _count(self, chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -58,7 +58,7 @@ def requests_over(request: Callable[..., httpx.Response], src: str) -> Iterator[
         # The connection has its own cookies and certificates. gradio_client ignores the domains of
         # cookies.
         if not url.startswith(src):
-            raise ValueError(f"a request that leads elsewhere, to {url!r:.200}")
+            raise ValueError(f"a request outside of the Space, to {url!r:.200}")
         return request(method, url, **options)
 
     before = getattr(_thread, "send", None)

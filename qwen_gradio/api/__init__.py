@@ -1,31 +1,30 @@
-"""An endpoint in OpenAI's formats, for every tool that asks one. Needs the extra `api`.
+"""An endpoint in OpenAI's formats, for any tool that uses one. Requires the extra `api`.
 
-It answers `/v1/chat/completions`, `/v1/responses`, `/v1/completions` and, for Anthropic's clients,
-`/v1/messages` (their key may be in `x-api-key`; errors have OpenAI's format), complete or streamed.
-Responses are of text, and nothing is kept between requests: `previous_response_id`, `conversation`
-and `background` are rejected, and so are function calls among the items. `store`, `metadata`,
-`include` and such fields are ignored. For `/v1/completions`, each prompt is a question of its own,
-and they are asked one after the other; reasoning is not sent, and `echo`, `suffix` and `best_of`
-are rejected.
+Its paths are `/v1/chat/completions`, `/v1/responses`, `/v1/completions` and, for Anthropic's
+clients, `/v1/messages` (the key may be in `x-api-key`; errors are in OpenAI's format). Replies are
+complete or streamed. `/v1/responses` returns text, and keeps nothing between requests: it rejects
+`previous_response_id`, `conversation`, `background` and function calls among the items, and ignores
+`store`, `metadata`, `include` and the like. `/v1/completions` asks one prompt after the other. It
+does not return reasoning, and rejects `echo`, `suffix` and `best_of`.
 
 `temperature`, `top_p`, `top_k`, `min_p`, `seed`, penalties, `max_tokens` and `thinking_budget` are
-given to Spaces that have such inputs. Where one has none for `max_tokens`, it is stopped at an
-estimate, and the finish reason is "length"; 0 and -1 set no limit. Thinking is switched off by
-`enable_thinking: false`, also in `chat_template_kwargs`, `think: false` and `reasoning_effort:
-"none"`. A reply ends before a text in `stop`, and `reasoning_tags` (true or false) says whether
-text between tags such as `<think>` is reasoning. Unknown fields are ignored.
+passed to Spaces that have an input for them. If a Space has none for `max_tokens`, the reply is cut
+off at an estimate, with the finish reason "length"; 0 and -1 set no limit. To turn thinking off,
+send `enable_thinking: false` (also in `chat_template_kwargs`), `think: false` or `reasoning_effort:
+"none"`. A reply ends before any text in `stop`. `reasoning_tags` (true or false) sets whether text
+between tags such as `<think>` is reasoning. Unknown fields are ignored.
 
-Tools that a model may use or not are answered in text. JSON, with or without a schema, is asked for
-in the system prompt and comes without a code fence; that it is JSON, or valid, is not enforced.
-Required tools, `n > 1`, logprobs and files that a Space does not take are rejected: status 400.
+Requests with optional tools are answered in text. JSON, with or without a schema, is requested in
+the system prompt, and a code fence around it is removed; its validity is not enforced. Required
+tools, `n > 1`, logprobs and files that a Space does not take are rejected with status 400.
 
-`GET /v1/models` lists the models; `GET /health` says that the endpoint runs, and asks no Space. An
-error has the status 400, 401, 404, 429, 502, 503 or 504, and `Retry-After` where the Space says
-when; `x-should-retry: false` where asking again would not help. After a stream's first text, or 3
-seconds, it is an event in it, as by then comments keep proxies awake. Reasoning is
-`reasoning_content` and `reasoning`. The usage is an estimate, a token for four bytes, as Spaces
-report none. Failures of its own are logged; requests only at the level INFO of the logger
-`qwen_gradio.api`, a line for each, with its model, status, seconds and characters, and no texts.
+`GET /v1/models` lists the models. `GET /health` reports that the endpoint runs, without asking a
+Space. Errors have the status 400, 401, 404, 429, 502, 503 or 504; `Retry-After` if the Space names
+a time; and `x-should-retry: false` if a retry would not help. Once a stream has sent text, or after
+3 seconds, when comments begin to keep proxies awake, an error is an event in the stream. Reasoning
+is in `reasoning_content` and `reasoning`. Usage is an estimate of one token per four bytes: Spaces
+report none. The endpoint's own failures are logged. At the level INFO, the logger `qwen_gradio.api`
+also logs a line per request: its model, status, seconds and characters, but no texts.
 """
 
 from __future__ import annotations
@@ -57,31 +56,31 @@ __all__ = ["app", "serve"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SHUTDOWN_TIMEOUT = 2
-"""Seconds that clients have to read the end of their replies."""
+"""Seconds for clients to read the end of their replies."""
 
 
 def app(spaces: Iterable[str] = (), **options: Unpack[EndpointOptions]) -> Starlette:
-    """Return the endpoint as an ASGI application, for a server of your own.
+    """Return the endpoint as an ASGI application, for your own server.
 
-    :param spaces: Spaces, as `owner/name` or URL, each of which is a model of that name, besides
-        the models of all providers. `NAME=owner/name` gives it another name, perhaps that of a
-        provider's model, whose place it takes; `owner/name?api_name=/chat&inputs.Style=brief` an
-        endpoint and values of inputs, as JSON or else text, encoded as in a URL.
-    :param space: the Space that providers' models are asked on; else `$QWEN_GRADIO_SPACE`; else
-        their own. Clients cannot choose it.
+    :param spaces: Spaces to serve besides the models of all providers, as `owner/name` or URL. Each
+        is a model of that name. `NAME=owner/name` gives it another name; the name of a provider's
+        model replaces that model. `owner/name?api_name=/chat&inputs.Style=brief` sets an endpoint
+        and values of inputs, as JSON or else text, encoded as in a URL.
+    :param space: the Space for the providers' models; by default `$QWEN_GRADIO_SPACE`, else each
+        provider's own. Clients cannot choose it.
     :param token: Hugging Face token, sent to every Space.
-    :param max_tokens: the limit for a reply whose request sets none.
-    :param server_key: the key that clients have to send. Without one, only requests to localhost
-        are accepted.
-    :param max_concurrency: how many requests are asked at once; the others wait.
-    :param history: "native", the default, hands earlier turns to a Space's own chat, where it takes
-        them; "flat" sends all turns as one question.
-    :param stream_timeout: seconds that may pass without any update from a Space: by default, 300.
-        None sets no limit.
-    :param allow_origins: the origins, such as `https://chat.example`, whose pages in a browser may
-        ask; "*" allows every page. The key is required of all.
-    :raises ValueError: if `max_concurrency` or `max_tokens` is less than 1, an origin is not one,
-        or one of `spaces` is not in this form or has the name of another.
+    :param max_tokens: the limit for a reply if the request sets none.
+    :param server_key: the key that clients must send. Without one, only requests to localhost are
+        accepted.
+    :param max_concurrency: maximum requests at once; the others wait.
+    :param history: "native", the default, puts earlier turns into a Space's own history, if it has
+        one; "flat" sends all turns as one question.
+    :param stream_timeout: maximum seconds between two updates from a Space; by default, 300. None
+        sets no limit.
+    :param allow_origins: the origins, such as `https://chat.example`, whose web pages may use the
+        endpoint; "*" allows every page. They must also send the key.
+    :raises ValueError: if `max_concurrency` or `max_tokens` is less than 1, if an origin is not
+        valid, or if one of `spaces` is not in this form or has the name of another.
     :raises SpaceUnavailableError: if `space` or one of `spaces` is not the address of a Space.
     """
     endpoint = _app.Endpoint(spaces, **options)
@@ -122,15 +121,15 @@ def serve(
     on_start: Callable[[str], object] | None = None,
     **options: Unpack[EndpointOptions],
 ) -> None:
-    """Serve the endpoint until Ctrl-C, which also stops the replies that are being written.
+    """Serve the endpoint until Ctrl-C, which also stops replies in progress.
 
     The parameters are those of `app`, and:
 
-    :param host: the address to listen on; any but this computer's own requires `server_key`.
+    :param host: the address to listen on. Any address but loopback requires `server_key`.
     :param port: the port.
-    :param on_start: called with the base URL for clients, once it can be asked.
+    :param on_start: called with the base URL for clients, once it accepts requests.
     :raises ValueError: if `server_key` is required.
-    :raises OSError: if the address cannot be listened on.
+    :raises OSError: if the address cannot be used.
     :raises KeyboardInterrupt: at Ctrl-C, once everything is stopped.
     """
     if host not in LOOPBACK and not options.get("server_key"):
@@ -139,7 +138,7 @@ def serve(
         app(spaces, **options), log_level="warning", timeout_graceful_shutdown=SHUTDOWN_TIMEOUT
     )
     with listen(host, port) as listening:
-        if on_start is not None:  # the socket accepts connections already
+        if on_start is not None:  # the socket already accepts connections
             name = f"[{host}]" if ":" in host else host
             on_start(f"http://{name}:{listening.getsockname()[1]}/v1")
         _Server(config).run([listening])

@@ -1,4 +1,4 @@
-"""Replies and errors in OpenAI's format, and as server-sent events. Nothing here does I/O."""
+"""Format replies and errors for OpenAI's clients. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ._shaping import FinishReason
 DONE = b"data: [DONE]\n\n"
 """The event that ends a complete stream."""
 COMMENT = b": waiting\n\n"
-"""A server-sent comment: readers ignore it, and it keeps proxies awake."""
+"""A comment in the event stream. Clients ignore it; it keeps proxies awake."""
 
 STATUSES: dict[type[errors.QwenGradioError], tuple[int, str, str | None]] = {
     errors.InvalidMessagesError: (400, "invalid_messages", "messages"),
@@ -39,10 +39,10 @@ TOO_LONG = re.compile(
     r"|input length",
     re.IGNORECASE,
 )
-"""What apps say about a question that is too long for their model."""
+"""Matches apps' errors for a question that is too long for the model."""
 
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-"""OpenAI's types of error. Others are `invalid_request_error`, and `server_error` from 500 on."""
+"""OpenAI's error types. Other statuses are `invalid_request_error` or, from 500, `server_error`."""
 
 
 def status_of(error: errors.QwenGradioError) -> int:
@@ -51,7 +51,7 @@ def status_of(error: errors.QwenGradioError) -> int:
 
 
 def error_of(error: errors.QwenGradioError) -> dict[str, Any]:
-    """Return an error of ours in OpenAI's format."""
+    """Return one of our errors in OpenAI's format."""
     status, code, param = _describe(error)
     return error_object(str(error), status, param, code)
 
@@ -73,14 +73,14 @@ def _describe(error: errors.QwenGradioError) -> tuple[int, str, str | None]:
 
 
 def event(data: Mapping[str, Any], kind: str | None = None) -> bytes:
-    """Return data as a server-sent event, of a kind if readers tell kinds apart."""
+    """Return data as a server-sent event, with the event type `kind` if the format has types."""
     head = "" if kind is None else f"event: {kind}\n"
     return f"{head}data: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
 
 
 @dataclass(frozen=True)
 class Written:
-    """A reply as it was written, and why it ended."""
+    """A finished reply, and why it ended."""
 
     text: str
     reasoning: str
@@ -88,18 +88,18 @@ class Written:
 
 
 class Answer(Protocol):
-    """A format of replies: of a complete one, and of the events of one that is streamed.
+    """A format of replies, complete or as events of a stream.
 
-    A request may have several questions, each with a number from 0 on.
+    A request may have several questions, numbered from 0.
 
-    :param identifier: what sets the reply apart from all others.
+    :param identifier: the unique part of the reply's id.
     :param created: the time, in seconds since 1970.
     """
 
     def __init__(self, request: ChatRequest, identifier: str, created: int) -> None: ...
 
     def complete(self, replies: Sequence[Written]) -> dict[str, Any]:
-        """Return the complete replies to all questions."""
+        """Return the body of a complete response, with the replies to all questions."""
 
     def add(self, piece: str | Reasoning, number: int) -> bytes:
         """Return the events for new text or reasoning."""
@@ -108,7 +108,7 @@ class Answer(Protocol):
         """Return the events for the end of a reply."""
 
     def end(self, replies: Sequence[Written]) -> bytes:
-        """Return the events that end the stream, once all replies are complete."""
+        """Return the events that end the stream after all replies."""
 
     def fail(self, error: errors.QwenGradioError) -> bytes:
         """Return the events that end the stream with an error."""
@@ -172,14 +172,14 @@ class ChatAnswer(Answer):
 
 
 def _reasoning_fields(text: str) -> dict[str, str]:
-    """Reasoning, by both of its names: DeepSeek's, and the one of vLLM and OpenRouter."""
+    """Return reasoning under both of its usual names: DeepSeek's, and vLLM's and OpenRouter's."""
     return {"reasoning_content": text, "reasoning": text}
 
 
 def usage_of(questions: Sequence[list[Any]], replies: Sequence[Written]) -> dict[str, Any]:
-    """Estimate the usage: Spaces do not report it.
+    """Estimate the usage, because Spaces do not report it.
 
-    :param questions: the messages of each.
+    :param questions: the messages of each question.
     """
     asked = [to_turn(message)[1] for messages in questions for message in messages]
     prompt = sum(map(estimated_tokens, asked))

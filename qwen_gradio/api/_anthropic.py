@@ -1,4 +1,4 @@
-"""Anthropic's Messages API: its requests, and its replies. Nothing here does I/O."""
+"""Requests and replies of Anthropic's Messages API. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ STOP_REASONS = {"stop": "end_turn", "length": "max_tokens"}
 
 
 def anthropic_request(body: bytes | bytearray) -> ChatRequest:
-    """Read the body of a request for a message. Unknown fields are ignored."""
+    """Read the body of a request to `/v1/messages`. Unknown fields are ignored.
+
+    :raises RequestError: if the body is not valid.
+    """
     given = read_object(body)
     messages = given.get("messages")
     if not isinstance(messages, list) or not messages:
@@ -43,7 +46,7 @@ class AnthropicAnswer(Answer):
         self._identifier = identifier
         self._blocks = 0
         self._is_thought: bool | None = None
-        """Whether the block that is open has reasoning; None if none is open."""
+        """Whether the open block is reasoning; None if no block is open."""
 
     def complete(self, replies: Sequence[Written]) -> dict[str, Any]:
         (reply,) = replies
@@ -62,7 +65,7 @@ class AnthropicAnswer(Answer):
 
     def finish(self, reply: Written, number: int) -> bytes:
         events = b""
-        if self._is_thought is not False:  # clients expect a text, if an empty one
+        if self._is_thought is not False:  # clients expect a text block, even an empty one
             events = self._close() + self._open(is_thought=False)
         return events + self._close()
 
@@ -75,14 +78,14 @@ class AnthropicAnswer(Answer):
         return _event("error", error={"type": "api_error", "message": str(error)})
 
     def _open(self, is_thought: bool) -> bytes:
-        """Begin a block, and return the events for that."""
+        """Open a block, and return the events for it."""
         self._is_thought = is_thought
         events = b"" if self._blocks else _event("message_start", message=self._message(()))
         self._blocks += 1
         return events + self._block_event("start", content_block=_block(is_thought, ""))
 
     def _close(self) -> bytes:
-        """Complete the block that is open, if one is, and return the event for that."""
+        """Close the open block, if any, and return the event for it."""
         was_open, self._is_thought = self._is_thought is not None, None
         return self._block_event("stop") if was_open else b""
 

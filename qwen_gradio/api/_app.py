@@ -1,4 +1,4 @@
-"""The endpoint's routes, and access to them."""
+"""The endpoint's routes and access control."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ from ._requests import ChatRequest, RequestError, chat_request
 from ._responses import ResponseAnswer, responses_request
 
 MAX_BODY = 2 * MAX_FILE_BYTES
-"""Bytes that a request's body may have: a file in base64, with text around it."""
+"""Maximum bytes of a request's body: enough for a file in base64, with text."""
 HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 413: {"Connection": "close"}}
-"""Headers of errors, by status. The rest of a body that is too large is not read."""
+"""Headers of errors, by status. The connection closes because the rest of the body is not read."""
 LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
-"""The Host header of a request to this computer."""
+"""Matches the Host header of a request to this computer."""
 ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+")
-"""An origin, as browsers send it. Some are not on the web."""
+"""Matches an Origin header, such as that of a browser extension, or `*`."""
 OFFERED = re.compile(r"(?:(?P<name>[^=?:]+)=)?(?P<space>[^?]*)(?:\?(?P<query>.*))?", re.DOTALL)
-"""A Space to offer: `[name=]space[?query]`."""
+"""Matches a Space to serve: `[name=]space[?query]`."""
 
 
 class Format(NamedTuple):
-    """A format: how its requests are read, their field for the question, and its replies."""
+    """A format: the reader of its requests, their field for the question, and its replies."""
 
     read: Callable[[bytes | bytearray], ChatRequest]
     question: str
@@ -58,11 +58,11 @@ FORMATS = {
     "/v1/messages": Format(anthropic_request, "messages", AnthropicAnswer),
     "/v1/completions": Format(prompt_request, "prompt", PromptAnswer),
 }
-"""The formats, each with its path."""
+"""The formats by path."""
 
 
 class EndpointOptions(TypedDict, total=False):
-    """The parameters of `Endpoint`, whose defaults are there."""
+    """The parameters of `Endpoint`, without defaults."""
 
     space: str | None
     token: str | None
@@ -75,11 +75,9 @@ class EndpointOptions(TypedDict, total=False):
 
 
 class Endpoint:
-    """The models that are offered, and the requests that are answered.
+    """The handlers of all routes. The parameters are those of `app`.
 
-    The parameters are those of `app`.
-
-    :ivar streams: the replies that are being written or wait for their turn.
+    :ivar streams: the replies in progress or waiting for their turn.
     """
 
     def __init__(
@@ -117,11 +115,11 @@ class Endpoint:
                 raise ValueError(f"{origin!r} is not an origin, such as https://chat.example, or *")
         self._places = anyio.CapacityLimiter(max_concurrency or math.inf)
         self.streams: WeakSet[FragmentStream] = WeakSet()
-        # Raises if `space` is not a Space. A stream that is not read asks nothing.
+        # Raises if `space` is not a Space. Nothing is asked until a stream is read.
         provider_of(None).create_async_generator(None, [("user", "?")], **self._defaults)
 
     async def health(self, request: Request) -> Response:
-        """Report that the endpoint runs; it asks no Space."""
+        """Report that the endpoint runs, without asking a Space."""
         return JSON({"status": "ok"})
 
     async def models(self, request: Request) -> Response:
@@ -135,7 +133,7 @@ class Endpoint:
         return JSON({"object": "list", "data": listed})
 
     async def model(self, request: Request) -> Response:
-        """Describe one model, also by another of its names."""
+        """Describe a model, given any of its names."""
         self._authorize(request)
         name = request.path_params["model"]
         return JSON(
@@ -148,7 +146,7 @@ class Endpoint:
         try:
             asked = form.read(await _body(request))
         except ClientDisconnect:
-            return Response()  # to nobody
+            return Response()  # nobody reads it
         if self._max_tokens and asked.max_tokens is None:
             asked = replace(asked, options={**asked.options, "max_tokens": self._max_tokens})
         try:
@@ -161,7 +159,7 @@ class Endpoint:
         return kind(streams, asked, answer, self._places)
 
     def _ask(self, asked: ChatRequest, messages: list[Any]) -> FragmentStream:
-        """Return the stream for a question, which is asked when it is read."""
+        """Return the stream for a question. It is asked when the stream is read."""
         own = self._spaces.get(asked.model, {})
         model = None if own else asked.model
         stream = provider_of(model).create_async_generator(
@@ -171,17 +169,17 @@ class Endpoint:
         return stream
 
     def _authorize(self, request: Request) -> None:
-        """Reject requests without the key, if there is one, and from pages of other sites."""
+        """Reject requests without the server's key, and from web pages of other origins."""
         origin = request.headers.get("origin")
         if origin is not None and not {origin, "*"} & set(self.allow_origins):
             raise RequestError(
-                f"Pages of {origin:.200} may not ask. Start the endpoint with --allow-origin "
-                f"{origin:.200} to let them",
+                f"Web pages of {origin:.200} may not use this endpoint. To allow them, start it "
+                f"with --allow-origin {origin:.200}",
                 status=403,
             )
         if self._server_key is not None:
             kind, _, key = request.headers.get("authorization", "").partition(" ")
-            if "x-api-key" in request.headers:  # as Anthropic's clients send it
+            if "x-api-key" in request.headers:  # from Anthropic's clients
                 kind, key = "bearer", request.headers["x-api-key"]
             expected = self._server_key.encode()
             if kind.lower() != "bearer" or not secrets.compare_digest(
@@ -193,12 +191,12 @@ class Endpoint:
                     code="invalid_api_key",
                 )
             return
-        # A page's own name may lead here (DNS rebinding), and a page can send a form anywhere, but
-        # JSON only where the server allows it.
+        # The host name of a web page may resolve to this computer (DNS rebinding). And a page can
+        # send forms anywhere, but JSON only to servers that allow it.
         if not LOOPBACK_HOST.fullmatch(request.headers.get("host", "")):
             raise RequestError(
-                "This endpoint has no key for clients, so it can only be asked as localhost. Start "
-                "it with --server-key KEY, and send `Authorization: Bearer KEY`",
+                "This endpoint has no key for clients, so it accepts only requests to localhost. "
+                "Start it with --server-key KEY, and send `Authorization: Bearer KEY`",
                 status=403,
             )
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -207,7 +205,10 @@ class Endpoint:
 
 
 def _parse_space(given: str) -> tuple[str, dict[str, Any]]:
-    """Return the model name of a Space, and the options to ask it with."""
+    """Return the model name of a Space to serve, and its options.
+
+    :raises ValueError, SpaceUnavailableError: if it is not in the form `[name=]space[?query]`.
+    """
     found = OFFERED.fullmatch(given)
     assert found is not None  # it matches any text
     options: dict[str, Any] = {"space": address_of(found["space"]), "inputs": {}}
@@ -228,7 +229,7 @@ def _model_object(name: str, owner: str) -> dict[str, Any]:
 
 
 async def _body(request: Request) -> bytearray:
-    """Read the body, but no more of it than is accepted."""
+    """Read the body, up to the limit."""
     length = request.headers.get("content-length", "0")
     body = bytearray()
     if int(length) <= MAX_BODY:
@@ -238,31 +239,31 @@ async def _body(request: Request) -> bytearray:
                 break
         else:
             return body
-    raise RequestError(f"The body may have {MAX_BODY} bytes at most", status=413)
+    raise RequestError(f"The body may have at most {MAX_BODY} bytes", status=413)
 
 
 async def on_request_error(request: Request, error: Exception) -> Response:
-    """Return the response for a request that is rejected."""
+    """Return the response for a rejected request."""
     assert isinstance(error, RequestError)
     content = error_object(str(error), error.status, error.param, error.code)
     return JSON(content, error.status, HEADERS.get(error.status))
 
 
 async def on_error(request: Request, error: Exception) -> Response:
-    """Return the response for an error of ours."""
+    """Return the response for one of our errors."""
     assert isinstance(error, QwenGradioError)
     return error_response(error)
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
-    """Return the response for a path or method that does not exist."""
+    """Return the response for an unknown path or a wrong method."""
     assert isinstance(error, HTTPException)
     message = error.detail
     if error.status_code == 404:
         posted = ", ".join(f"POST {path}" for path in FORMATS)
         message = (
-            f"There is nothing at {request.url.path!r:.200}. There are {posted} and GET "
-            "/v1/models; the base URL for clients ends with /v1"
+            f"Unknown path: {request.url.path!r:.200}. Available are {posted} and GET /v1/models. "
+            "The base URL for clients ends with /v1"
         )
     elif error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "another method")
@@ -272,5 +273,5 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 
 
 async def on_failure(request: Request, error: Exception) -> Response:
-    """Return the response for an unexpected error, which the server logs."""
+    """Return the response for an unexpected error. The server logs it."""
     return JSON(error_object("The server failed", 500), 500)

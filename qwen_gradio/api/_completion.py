@@ -1,4 +1,4 @@
-"""Respond to one request, with the complete reply or as it is written."""
+"""Respond to one request, with the complete reply or a stream."""
 
 from __future__ import annotations
 
@@ -22,15 +22,14 @@ from ._requests import ChatRequest
 from ._shaping import Shaper
 
 ERROR_STATUS_TIME = 3.0
-"""Seconds within which an error before the first text has an HTTP status of its own. After them
-the stream begins, with comments, and an error is an event in it.
-"""
+"""Seconds to wait for the first text before a stream begins with a comment. Until then, an error
+sets the HTTP status; afterwards, it is an event in the stream."""
 KEEP_AWAKE_INTERVAL = 15.0
-"""Seconds of silence after which a stream gets a comment: proxies close silent connections."""
+"""Seconds of silence after which a comment is sent. Proxies close silent connections."""
 
 
 class JSON(Response):
-    """A response in JSON, all of it in ASCII: what it quotes may not be Unicode."""
+    """A JSON response in ASCII: text quoted from a request may not be valid Unicode."""
 
     media_type = "application/json"
 
@@ -39,22 +38,22 @@ class JSON(Response):
 
 
 def error_response(error: QwenGradioError) -> Response:
-    """Return the response for an error of ours."""
+    """Return the response for one of our errors."""
     headers = {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after))
     if isinstance(error, (GenerationError, SpaceInterfaceError)):
-        headers["x-should-retry"] = "false"  # else OpenAI's clients ask three times
+        headers["x-should-retry"] = "false"  # otherwise OpenAI's clients retry twice
     return JSON(error_of(error), status_of(error), headers)
 
 
 class Completion:
     """The complete replies to all questions of a request, as an ASGI application.
 
-    Questions are asked one after the other. If the client disconnects, their streams are closed,
-    which stops the Space.
+    Questions are asked one after the other. If the client disconnects, the streams are closed; this
+    stops the Space.
 
-    :param places: limits how many are asked at once; the others wait.
+    :param places: limits how many questions are asked at once; the others wait.
     """
 
     def __init__(
@@ -91,7 +90,7 @@ class Completion:
         await response(scope, receive, send)
 
     async def _reply(self, stream: FragmentStream) -> Written:
-        """Return the page's final text, shortened as a stream would be."""
+        """Return the final text of the page, shaped like a stream."""
         async with self.places, stream:
             async for _ in self.pieces(stream, self.shaper()):
                 pass
@@ -101,13 +100,13 @@ class Completion:
         return join_pieces([*pieces, self._end(stream, shaper)], shaper)
 
     def shaper(self) -> Shaper:
-        """Return a shaper for one reply."""
+        """Return a new shaper for a reply."""
         return Shaper(self.request.stops, is_json=self.request.is_json)
 
     async def pieces(
         self, stream: FragmentStream, shaper: Shaper
     ) -> AsyncGenerator[str | Reasoning, None]:
-        """Yield the shortened reply as it arrives."""
+        """Yield the shaped pieces of a reply as they arrive."""
         while not shaper.is_over:
             if (piece := await stream.next_piece()) is None:
                 break
@@ -116,26 +115,26 @@ class Completion:
         yield self._end(stream, shaper)
 
     def _end(self, stream: FragmentStream, shaper: Shaper) -> str:
-        """Return what was held back of a reply, and links to its files if it is complete."""
+        """Return the text held back, and links to files if the reply is complete."""
         text = shaper.end()
-        if shaper.is_over or self.request.is_json:  # links would not be JSON
+        if shaper.is_over or self.request.is_json:  # links are not JSON
             return text
         return text + links_after(stream.partial, stream.files)
 
     def _limit(self, stream: FragmentStream) -> int | None:
-        """Return the limit for a reply, unless the Space itself keeps it."""
+        """Return the limit for a reply in tokens; None if the Space itself applies it."""
         return self.request.max_tokens if "max_tokens" in stream.unused_options else None
 
 
 class CompletionStream(Completion):
-    """The replies as server-sent events. The response's head precedes the first."""
+    """The replies as server-sent events. The response begins with the first event."""
 
     _send: Send
     _has_begun = _has_ended = False
     _is_comment_due = True
 
     async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Ask, and send what arrives."""
+        """Ask, and send the pieces as they arrive."""
         self._send = send
         self._sending = anyio.Lock(fast_acquire=True)
         async with anyio.create_task_group() as tasks:
@@ -184,7 +183,7 @@ class CompletionStream(Completion):
             headers = [
                 (b"content-type", b"text/event-stream; charset=utf-8"),
                 (b"cache-control", b"no-store"),
-                (b"x-accel-buffering", b"no"),  # else nginx holds fragments back
+                (b"x-accel-buffering", b"no"),  # keeps nginx from buffering
             ]
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         self._is_comment_due = False
@@ -192,7 +191,7 @@ class CompletionStream(Completion):
         await self._send({"type": "http.response.body", "body": data, "more_body": not is_last})
 
     async def _keep_awake(self) -> None:
-        """Send a comment whenever nothing was sent for a while."""
+        """Send a comment whenever nothing was sent for `KEEP_AWAKE_INTERVAL`."""
         await anyio.sleep(ERROR_STATUS_TIME)
         while True:
             async with self._sending:
@@ -200,12 +199,12 @@ class CompletionStream(Completion):
                     return
                 if self._is_comment_due:
                     await self._write(COMMENT)
-            self._is_comment_due = True  # unless something is sent meanwhile
+            self._is_comment_due = True  # until something else is sent
             await anyio.sleep(KEEP_AWAKE_INTERVAL)
 
 
 def join_pieces(pieces: Iterable[str | Reasoning], shaper: Shaper) -> Written:
-    """Join the pieces of a reply."""
+    """Join the pieces of a reply to its text and its reasoning."""
     listed = list(pieces)
     text = "".join(piece for piece in listed if isinstance(piece, str))
     reasoning = "".join(piece.text for piece in listed if isinstance(piece, Reasoning))

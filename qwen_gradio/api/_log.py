@@ -1,4 +1,4 @@
-"""A log line for each request: its path, how it ended and how long it took."""
+"""Log a line for each request: its path, status and seconds."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 logger = logging.getLogger("qwen_gradio.api")
 
 DETAILS = "qwen_gradio.details"
-"""The key in a request's scope for what else to log. Never texts, keys or tokens."""
+"""The key in a request's scope for further details to log. Never texts, keys or tokens."""
 
 
 def add_details(scope: Scope, **details: Any) -> None:
-    """Add to what is logged about a request."""
+    """Add details to a request's log line."""
     scope.setdefault(DETAILS, {}).update(details)
 
 
 class RequestLog:
-    """Logs each request to an application once it has ended, at the level INFO."""
+    """ASGI middleware that logs each request at its end, at the level INFO."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""OpenAI's first API, which completes prompts: requests and replies. Nothing here does I/O."""
+"""Requests and replies of OpenAI's legacy completions API. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
     "best_of": (1,),
     "logprobs": (),
 }
-"""What a chat cannot do with a prompt, each with the values that request nothing."""
+"""Options that a chat does not support, each with the values that have no effect."""
 
 
 def prompt_request(body: bytes | bytearray) -> ChatRequest:
-    """Read the body of a request for completions. Each prompt is a user's only turn."""
+    """Read the body of a request to `/v1/completions`. Each prompt is a chat with one turn.
+
+    :raises RequestError: if the body is not valid.
+    """
     given = read_object(body)
     reject(given, (n for n, none in HARMLESS.items() if given.get(n) not in (None, False, *none)))
     prompt = given.get("prompt")
@@ -28,11 +31,11 @@ def prompt_request(body: bytes | bytearray) -> ChatRequest:
     match prompts:
         case [*texts] if texts and all(isinstance(text, str) for text in texts):
             return check_request(given, [[{"role": "user", "content": text}] for text in texts])
-    raise RequestError("prompt must be a string or a list of strings, and not tokens", "prompt")
+    raise RequestError("prompt must be a string or a list of strings, not tokens", "prompt")
 
 
 class PromptAnswer(ChatAnswer):
-    """A completion of each prompt, complete or as the chunks of a stream. It has no reasoning."""
+    """A completion of each prompt, complete or as the chunks of a stream, without reasoning."""
 
     def __init__(self, request: ChatRequest, identifier: str, created: int) -> None:
         super().__init__(request, identifier, created)

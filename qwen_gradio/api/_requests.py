@@ -1,4 +1,4 @@
-"""Read the body of a request in OpenAI's format. What is wrong with it is a `RequestError`.
+"""Read and check the bodies of requests. Invalid ones raise a `RequestError`.
 
 Nothing here does I/O.
 """
@@ -26,23 +26,23 @@ NUMBERS = {
     "max_output_tokens": (-1, MAX_NUMBER),
     "thinking_budget": (1, MAX_NUMBER),
 }
-"""Options for inputs that a Space may have, each with its limits, whose type is the option's."""
+"""Options for inputs that a Space may have, with their bounds, in the option's type."""
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-"""Names of the limit for a reply. Values below 1 set none, as in other servers."""
+"""Names of the limit for a reply. As in other servers, values below 1 set no limit."""
 
 THINKING = (
     *(("chat_template_kwargs", "enable_thinking"), ("reasoning", "enabled")),
     *(("reasoning", "effort"), ("thinking", "type")),
 )
-"""Fields within others that switch thinking on or off."""
+"""Nested fields that turn thinking on or off."""
 OPTIONAL = ("tools", "functions")
-"""Tools that a model may use or not: answers here are text. `tool_choice` can require them."""
+"""Tools, which are optional unless `tool_choice` requires them. The answer is text."""
 
 JSON_ONLY = "Answer only with JSON: no other text, no explanation and no code fence. It must be {}."
 
 
 class RequestError(Exception):
-    """A rejected request: its HTTP status, and the parameter that is wrong, if it is one."""
+    """A rejected request, with the HTTP status and, if one is wrong, the parameter."""
 
     def __init__(
         self, message: str, param: str | None = None, status: int = 400, code: str | None = None
@@ -55,12 +55,12 @@ class RequestError(Exception):
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """A request for replies. Everything but the messages was checked.
+    """A request for replies. All of it is checked except the messages.
 
     :ivar questions: the messages of each question; only completions have several.
     :ivar options: values for inputs that the Space may have, and `reasoning_tags`.
     :ivar includes_usage: whether a stream ends with its usage.
-    :ivar is_json: whether the reply should be JSON, without a fence around it.
+    :ivar is_json: whether the reply should be JSON, without a code fence.
     """
 
     model: str
@@ -77,7 +77,10 @@ class ChatRequest:
 
 
 def chat_request(body: bytes | bytearray) -> ChatRequest:
-    """Read the body of a request for a chat completion. Unknown fields are ignored."""
+    """Read the body of a request to `/v1/chat/completions`. Unknown fields are ignored.
+
+    :raises RequestError: if the body is not valid.
+    """
     given = read_object(body)
     if not isinstance(given.get("messages"), list):
         raise RequestError("messages must be a list of messages", "messages")
@@ -90,7 +93,10 @@ def chat_request(body: bytes | bytearray) -> ChatRequest:
 
 
 def check_request(given: Mapping[str, Any], questions: list[list[Any]]) -> ChatRequest:
-    """Check the fields that all formats of a request have in common."""
+    """Check the fields that all formats share, and return the request.
+
+    :raises RequestError: with the first invalid field.
+    """
     if not isinstance(given.get("model"), str):
         raise RequestError("model must be the name of a model; /v1/models lists them", "model")
     handled = (*OPTIONAL, "response_format")
@@ -111,10 +117,10 @@ def check_request(given: Mapping[str, Any], questions: list[list[Any]]) -> ChatR
 
 
 def ask_for_json(request: ChatRequest, form: Mapping[str, Any], name: str) -> ChatRequest:
-    """Add an instruction to answer in a form, which is asked for only.
+    """Add an instruction to answer in a format. Nothing enforces it.
 
-    :param form: what OpenAI calls a format: its `type` and, for "json_schema", the `schema`.
-    :param name: the name of the field it is from.
+    :param form: OpenAI's format object: its `type` and, for "json_schema", the `schema`.
+    :param name: the request's field for it, for errors.
     """
     match form.get("type", "text"):
         case "text":
@@ -124,19 +130,19 @@ def ask_for_json(request: ChatRequest, form: Mapping[str, Any], name: str) -> Ch
         case "json_schema" if isinstance(schema := form.get("schema"), Mapping):
             wanted = f"valid against this JSON Schema: {json.dumps(schema, ensure_ascii=False)}"
         case "json_schema":
-            raise RequestError(f"{name} must have a schema, which is an object", name)
+            raise RequestError(f"{name} must have a schema that is an object", name)
         case kind:
             raise RequestError(
                 f"{name} must be of type text, json_object or json_schema, not {kind!r:.100}", name
             )
-    # At the end, as errors name messages by their numbers. System messages are joined.
+    # At the end, because errors name messages by number. System messages are joined anyway.
     instruction = {"role": "system", "content": JSON_ONLY.format(wanted)}
     questions = [[*messages, instruction] for messages in request.questions]
     return replace(request, questions=questions, is_json=True)
 
 
 def read_object(body: bytes | bytearray) -> dict[str, Any]:
-    """Parse a body, which must be a JSON object."""
+    """Parse a body that must be a JSON object."""
     try:
         given = json.loads(body, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:
@@ -147,10 +153,10 @@ def read_object(body: bytes | bytearray) -> dict[str, Any]:
 
 
 def reject(given: Mapping[str, Any], names: Iterable[str]) -> None:
-    """Reject the first of the named fields, which request what a text chat does not support."""
+    """Reject a request because of unsupported fields. The error names the first."""
     for name in names:
         raise RequestError(
-            f"This is a chat of text only, which does not support {name}={given[name]!r:.100}",
+            f"{name}={given[name]!r:.100} is not supported: this is a text-only chat",
             name,
             code="unsupported_parameter",
         )
@@ -195,7 +201,7 @@ def _numbers(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _thinks(given: Mapping[str, Any]) -> bool | None:
-    """Return whether the model should think. Levels are ignored, as Spaces have none."""
+    """Return whether the model should think; None if unset. Spaces have no levels of effort."""
     check_flag(given, "enable_thinking")
     found = [given.get(name) for name in ("enable_thinking", "think", "reasoning_effort")]
     for form, name in THINKING:

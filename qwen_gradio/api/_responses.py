@@ -1,4 +1,4 @@
-"""The Responses API: its requests, and its replies with their events. Nothing here does I/O."""
+"""Requests and replies of OpenAI's Responses API. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ from ._requests import (
 )
 
 UNSUPPORTED = ("previous_response_id", "conversation", "background", "prompt")
-"""Fields that need state: nothing is kept between requests."""
+"""Fields that require state. Nothing is kept between requests."""
 TEXT_PARTS = ("input_text", "output_text")
 
 FAILURES = {400: "invalid_prompt", 429: "rate_limit_exceeded"}
-"""OpenAI's codes of failed responses, by our status; others are `server_error`."""
+"""OpenAI's codes for failed responses, by HTTP status. All others are `server_error`."""
 
 
 def responses_request(body: bytes | bytearray) -> ChatRequest:
-    """Read the body of a request for a response. Unknown fields are ignored."""
+    """Read the body of a request to `/v1/responses`. Unknown fields are ignored.
+
+    :raises RequestError: if the body is not valid.
+    """
     given = read_object(body)
     reject(given, (name for name in UNSUPPORTED if given.get(name) not in (None, False)))
     instructions = given.get("instructions")
@@ -47,12 +50,12 @@ def responses_request(body: bytes | bytearray) -> ChatRequest:
 
 
 def _to_message(number: int, item: Any) -> Any:
-    """Return an item of the input as a message, which is checked when it is asked."""
+    """Convert an item of the input to a message. The message is checked later."""
     if not isinstance(item, dict):
         return item
     match item.get("type", "message"):
         case "reasoning":
-            return {"role": "assistant", "content": None}  # a turn without text is left out
+            return {"role": "assistant", "content": None}  # turns without text are not sent
         case "message":
             content = item.get("content")
             if isinstance(content, list):
@@ -60,8 +63,8 @@ def _to_message(number: int, item: Any) -> Any:
             return {**item, "content": content}
         case kind:
             raise RequestError(
-                f"input[{number}]: this is a chat of text only, which does not support items of "
-                f"type {kind!r:.100}",
+                f"input[{number}]: items of type {kind!r:.100} are not supported: this is a "
+                "text-only chat",
                 "input",
                 code="unsupported_parameter",
             )
@@ -84,7 +87,7 @@ class ResponseAnswer(Answer):
         self._output: list[dict[str, Any]] = []
         self._is_thought = False
         self._text: list[str] | None = None
-        """The fragments of the last item, if that is not complete."""
+        """The fragments of the open item; None if no item is open."""
 
     def complete(self, replies: Sequence[Written]) -> dict[str, Any]:
         (reply,) = replies
@@ -108,7 +111,7 @@ class ResponseAnswer(Answer):
 
     def finish(self, reply: Written, number: int) -> bytes:
         events = b""
-        if self._text is None or self._is_thought:  # clients expect a message, if an empty one
+        if self._text is None or self._is_thought:  # clients expect a message, even an empty one
             events = self._close("completed") + self._open(is_thought=False)
         return events + self._close(_status_of(reply))
 
@@ -123,7 +126,7 @@ class ResponseAnswer(Answer):
         return events + self._event("failed", response=response)
 
     def _start(self) -> bytes:
-        """Return the events that begin a stream, if it has not begun."""
+        """Return the events that begin a stream, unless it has begun."""
         if self._sequence_number:
             return b""
         response = self._response("in_progress")
@@ -132,7 +135,7 @@ class ResponseAnswer(Answer):
         )
 
     def _open(self, is_thought: bool) -> bytes:
-        """Begin an item, and return the events for that."""
+        """Open an item, and return the events for it."""
         events = self._start()
         self._is_thought, self._text = is_thought, []
         number = len(self._output)
@@ -143,7 +146,7 @@ class ResponseAnswer(Answer):
         return events + self._part_event("content_part.added", part=_content(""))
 
     def _close(self, status: Literal["completed", "incomplete"]) -> bytes:
-        """Complete the item that is open, if one is, and return the events for that."""
+        """Close the open item, if any, and return the events for it."""
         if self._text is None:
             return b""
         text, self._text = "".join(self._text), None
@@ -160,7 +163,7 @@ class ResponseAnswer(Answer):
     def _item(
         self, number: int, is_thought: bool, text: str | None, status: str = "completed"
     ) -> dict[str, Any]:
-        """Return an item of the output; `text` is None as long as it has no parts."""
+        """Return an item of the output. `text` is None while it has no parts."""
         kind = "rs" if is_thought else "msg"
         item = {"id": f"{kind}_{self._identifier}_{number}", "status": status}
         if is_thought:

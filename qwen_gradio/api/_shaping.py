@@ -1,4 +1,4 @@
-"""Shorten a reply as its request asks. Nothing here does I/O."""
+"""Shorten a reply as the request requires. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ FinishReason: TypeAlias = Literal["stop", "length"]
 OPENING_FENCE = re.compile(r"\s*```[^\n`]*\n")
 MAYBE_OPENING_FENCE = re.compile(r"\s*(`{0,2}|```[^\n`]*)")
 MAX_OPENING_FENCE = 100
-"""Characters within which a fence has opened, if there is one."""
+"""Maximum characters up to the end of a line that opens a fence."""
 
 
 class Shaper:
-    """Shortens a text that arrives in fragments: to a stop sequence, a code fence, and a limit.
+    """Shortens a text that arrives in fragments: by stop sequences, a code fence, and a limit.
 
-    Text that may be the beginning of such an end is held back until that is certain.
+    Text that may begin a stop sequence or a fence is held back until that is certain.
 
-    :param stops: sequences before which the reply ends, none of them empty.
-    :param is_json: whether a code fence around the reply, and what follows it, is left out.
-    :ivar limit: the estimated tokens after which the reply ends, reasoning included; may be set.
+    :param stops: stop sequences; none may be empty.
+    :param is_json: whether to remove a code fence around the reply, and the text after it.
+    :ivar limit: the maximum of estimated tokens, including reasoning; may be assigned.
     :ivar is_over: whether the reply has ended.
     :ivar finish_reason: why it ends.
     """
@@ -40,7 +40,7 @@ class Shaper:
         self._size = 0
 
     def feed(self, piece: str | Reasoning) -> str | Reasoning:
-        """Add a piece, and return what is certain now, perhaps nothing."""
+        """Take a piece, and return the piece to emit, which may be empty."""
         if isinstance(piece, Reasoning):
             return Reasoning(self._within_limit(piece.text))
         text = self._stop.feed(piece)
@@ -51,7 +51,7 @@ class Shaper:
         return self._within_limit(text)
 
     def end(self) -> str:
-        """Return what was held back when the reply ends."""
+        """Return the text held back until the end of the reply."""
         if self.finish_reason == "length":
             return ""
         text = self._stop.held
@@ -70,10 +70,10 @@ class Shaper:
 
 
 class _Fence:
-    """A code fence around a text that arrives in fragments.
+    """Removes a code fence around a text that arrives in fragments.
 
-    :ivar is_over: whether it was closed.
-    :ivar held: text that may be the beginning of a fence.
+    :ivar is_over: whether the fence was closed.
+    :ivar held: text held back because a fence may begin there.
     """
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class _Fence:
         return self._closing is not None and self._closing.is_over
 
     def feed(self, fragment: str) -> str:
-        """Add a fragment, and return the text that is certain now."""
+        """Take a fragment, and return the text that cannot be part of a fence."""
         if self._closing is not None:
             return self._search(self._closing, fragment)
         if self._has_begun:

@@ -162,12 +162,12 @@ def test_what_cannot_be_a_file_is_named_at_the_call(tmp_path: Path) -> None:
     wrong: dict[Any, str] = {
         tmp_path: "is not a file",
         empty: "is empty",
-        large: "is larger than 20 MB",
+        large: "is larger than the limit of 20 MB",
         tmp_path / "none": "cannot be read: No such file",
         "a\0b": "cannot be read",
         b"": "is empty",
         io.StringIO("text"): "must be opened in binary mode",
-        io.BytesIO(bytes(MAX_FILE_BYTES + 1)): "is larger than 20 MB",
+        io.BytesIO(bytes(MAX_FILE_BYTES + 1)): "is larger than the limit of 20 MB",
         "http://a.b/c.png": "must be a data: or an https: URL",
         "https://u:p@a.b": "a user name or a password",
     }

@@ -81,7 +81,7 @@ def test_messages_of_other_libraries_are_understood(message: Any, turn: tuple[st
             "not invalid_tool_calls",
         ),
         (AIMessage("", additional_kwargs={"function_call": {"name": "sum"}}), "not function_call"),
-        (ToolMessage("2", tool_call_id="1"), "what a tool returned .*'tool'"),
+        (ToolMessage("2", tool_call_id="1"), "the result of a tool .*'tool'"),
     ],
 )
 def test_their_tools_are_rejected(message: Any, complaint: str) -> None:

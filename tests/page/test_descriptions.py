@@ -75,7 +75,7 @@ async def test_a_space_cannot_send_requests_to_another_host(scripted: ScriptedSp
         prefix = f"{other.url}/gradio_api"
         config = json.dumps({"version": "6", "protocol": "sse_v3", "api_prefix": prefix})
         with Front(misbehaving("/config", answer("200 OK", config)), scripted.url) as front:
-            with pytest.raises(SpaceUnavailableError, match="leads elsewhere"):
+            with pytest.raises(SpaceUnavailableError, match="outside of the Space"):
                 await ask(front.url, script(say=["x"]), api_key="hf_secret").text()
         assert other.requests == []
 

@@ -341,7 +341,7 @@ async def test_options_that_a_text_chat_does_not_support_are_rejected(complaint:
     [
         (HumanMessage([{"type": "image_url", "image_url": {"url": "data:,"}}]), "a data: URL must"),
         (HumanMessage([{"type": "image", "base64": "", "mime_type": "image/png"}]), "is empty"),
-        (ToolMessage("4", tool_call_id="1"), "what a tool returned"),
+        (ToolMessage("4", tool_call_id="1"), "the result of a tool"),
         (
             AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "1"}]),
             "not tool_calls",
