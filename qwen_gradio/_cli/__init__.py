@@ -1,1 +1,1 @@
-"""Parts of the commands in `cli`."""
+"""Helpers for the commands in `cli`."""

@@ -1,4 +1,4 @@
-"""The conversation of `chat`: read lines, and obey commands."""
+"""The dialogue of the command `chat`: read questions and commands, and write replies."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ HELP = f"""\
 /attach FILE  send a picture or other file, or an https URL, with the next question
 /reset        forget the conversation
 /save FILE    save the conversation as JSON: messages in OpenAI's format
-/quit         exit, as Ctrl-D does
+/quit         exit; Ctrl-D also does
 {QUOTES}           at the beginning and the end of a message of several lines
-\\             at the end of a line: the message continues on the next one
+\\             at the end of a line: the message continues on the next line
 """
 
 
@@ -39,7 +39,7 @@ def hold_dialogue(options: Options, folder: Path | None) -> None:
     is_dialogue = sys.stdin.isatty()
     has_failed = False
     if is_dialogue:
-        with suppress(ImportError):  # on Windows, whose console does the same
+        with suppress(ImportError):  # missing on Windows, where the console does the same
             import readline  # noqa: F401  # lets `input` edit and recall lines
     with arguments_to_ask(options) as arguments:
         with report_errors():
@@ -62,7 +62,7 @@ def hold_dialogue(options: Options, folder: Path | None) -> None:
 
 
 class _Conversation:
-    """A chat, the files for its next question, and the files it was saved to."""
+    """A chat, with the files for the next question and the files it was saved to."""
 
     def __init__(self, chat: Chat, folder: Path | None) -> None:
         self._chat = chat
@@ -71,7 +71,7 @@ class _Conversation:
         self._files: set[Path] = set()
 
     def take(self, command: str, text: str) -> None:
-        """Obey a command, or ask the text if there is none."""
+        """Run a command; if it is "", ask the text."""
         match command:
             case "":
                 files, self._attached = self._attached, []
@@ -93,10 +93,10 @@ class _Conversation:
     def _attach(self, name: str) -> None:
         if not name:
             fail("/attach needs a file")
-        path = name if "://" in name else expanduser(name)  # noqa: PTH111  # which may raise
-        read_files(path)  # raises now if it cannot be sent
+        path = name if "://" in name else expanduser(name)  # noqa: PTH111  # pathlib's may raise
+        read_files(path)  # raises now if the file cannot be sent
         self._attached.append(path)
-        note(f"{name} goes with the next question")
+        note(f"{name} will be sent with the next question")
 
     def _save(self, name: str) -> None:
         if not name:
@@ -107,11 +107,11 @@ class _Conversation:
         messages = self._chat.messages
         path.write_text(json.dumps(messages, ensure_ascii=False, indent=2) + "\n", "utf-8")
         self._files.add(path)
-        note(f"{len(messages)} messages are saved in {name}")
+        note(f"saved {len(messages)} messages to {name}")
 
 
 def _read_commands(is_dialogue: bool) -> Iterator[tuple[str, str]]:
-    """Yield each command that is typed, or "", and the text after it, until the input ends."""
+    """Yield commands and their text until the input ends. The command of a question is ""."""
     while True:
         try:
             line = _next_line("> ").strip()
@@ -133,7 +133,7 @@ def _read_commands(is_dialogue: bool) -> Iterator[tuple[str, str]]:
 
 
 def _read_message(line: str) -> str:
-    """Return the message that begins with this line, reading the rest of it."""
+    """Read the rest of the message that begins with this line, and return it."""
     if line.startswith(QUOTES):
         text = line.removeprefix(QUOTES)
         while not text.endswith(QUOTES):
@@ -147,12 +147,12 @@ def _read_message(line: str) -> str:
 def _next_line(prompt: str) -> str:
     """Return the next line of standard input.
 
-    :raises EOFError: if there is none.
+    :raises EOFError: at the end of the input.
     """
     is_terminal = sys.stdin.isatty()
     try:
         return read(lambda: input(prompt if is_terminal else ""))
     except (EOFError, KeyboardInterrupt):
         if is_terminal:
-            typer.echo()  # the next output starts on a line of its own
+            typer.echo()  # the next output starts on a new line
         raise

@@ -1,4 +1,4 @@
-"""Declare the options that commands share, and turn them into arguments."""
+"""Declare the options that commands share, and convert them to arguments."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def option(
     panel: str | None = None,
     **more: Any,
 ) -> Any:
-    """Declare an option with its help text, the name of its value, and perhaps names of its own."""
+    """Declare an option. Without `names`, its name is that of the parameter."""
     return typer.Option(*names, metavar=metavar, help=help, rich_help_panel=panel, **more)
 
 
@@ -40,8 +40,8 @@ SaveOption: TypeAlias = Annotated[
 FilesOption: TypeAlias = Annotated[
     list[str] | None,
     option(
-        "A picture or other file to send along: a path, or an https URL that the Space reads. "
-        "Repeatable.",
+        "A picture or other file to send with the question: a path, or an https URL that the Space "
+        "reads. Repeatable.",
         "FILE",
         "--attach",
         "-a",
@@ -63,7 +63,7 @@ def _start_logging(is_wanted: bool) -> bool:
 
 @dataclass(frozen=True)
 class Options:
-    """The options of all commands that ask; some commands have a few of them."""
+    """The options of all commands that ask. Some commands only have a few of them."""
 
     model: Annotated[
         str | None,
@@ -79,18 +79,18 @@ class Options:
     history: Annotated[
         History | None,
         option(
-            "How earlier turns are sent: in the question, or as the Space's own, which is the "
-            "default of `chat` and `api`."
+            "How to send earlier turns: in the question, or in the Space's own history, which is "
+            "the default of `chat` and `api`."
         ),
     ] = None
     temperature: Annotated[
-        float | None, option("Passed to Spaces that have such an input.", "T", min=0)
+        float | None, option("Passed to Spaces that have an input for it.", "T", min=0)
     ] = None
     max_tokens: Annotated[
         int | None,
         option(
-            "Limit for a reply. Passed to Spaces that have such an input. The embedded Space "
-            "always respects it.",
+            "Limit for a reply. Passed to Spaces that have an input for it. The embedded Space "
+            "always applies it.",
             "N",
             min=1,
         ),
@@ -127,8 +127,8 @@ class Options:
     context: Annotated[
         int | None,
         option(
-            "Limit for a conversation with the embedded Space, replies included. The default is "
-            "half of the model's own.",
+            "Limit for a conversation with the embedded Space, including replies. The default is "
+            "half of the model's own limit.",
             "TOKENS",
             panel=SPACE,
         ),
@@ -143,7 +143,7 @@ class Options:
     api_name: Annotated[
         str | None,
         option(
-            "The Space's endpoint, by name or number, where several could be meant.",
+            "The name or number of the endpoint to ask, if the Space has several.",
             "NAME",
             panel=SPACE,
         ),
@@ -192,7 +192,7 @@ class Options:
     verbose: Annotated[
         bool,
         option(
-            "Log steps, retries, waiting and, for `api`, requests. Never texts or keys.",
+            "Log steps, retries, waits and, for `api`, requests. Never logs texts or keys.",
             None,
             "--verbose",
             "-v",
@@ -201,7 +201,7 @@ class Options:
     ] = False
 
     def to_arguments(self) -> dict[str, Any]:
-        """Return the arguments of `Chat` and `batch.run` that were given."""
+        """Return the given options as arguments of `Chat` and `batch.run`."""
         names = {field.name for field in fields(self)} - {"local", "gguf", "context", "verbose"}
         given = {name: getattr(self, name) for name in names} | self.to_access()
         inputs = _pairs(self.inputs, "--input", "=")
@@ -211,7 +211,7 @@ class Options:
         return {name: value for name, value in given.items() if value is not None}
 
     def to_access(self) -> dict[str, Any]:
-        """Return the arguments of `Access.parse`, besides the Space."""
+        """Return the arguments of `Access.parse` except the Space."""
         headers = _pairs(self.headers, "--header", "[=:]")
         headers = {name.strip(): value.strip() for name, value in headers.items()}
         access: dict[str, Any] = {"proxy": self.proxy, "auth": self.auth, "headers": headers}
@@ -221,9 +221,11 @@ class Options:
 
 
 def with_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command these fields of `Options`, or all, as options after those it declares.
+    """Add fields of `Options` to a command's own options.
 
-    It gets them as its argument `options`, in which the others have their defaults.
+    The command gets them as its argument `options`. Fields it does not have are at their defaults.
+
+    :param names: the fields to add; by default, all.
     """
     declared = inspect.signature(Options, eval_str=True).parameters
     shared = [declared[name] for name in names or declared]
@@ -247,7 +249,7 @@ def with_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., N
 
 @contextmanager
 def _wrong_usage() -> Iterator[None]:
-    """Report what the package rejects as wrong usage of the command."""
+    """Translate the package's `ValueError` to wrong usage of the command."""
     try:
         yield
     except ValueError as error:
@@ -263,7 +265,10 @@ def _pairs(given: list[str] | None, option: str, separator: str) -> dict[str, st
 
 @contextmanager
 def arguments_to_ask(options: Options) -> Iterator[dict[str, Any]]:
-    """Give the arguments to ask with; the embedded Space, if it is to be asked, runs meanwhile."""
+    """Yield the arguments to ask with. With `--local`, run the embedded Space meanwhile.
+
+    :raises typer.BadParameter: if options do not go together.
+    """
     arguments = options.to_arguments()
     if options.local and options.space is not None:
         raise typer.BadParameter("--local and --space cannot be used together")
@@ -281,7 +286,10 @@ def arguments_to_ask(options: Options) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def embedded_space(**options: Any) -> Iterator[str]:
-    """Run the embedded Space. If it cannot start, exit with code 1 and one line of explanation."""
+    """Run the embedded Space during a `with` block, and yield its URL.
+
+    If it cannot start, exit with code 1 and one line of explanation.
+    """
     from ..local import running
 
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Write replies as they arrive or as JSON. On a terminal, a spinner shows the status."""
+"""Write replies, as they arrive or as JSON. On a terminal, a spinner shows the status."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 
 
 async def write_reply(stream: FragmentStream, folder: Path | None = None) -> None:
-    """Write the fragments of a reply as they arrive, and on a terminal the reasoning before it.
+    """Write the fragments of a reply as they arrive. A terminal also shows the reasoning.
 
-    :param folder: where to save the files that come with it; None writes their URLs instead.
+    :param folder: where to save the reply's files; None writes their URLs instead.
+    :raises QwenGradioError: if the reply fails.
+    :raises typer.Exit: if a file cannot be saved.
     """
     reply = _Lines(write)
     reasoning = _Lines(lambda text: notes().out(without_controls(text), style="dim", end=""))
@@ -64,9 +66,11 @@ async def write_reply(stream: FragmentStream, folder: Path | None = None) -> Non
 
 
 async def write_as_json(stream: FragmentStream, folder: Path | None = None) -> None:
-    """Write the complete reply as one JSON object. If it fails, the object has the error as well.
+    """Write the complete reply as one JSON object. If it fails, the object includes the error.
 
-    :param folder: where to save the files that come with it; then the object has their paths.
+    :param folder: where to save the reply's files; the object then has their paths.
+    :raises QwenGradioError: if the reply fails.
+    :raises typer.Exit: if a file cannot be saved.
     """
     error = None
     began = anyio.current_time()
@@ -99,9 +103,9 @@ async def write_as_json(stream: FragmentStream, folder: Path | None = None) -> N
 
 
 async def _save(file: ReplyFile, folder: Path) -> str | None:
-    """Save a file under its own name, numbered if that is taken, and return its path.
+    """Save a file under its own name, with a number if that exists, and return its path.
 
-    If it cannot be read, write why, and return None.
+    If the file cannot be downloaded, write the reason and return None.
     """
     name = clean_name(unquote(urlsplit(file.url).path)) or "file"
     if type_of_name(name) is None:
@@ -125,7 +129,7 @@ def _write_new(named: Path, data: bytes) -> str:
 
 
 class _Lines:
-    """Writes text piece by piece, and can end its last line."""
+    """Writes text in pieces, and ends its last line if it is open."""
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
@@ -143,9 +147,9 @@ class _Lines:
 
 @contextmanager
 def _status_of(stream: FragmentStream) -> Iterator[Status]:
-    """Show the status of a request until it is stopped, if standard error is a terminal.
+    """If standard error is a terminal, show the status of a request until the spinner is stopped.
 
-    The Space's warnings, such as that it cut the reply off, are written after the reply.
+    Warnings from the Space, for example about a truncated reply, are written after the reply.
     """
     from rich.markup import escape
 
@@ -164,6 +168,6 @@ def _status_of(stream: FragmentStream) -> Iterator[Status]:
 
 
 def to_json(value: dict[str, Any]) -> str:
-    """Return a value as a line of JSON, without characters that the output cannot encode."""
+    """Return a value as a line of JSON that the encoding of standard output can represent."""
     is_unicode = sys.stdout.encoding.lower().startswith("utf")
     return json.dumps(value, ensure_ascii=not is_unicode) + "\n"

@@ -1,4 +1,4 @@
-"""Read piped input, as a question or as a file of them."""
+"""Read piped input, as a question or as a file of items."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from ..errors import InvalidItemsError
 from .terminal import fail
 
 STANDARD_INPUT = Path("-")
-"""Standard input, on the command line."""
+"""Stands for standard input on the command line."""
 
 BLANK = b" \t\r\n\xef\xbb\xbf"
-"""Bytes before the first item: blank lines, and UTF-8's byte order mark."""
+"""Bytes to skip before the first item: blank lines, and UTF-8's byte order mark."""
 
 
 def with_piped_text(prompt: str | None) -> str:
     """Return the prompt followed by piped input; for "-" or None, only the input."""
-    if prompt == "-":  # on a terminal, too
+    if prompt == "-":  # also read from a terminal
         return read(sys.stdin.read)
     piped = "" if sys.stdin.isatty() else read(sys.stdin.read)
     return "\n\n".join(text for text in (prompt, piped) if text and text.strip())
 
 
 def read(read: Callable[[], str]) -> str:
-    """Read from standard input. If it is not text, exit with code 1 and one line of explanation."""
+    """Call `read` for standard input. If it is not text, exit with code 1 and one line."""
     try:
         text = read()
     except UnicodeDecodeError as error:
         fail(f"standard input is not {error.encoding} text: {error.reason}")
-    return text.removeprefix("\ufeff")  # UTF-8's byte order mark, which PowerShell adds
+    return text.removeprefix("\ufeff")  # the byte order mark that PowerShell adds
 
 
 @contextmanager
 def items_file(path: Path) -> Iterator[Path]:
-    """Give the file to read items from: for "-", a copy of standard input.
+    """Yield the file to read items from. For "-", it is a copy of standard input.
 
-    :raises InvalidItemsError: if the block does; this one begins with the file's name.
+    :raises InvalidItemsError: if the block raises one; the file's name is prepended.
     """
     is_piped = path == STANDARD_INPUT
     with TemporaryDirectory(prefix="qwen-gradio-") if is_piped else nullcontext("") as folder:

@@ -1,4 +1,4 @@
-"""Write notes and errors, without control characters for the terminal."""
+"""Write notes and errors, without control characters."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 @cache
 def notes() -> Console:
-    """Return the console for notes and errors. Completion has no time to import rich."""
+    """Return the console for notes and errors. rich is too slow to import for shell completion."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
 
 
 def write(text: str) -> None:
-    """Write to standard output at once."""
+    """Write to standard output, and flush it."""
     sys.stdout.write(without_controls(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
 
 
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """Turn errors of ours and of files into exit code 1 and one line of explanation."""
+    """On an error of ours or of a file, exit with code 1 and one line of explanation."""
     try:
         yield
     except (QwenGradioError, OSError) as error:
@@ -56,7 +56,7 @@ def note(text: str) -> None:
 
 
 def log_to_notes() -> None:
-    """Write what the package logs as notes."""
+    """Write the package's log as notes."""
     handler = _Notes()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("qwen_gradio")

@@ -1,28 +1,28 @@
-"""Ask many questions, and keep every answer. A run that was stopped can be resumed.
+"""Ask many questions, and keep every answer. A stopped run can be resumed.
 
-Items are read from JSON Lines or an array (`.jsonl`, `.ndjson`, `.json`), CSV (`.csv`, `.tsv`),
-else a text file with a prompt on each line, or from any iterable. An item is a text, or has
-`prompt` or `messages`, and may have `id`, `system`, `model`, `inputs` and `files`, or is a line in
-OpenAI's batch format (`custom_id` and `body`). The default `id` is the number of its line, so give
-items one where lines may move. Wrong items are all reported, with their numbers, before anything
-is sent.
+Items come from JSON Lines or an array (`.jsonl`, `.ndjson`, `.json`), CSV (`.csv`, `.tsv`), any
+other file as text with one prompt per line, or any iterable. An item is a text, an object, or a
+line in OpenAI's batch format (`custom_id` and `body`). An object has `prompt` or `messages`, and
+may have `id`, `system`, `model`, `inputs` and `files`. The default `id` is the line number; set
+your own if lines may move. All invalid items are reported, by number, before anything is sent.
 
-A run asks one Space: an item's `model` is one of the run's provider, and its `inputs` are added to
-the run's. `files`, one or a list, go with its question. In a file of prompts they are `data:` or
-https URLs, or relative paths inside its directory; in Python, what `create_async_generator` takes,
-except open files.
+A run asks one Space. An item's `model` must be one of the run's provider, and its `inputs` are
+added to the run's. `files`, one or a list, are sent with its question. In a file of prompts, they
+are `data:` or https URLs, or relative paths inside its directory. In Python, they are what
+`create_async_generator` takes, except open files.
 
 The output is JSON Lines: a `Row` for each item, on disk as soon as its reply is complete. However
-often a run is killed, there is one row for each item in the end. Where a row is the reply to
-another question, or to another Space, model or settings, or to files of other names, the run stops
-and offers the choice.
+often a run is killed, there is one row per item in the end. If a row is the reply to another
+question, or came from another Space, model, settings or file names, the run stops and offers a
+choice.
 
-How many items are asked at once adapts to what the Space accepts: fewer after a full queue,
-slowly more after answers. At a rate limit or a GPU quota all pause, for as long as the Space
-says, or for a minute and then longer; beyond an hour the run completes what is being asked,
-stops, and says when to go on. Items that had received nothing are asked again, and a Space that
-sleeps or starts is waited for. A run ends after `give_up_after` seconds without any answer, or if
-the Space cannot be reached from the start, denies access or offers no chat, and can be resumed.
+The number of items asked at once adapts to the Space: it falls when the queue is full, and rises
+slowly with answers. At a rate limit or a GPU quota, all items pause for as long as the Space says;
+if it does not say, for a minute and then longer. If the pause would exceed an hour, the run
+completes the items in progress, stops, and reports when to resume. Items that received nothing are
+asked again. A run waits for a Space that is asleep or starting. It ends after `give_up_after`
+seconds without any answer, or if the Space cannot be reached at the start, denies access or offers
+no chat.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ __all__ = ["Outcome", "Row", "rows", "run", "run_sync"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """The state of a batch after a run: how many `items` it has, `answered` and `failed` ones."""
+    """The state of a batch after a run: the number of `items`, `answered` and `failed`."""
 
     items: int
     answered: int
@@ -85,35 +85,36 @@ async def run(
 ) -> Outcome | list[Row]:
     """Ask every prompt that has no row in `out` yet, and write its row.
 
-    If a run is stopped or killed, the same call resumes it. Rows are in the order in which the
-    replies came. Without `out`, they are returned in the order of the prompts; an error that ends
-    such a run loses them, which `rows` does not.
+    If a run is stopped or killed, the same call resumes it. Rows are in the order of the replies.
+    Without `out`, they are returned in the order of the prompts, and are lost if an error ends the
+    run; `rows` keeps them in that case.
 
-    :param prompts: a file, or the prompts themselves, as `qwen_gradio.batch` describes them.
-    :param out: the output file: a `Row` per line, as JSON.
-    :param retry_errors: whether to ask failed items again. A row stays until there is a new one.
+    :param prompts: a file, or the prompts themselves, as described in `qwen_gradio.batch`.
+    :param out: the output file, with a `Row` as JSON on each line.
+    :param retry_errors: whether to ask failed items again. The old row stays until there is a new
+        one.
     :param keep: what to do with replies in `out` to other messages, or from another Space, model,
         `inputs` or sampling: True keeps them, False asks again, and None raises an error.
     :param progress: whether to show a progress bar, on a terminal or in a notebook.
-    :param concurrency: how many items are asked at once, at most: by default, 8.
-    :param system: the system prompt of items without one.
-    :param model: a model of any provider's; by default, that of `provider`, else Qwen3.
-    :param provider: a provider, or its name; by default, the model's own.
-    :param max_retries: how often an item is asked again if its request was lost, or rejected while
-        others are answered: by default, 8 times. Those that a full queue or a rate limit rejects
+    :param concurrency: maximum items to ask at once; by default, 8.
+    :param system: the system prompt for items without one.
+    :param model: a model of any provider; by default, that of `provider`, else Qwen3.
+    :param provider: a provider or its name; by default, the model's own.
+    :param max_retries: how often to ask an item again if its request was lost, or was rejected
+        while others were answered; by default, 8. Items rejected by a full queue or a rate limit
         are always asked again.
-    :param give_up_after: seconds without any answer after which the run ends: by default, 300.
-        None sets no limit.
+    :param give_up_after: seconds without any answer after which the run ends; by default, 300. None
+        sets no limit.
     :param options: these, and other arguments of `Provider.create_async_generator`: space, api_key,
         timeout, ...
     :raises TypeError, ValueError: if a parameter is wrong.
-    :raises InvalidItemsError: if items cannot be asked, with their numbers; before any is asked.
+    :raises InvalidItemsError: with the numbers of invalid items, before any item is asked.
     :raises OutputError: if another run is writing to `out`, if it holds anything but rows, or if it
         has other replies and `keep` is None.
     :raises SpaceUnavailableError: if nothing was answered for `give_up_after`.
-    :raises RateLimitError: if the Space accepts nothing for more than an hour, with `retry_after`.
-    :raises QwenGradioError: if the Space cannot be asked at all. An error that concerns one item is
-        in its row instead.
+    :raises RateLimitError: if the Space accepts nothing for more than an hour; see `retry_after`.
+    :raises QwenGradioError: if the Space cannot be asked at all. The error of a single item is in
+        its row instead.
     """
     require(prompts=prompts, retry_errors=retry_errors, keep=keep, progress=progress)
     file = None
@@ -147,7 +148,7 @@ async def run(
 
 
 run_sync = without_await(run)
-"""`run` for callers that cannot await, also if an event loop is already running."""
+"""`run` without `await`. It also works inside a running event loop."""
 
 
 async def rows(prompts: Prompts, **options: Unpack[AskOptions]) -> AsyncGenerator[Row, None]:
@@ -156,9 +157,9 @@ async def rows(prompts: Prompts, **options: Unpack[AskOptions]) -> AsyncGenerato
         async for row in batch.rows(["1+1?", "1+2?"]):
             print(row["id"], row["reply"])
 
-    The parameters are those of `run`, without an output, and so are the errors, which end the loop.
-    Leaving it stops what is being asked; `contextlib.aclosing` does so at once. Callbacks such as
-    `on_status` are called in another thread's event loop. Asking goes on only as rows are taken.
+    Parameters and errors are those of `run` without an output. An error ends the loop. Leaving the
+    loop stops the items in progress; with `contextlib.aclosing`, at once. Callbacks such as
+    `on_status` are called in another thread's event loop. Items are asked only as rows are taken.
     """
     require(prompts=prompts)
     asker = Asker(**options)
@@ -169,7 +170,7 @@ async def rows(prompts: Prompts, **options: Unpack[AskOptions]) -> AsyncGenerato
             items = await asker.reader.read(prompts)
             await asker.ask_all(items.values(), put.send)
 
-    # In an event loop of its own, as no task group of this one may be open while a row is out.
+    # Another event loop: a task group of this one must not be open while a row is yielded.
     with received, start_blocking_portal(name="qwen_gradio loop") as portal, stoppable():
         asking = portal.start_task_soon(ask)
         with suppress(anyio.EndOfStream):
@@ -182,9 +183,9 @@ async def rows(prompts: Prompts, **options: Unpack[AskOptions]) -> AsyncGenerato
 def _find_kept(
     items: dict[str, Item], file: Rows, asker: Asker, retry_errors: bool, keep: bool | None
 ) -> dict[str, bool]:
-    """Return the ids of the items that keep their row, each with whether that is an error.
+    """Return whether the row is an error, for each item that keeps its row, by id.
 
-    :raises OutputError: if a row is another reply than a new one would be, and `keep` is None.
+    :raises OutputError: if a row has another origin than a new one would have, and `keep` is None.
     """
     kept: dict[str, bool] = {}
     for row in file:
@@ -204,9 +205,9 @@ def _find_kept(
 
 
 def _difference(path: Path, row: dict[str, Any], others: list[str]) -> str:
-    """Return a message about a row whose `others` are not those of this run."""
+    """Return the message about a row whose fields `others` differ from this run."""
     of = [
-        "to another question, or with other settings" if name == "digest" else f"of {row[name]}"
+        "to another question or with other settings" if name == "digest" else f"of {row[name]}"
         for name in others
     ]
     return (
@@ -216,7 +217,7 @@ def _difference(path: Path, row: dict[str, Any], others: list[str]) -> str:
 
 
 class _Sink:
-    """Keeps rows: in a file, several at a time if they are ready, else in `rows`, by their ids."""
+    """Stores rows: in a file, all that are ready at a time; without a file, in `rows` by id."""
 
     def __init__(self, file: Rows | None, bar: Bar) -> None:
         self.rows: dict[str, Row] = {}
@@ -231,9 +232,9 @@ class _Sink:
             self._bar.add([row])
             return
         self._ready.append(row)
-        with anyio.CancelScope(shield=True):  # keep all that was answered
+        with anyio.CancelScope(shield=True):  # no answer must be lost
             async with self._writing:
-                if ready := self._ready:  # else this row was written along with another
+                if ready := self._ready:  # otherwise, another call has written this row
                     self._ready = []
                     await to_thread.run_sync(self._file.append, ready)
                     self._bar.add(ready)

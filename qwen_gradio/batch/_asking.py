@@ -1,4 +1,4 @@
-"""Ask items until each has a reply, or an error of its own."""
+"""Ask items until each has a reply or an error."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from ._pace import MAX_RETRY_AFTER, MIN_PAUSE, MIN_RATE_LIMIT_PAUSE, Pace
 from ._rows import Row
 
 SPACE_ERRORS = (AuthenticationError, SpaceInterfaceError, SpaceUnavailableError)
-"""Errors that concern the Space, and so every item."""
+"""Errors of the Space, which affect every item."""
 REASONS: dict[type[QwenGradioError], str] = {
     QueueFullError: "queue full",
     RateLimitError: "limit reached",
@@ -44,15 +44,15 @@ REASONS: dict[type[QwenGradioError], str] = {
     SpaceInterfaceError: "no chat",
     StreamInterruptedError: "connection lost",
 }
-"""Reasons for a pause; for other errors, it is "no answer"."""
+"""Reasons for a pause, to show in the progress bar. For other errors, it is "no answer"."""
 
 
 @dataclass
 class _Question:
-    """An item that is being asked.
+    """An item in progress.
 
-    :ivar retries: how often it was asked again after an error that may be its own fault.
-    :ivar answers: how many replies the Space had given when it was last asked.
+    :ivar retries: how often it was asked again after an error that it may have caused.
+    :ivar answers: the number of answered items when it was last rejected.
     """
 
     item: Item
@@ -62,7 +62,7 @@ class _Question:
 
 
 class AskOptions(BatchOptions, total=False):
-    """The parameters of `Asker`, whose defaults are there."""
+    """The parameters of `Asker`, without defaults."""
 
     concurrency: int
     system: str | None
@@ -73,14 +73,15 @@ class AskOptions(BatchOptions, total=False):
 
 
 class Asker:
-    """Asks a Space as many items at once as it accepts, and those again that it does not.
+    """Asks as many items at once as the Space accepts, and retries rejected ones.
 
     The parameters are those of `batch.run`.
 
     :ivar reader: reads and checks the items.
-    :ivar pace: how many are asked at once now.
-    :ivar on_wait: called with the reason for a pause, and with "" when asking resumes; may be set.
-    :ivar has_accepted: whether the Space has ever accepted an item; may be set.
+    :ivar pace: decides how many items are asked at once.
+    :ivar on_wait: called with the reason for a pause, and with "" when asking resumes; may be
+        assigned.
+    :ivar has_accepted: whether the Space has ever accepted an item; may be assigned.
     :raises TypeError, ValueError, QwenGradioError: if a parameter is wrong.
     """
 
@@ -100,7 +101,7 @@ class Asker:
         self._provider = to_provider(provider, model)
         require_known(self._provider, options)
         self._model = model
-        # Retries happen here, where all items share one pace, and not within a stream.
+        # Items are retried here, with one pace for all, and not in each stream.
         self._options: Options = {**options, "max_retries": 0}
         self._max_retries = max_retries
         self._give_up_after = float("inf") if give_up_after is None else give_up_after
@@ -114,10 +115,10 @@ class Asker:
         self.space, self.model = unsent.space, unsent.model
 
     async def ask_all(self, items: Iterable[Item], put: Callable[[Row], Awaitable[object]]) -> None:
-        """Ask items, and call `put` with the row of each as soon as it is complete.
+        """Ask items, and call `put` with each row as soon as it is complete.
 
-        :raises QwenGradioError: if the Space cannot be asked at all, no longer answers, or asks for
-            a wait that is too long. In the last case, items that are being asked are completed.
+        :raises QwenGradioError: if the Space cannot be asked at all, no longer answers, or requests
+            a wait that is too long. In the last case, items in progress are completed first.
         """
         self.pace.rest()
         remaining = map(_Question, items)
@@ -130,7 +131,7 @@ class Asker:
             nonlocal running, stopped
             attempt = await self._attempt(question)
             if self._is_worth_a_retry(question, attempt):
-                if len(again) < self.concurrency:  # others first: it may be the only one rejected
+                if len(again) < self.concurrency:  # others first: only this one may be rejected
                     again.extend(islice(remaining, 1))
                 again.append(question)
                 stopped = stopped or self._too_long_a_wait(attempt)
@@ -189,7 +190,7 @@ class Asker:
     def stream(
         self, messages: Messages, own: Mapping[str, Any] = MappingProxyType({})
     ) -> FragmentStream:
-        """Return the stream for messages and an item's own options, which asks when it is read."""
+        """Return the stream for messages and an item's own options. It asks when it is read."""
         options: Any = {"model": self._model, **self._options, **own}
         return self._provider.create_async_generator(messages=messages, **options)
 
@@ -199,14 +200,14 @@ class Asker:
         self.pace.start(anyio.current_time())
         try:
             stream = self.stream(question.item.messages, question.item.options)
-        except QwenGradioError as changed:  # a file of the item's, since it was checked
+        except QwenGradioError as changed:  # a file has changed since the check
             return Attempt(error=changed)
         return await read_once(stream, self.on_wait)
 
     def _is_worth_a_retry(self, question: _Question, attempt: Attempt) -> bool:
-        """Return whether to ask an item again, and count that unless the Space is at fault.
+        """Return whether to ask an item again. Count a retry unless the Space is the cause.
 
-        :raises QwenGradioError: if the Space has never accepted an item, and will accept none.
+        :raises QwenGradioError: if the Space has never accepted an item, and never will.
         """
         error = attempt.error
         if error is None or isinstance(error, (GenerationError, StreamInterruptedError)):
@@ -223,12 +224,12 @@ class Asker:
             isinstance(error, SpaceInterfaceError) and error.is_malformed_reply
         )
         if is_of_space and not self.has_accepted:
-            # Another server may have answered for a Space that is starting.
+            # While a Space is starting, another server may answer in its place.
             if not (error.transient or getattr(error, "may_be_proxy", False)):
                 raise error
             return True
         if is_of_space:
-            # While others are answered, the Space is there, and rejects this item.
+            # If others were answered meanwhile, the Space rejects only this item.
             question.retries += self._answers > question.answers
             question.answers = self._answers
         elif error.transient or isinstance(error, StreamInterruptedError):
@@ -238,9 +239,9 @@ class Asker:
         return question.retries <= self._max_retries
 
     def _slow_down(self, attempt: Attempt, running: int) -> None:
-        """Ask fewer items at once, or none for a while, after the Space did not accept one.
+        """After an item that was not accepted, ask fewer at once, or pause.
 
-        :raises SpaceUnavailableError: if the Space has not answered for too long.
+        :raises QwenGradioError: if the Space has not answered for too long.
         """
         error = attempt.error
         assert error is not None
@@ -248,7 +249,7 @@ class Asker:
         has_queued_too_long = isinstance(error, StreamTimeoutError) and attempt.state == "queued"
         is_full = isinstance(error, QueueFullError) and not error.retry_after
         if running and (is_full or has_queued_too_long):
-            self.pace.full(attempt.began, now, running)  # an item that ends makes room
+            self.pace.full(attempt.began, now, running)  # the next item to end makes room
             return
         is_untimed = isinstance(error, RateLimitError) and error.retry_after is None
         first = MIN_RATE_LIMIT_PAUSE if is_untimed else MIN_PAUSE
@@ -259,21 +260,21 @@ class Asker:
             self.on_wait(f"paused until {_clock_in(seconds):%H:%M:%S}: {reason}")
 
     def _too_long_a_wait(self, attempt: Attempt) -> QwenGradioError | None:
-        """Return the error to stop with, if the Space asks for more than `MAX_RETRY_AFTER`."""
+        """Return the error to stop with if the Space requests more than `MAX_RETRY_AFTER`."""
         error = attempt.error
         if error is None or error.retry_after is None or error.retry_after <= MAX_RETRY_AFTER:
             return None
         stop = type(error)(
-            f"{self.space} can be asked again only at {_clock_in(error.retry_after):%Y-%m-%d %H:%M}"
-            f", so the batch stopped. Run it again then to resume. The last error: {error}"
+            f"{self.space} cannot be asked before {_clock_in(error.retry_after):%Y-%m-%d %H:%M}, "
+            f"so the batch stopped. Run it again then to resume. The last error: {error}"
         )
         stop.retry_after = error.retry_after
         return stop
 
     def _note_end(self, attempt: Attempt) -> None:
-        """Learn from an item that has its row.
+        """Adapt the pace to an item that is done.
 
-        :raises SpaceUnavailableError: if the Space has not answered for too long.
+        :raises QwenGradioError: if the Space has not answered for too long.
         """
         self._answers += attempt.error is None
         if isinstance(attempt.error, StreamTimeoutError) and not attempt.text:
@@ -296,5 +297,5 @@ class Asker:
 
 
 def _clock_in(seconds: float) -> datetime:
-    """Return the local time in so many seconds."""
+    """Return the local time `seconds` from now."""
     return datetime.now() + timedelta(seconds=seconds)

@@ -16,8 +16,9 @@ from ..errors import QwenGradioError
 class Attempt:
     """The result of asking once.
 
-    :ivar text: the text that arrived: the reply, unless there is an error.
-    :ivar state: that of the last status; "waking" or "queued" if the Space has not begun.
+    :ivar text: the text that arrived; the reply if there is no error.
+    :ivar began: the time of asking, on the clock of the event loop.
+    :ivar state: the state of the last status; "waking" or "queued" if the Space has not begun.
     :ivar files: the URLs of the files that came with the reply.
     """
 
@@ -32,9 +33,9 @@ class Attempt:
 
 
 async def read_once(stream: FragmentStream, on_wait: Callable[[str], object]) -> Attempt:
-    """Ask, and read the reply to its end.
+    """Read a stream to its end. Errors are in the result.
 
-    :param on_wait: called with the reason while the Space is woken, and then with "".
+    :param on_wait: called with the reason while the Space is waking, and then with "".
     """
     began = anyio.current_time()
     first = error = None

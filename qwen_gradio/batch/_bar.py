@@ -13,13 +13,13 @@ from ._rows import Row
 
 
 class Bar:
-    """A progress bar on a terminal or in a notebook. It counts even if it is not shown."""
+    """A progress bar on a terminal or in a notebook. It also counts when it is not shown."""
 
     def __init__(self, total: int, done: int, failed: int, pace: Pace, is_shown: bool) -> None:
         self.answered, self.failed = done - failed, failed
         self._pace = pace
         self._waiting = ""
-        # None disables it without a terminal. Without standard error, tqdm would hang.
+        # None disables the bar if there is no terminal. Without standard error, tqdm would hang.
         disable = None if is_shown and sys.stderr is not None else True
         self._bar: Any = tqdm(
             total=total, initial=done, unit="item", dynamic_ncols=True, disable=disable

@@ -17,19 +17,20 @@ MAX_CELL = 32 * 2**20
 """Maximum characters in a cell of a table."""
 
 Reject: TypeAlias = Callable[[int, object], None]
-"""Reports an item that cannot be read: the number of its line, and the reason."""
+"""Reports an item that cannot be read, by line number, with the reason."""
 
 
 def read_file(path: Path, reject: Reject) -> Iterator[tuple[int, Any]]:
-    """Yield the items of a file as they were written, each with the number of its line.
+    """Yield the raw items of a file, each with its line number.
 
+    :param reject: called for each item that cannot be read.
     :raises InvalidItemsError: if the file as a whole cannot be read.
     """
     kind = path.suffix.lower()
     text = _decode(path.read_bytes())
     if kind in (".csv", ".tsv"):
         yield from _read_table(StringIO(text, newline=""), "," if kind == ".csv" else "\t", reject)
-    elif kind == ".json" and text.lstrip().startswith("["):  # no item is an array
+    elif kind == ".json" and text.lstrip().startswith("["):  # no item is an array itself
         try:
             yield from enumerate(_from_json(text), 1)
         except ValueError as error:
@@ -48,23 +49,23 @@ def read_file(path: Path, reject: Reject) -> Iterator[tuple[int, Any]]:
 
 
 def _decode(raw: bytes) -> str:
-    """Return a file's text. Bytes that are not UTF-8 are reported later, with their line."""
+    """Decode a file. Bytes that are not UTF-8 become surrogates, which are reported by line."""
     is_utf_16 = raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
     try:
         text = raw.decode("utf-16") if is_utf_16 else raw.decode("utf-8-sig", "surrogateescape")
     except UnicodeDecodeError as error:
         raise InvalidItemsError(
-            f"The file begins like UTF-16, and is not UTF-16: {error.reason}"
+            f"The file begins like UTF-16, but is not valid UTF-16: {error.reason}"
         ) from None
     if "\0" in text[:1000]:
-        raise InvalidItemsError("The file has NUL bytes, and looks like UTF-16. Save it as UTF-8")
+        raise InvalidItemsError("The file contains NUL bytes, as in UTF-16. Save it as UTF-8")
     return text
 
 
 def _read_table(
     file: Iterable[str], delimiter: str, reject: Reject
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL))  # it is 128 KiB by default
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL))  # the default is 128 KiB
     reader = csv.DictReader(file, delimiter=delimiter, strict=True)
     _check_header(reader.fieldnames or [])
     while True:
@@ -82,14 +83,14 @@ def _check_header(columns: Iterable[str]) -> None:
     columns = list(columns)
     if len({*columns}) < len(columns) or not {"prompt", "messages"} & {*columns}:
         raise InvalidItemsError(
-            "The first line must name the columns: each once, with prompt or messages among them. "
+            "The first line must name the columns, each only once, including prompt or messages. "
             f"It has {reprlib.repr(columns)}"
         )
 
 
 def _item_of_row(row: dict[Any, Any]) -> dict[str, Any]:
     if None in row:
-        raise ValueError("has more cells than there are columns")
+        raise ValueError("has more cells than columns")
     item = {column: cell for column, cell in row.items() if cell}
     for column in ("messages", "inputs", "files"):
         if column in item and (column != "files" or item[column].startswith("[")):

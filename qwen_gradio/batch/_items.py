@@ -29,10 +29,10 @@ SAMPLING = {name for provider in providers().values() for name in provider.optio
 SETTINGS = {"inputs", "api_name", "history", "reasoning_tags", *SAMPLING}
 """Options that change the reply to the same messages."""
 DEFAULTS: tuple[Any, ...] = (None, {}, "flat")
-"""Their default values."""
+"""The default values of settings."""
 
 OPENAI_LINE = {"method": "POST", "url": "/v1/chat/completions"}
-"""Optional fields of a line in OpenAI's batch format."""
+"""Optional fields of a line in OpenAI's batch format, with the only accepted values."""
 NOT_ASKED = {
     *("user", "metadata", "store", "stream", "stream_options", "service_tier"),
     *("safety_identifier", "prompt_cache_key", "parallel_tool_calls"),
@@ -40,17 +40,17 @@ NOT_ASKED = {
 """Fields of a `body` that do not change the reply."""
 
 MAX_REPORTED = 20
-"""How many invalid items an error lists."""
+"""Maximum invalid items to list in an error."""
 CHUNK = 1000
-"""How many items are read before a cancellation takes effect."""
+"""Items to read at a time. A cancellation takes effect in between."""
 
 
 @dataclass(frozen=True)
 class Item:
     """One question of a batch.
 
-    :ivar digest: 16 hex digits that identify the messages, and settings other than the defaults.
-    :ivar options: arguments of `Provider.create_async_generator` for this item alone.
+    :ivar digest: 16 hex digits that identify the messages and the settings that are not defaults.
+    :ivar options: arguments of `Provider.create_async_generator` for this item only.
     """
 
     id: str | int | None
@@ -62,9 +62,9 @@ class Item:
 class ItemReader:
     """Reads prompts, and checks that they can be asked.
 
-    :param system: the system prompt of items without one.
+    :param system: the system prompt for items without one.
     :param options: other arguments of `Provider.create_async_generator`, for all items.
-    :param ask: returns the stream for messages and an item's own options, which is not read here.
+    :param ask: returns the stream for messages and an item's own options. It is not read here.
     """
 
     def __init__(
@@ -78,9 +78,10 @@ class ItemReader:
         self._ask = ask
 
     async def read(self, prompts: Prompts) -> dict[str, Item]:
-        """Return all items by their ids, as text.
+        """Return all items by id, as text.
 
-        :raises InvalidItemsError: if items cannot be asked, with their numbers.
+        :raises InvalidItemsError: with the numbers of items that cannot be asked.
+        :raises TypeError: if `prompts` is not a file or a list.
         """
         if isinstance(prompts, (Mapping, AsyncIterable)) or hasattr(prompts, "columns"):
             raise TypeError(
@@ -98,10 +99,10 @@ class ItemReader:
         return items
 
     def item(self, raw: Any, number: int | None, to_file: Callable[[Any], Any]) -> Item:
-        """Check one item.
+        """Check a raw item, and return it.
 
-        :param number: the id, if the item has none of its own.
-        :param to_file: returns a file of the item's as the provider takes it, or raises ValueError.
+        :param number: the id if the item has none.
+        :param to_file: converts one of the item's files for the provider, or raises ValueError.
         :raises ValueError: if the item cannot be asked.
         """
         fields, own = _fields(raw)
@@ -127,7 +128,10 @@ class ItemReader:
         return Item(_id(fields.get("id"), number), messages, _digest(messages, settings), own)
 
     def _read(self, prompts: Prompts, items: dict[str, Item]) -> Iterator[None]:
-        """Add items, one at a time."""
+        """Add items to `items`, one per iteration.
+
+        :raises InvalidItemsError: at the end, with the numbers of items that cannot be asked.
+        """
         rejected: list[str] = []
 
         def reject(number: int, reason: object) -> None:
@@ -155,7 +159,7 @@ class ItemReader:
 def _source(
     prompts: Prompts, reject: Reject
 ) -> tuple[Iterable[tuple[int, Any]], Callable[[Any], Any]]:
-    """Return raw items with their numbers, and the check of their files."""
+    """Return the raw items with their numbers, and the `to_file` for their files."""
     if isinstance(prompts, (str, PathLike)):
         file = Path(prompts)
         return read_file(file, reject), partial(_resolve_in, path.realpath(file.parent))
@@ -163,26 +167,32 @@ def _source(
 
 
 def _resolve_in(folder: str, written: Any) -> str:
-    """Return the path of a file in a directory, which no link may leave; URLs as they are."""
+    """Return the real path of a file, which must be inside `folder`; return URLs unchanged.
+
+    :raises ValueError: if the file is elsewhere, perhaps through a link.
+    """
     if _is_url(written):
         return str(written)
     if not isinstance(written, str):
         raise ValueError("files must be a path or a URL, or a list of these")
     found = path.realpath(Path(folder, written))
     if Path(written).is_absolute() or not Path(found).is_relative_to(folder):
-        raise ValueError(f"files: {written!r} is not inside the directory of the prompts' file")
+        raise ValueError(f"files: {written!r} is not inside the directory of the prompts file")
     return found
 
 
 def _check_file(given: Any) -> Any:
-    """Return a file that the caller's own program gave."""
+    """Check a file from the caller's own program, and return it."""
     if not isinstance(given, (str, PathLike, bytes)):  # an open file can be read only once
         raise ValueError("files must be a path, a URL or bytes, or a list of these")
     return given
 
 
 def only_url(written: Any) -> str:
-    """Return a `data:` or https URL: on another machine, a path means nothing."""
+    """Return a URL. Reject paths, because they mean nothing on another machine.
+
+    :raises ValueError: if it is not a URL.
+    """
     if not _is_url(written):
         raise ValueError("files must be data: or https: URLs")
     return str(written)
@@ -193,12 +203,12 @@ def _is_url(written: Any) -> bool:
 
 
 def _name(file: Any) -> str:
-    """Return what identifies a file in a digest: its path or URL as it was written."""
+    """Return the name of a file for the digest: its path or URL, or the hash of its bytes."""
     return sha256(file).hexdigest() if isinstance(file, bytes) else fspath(file)
 
 
 def _fields(raw: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the fields of an item that have a value, and its options."""
+    """Return the non-empty fields of a raw item, and its options."""
     if isinstance(raw, str):
         return {"prompt": raw}, {}
     if not isinstance(raw, Mapping):
@@ -223,14 +233,14 @@ def _openai_fields(line: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
     fields = {name: given.pop(name) for name in ("messages", "model") if name in given}
     harmless = UNSUPPORTED.keys() - unsupported(given)
     if unknown := sorted(given.keys() - NOT_ASKED - harmless):
-        raise ValueError(f"body.{unknown[0]} cannot be honoured: leave it out")
+        raise ValueError(f"body.{unknown[0]} is not supported: leave it out")
     return {**fields, "id": line["custom_id"]}, options
 
 
 def _messages(
     fields: dict[str, Any], system: str | None, history: History
 ) -> list[Mapping[str, Any]]:
-    """Return the messages to send. An item's own system prompt replaces that of the run."""
+    """Return the messages to send. An item's own system prompt replaces the run's."""
     question = _question(fields)
     own = fields.get("system")
     if not isinstance(own, (str, type(None))):
@@ -243,17 +253,17 @@ def _question(fields: dict[str, Any]) -> str | Messages:
     """Return the prompt or the messages of an item."""
     match fields:
         case {"prompt": _, "messages": _}:
-            raise ValueError("must have either prompt or messages, and has both")
+            raise ValueError("must have either prompt or messages, not both")
         case {"prompt": str(prompt)} if prompt.strip():
             return prompt
         case {"prompt": _}:
-            raise ValueError("prompt must be text, and not empty")
+            raise ValueError("prompt must be text and must not be empty")
         case {"messages": list(messages)}:
             return messages
         case {"messages": _}:
-            raise ValueError("messages: not a list")
+            raise ValueError("messages must be a list")
         case _:
-            raise ValueError("must have either prompt or messages, and has neither")
+            raise ValueError("must have either prompt or messages")
 
 
 def _id(given: Any, number: int | None) -> str | int | None:
@@ -263,7 +273,7 @@ def _id(given: Any, number: int | None) -> str | int | None:
         try:
             given.encode()
         except UnicodeEncodeError:
-            raise ValueError("its id has characters that are not Unicode") from None
+            raise ValueError("its id contains invalid characters") from None
         return given
     if isinstance(given, Integral) and not isinstance(given, bool):
         return int(given)  # NumPy's integers are not of type int
@@ -279,7 +289,7 @@ def is_missing(value: Any) -> bool:
 
 
 def _digest(messages: Messages, settings: dict[str, Any]) -> str:
-    asked = [messages, settings] if settings else messages  # before 0.2, messages alone
+    asked = [messages, settings] if settings else messages  # as before 0.2
     try:
         written = json.dumps(asked, sort_keys=True, ensure_ascii=False, default=dict).encode()
     except TypeError as error:

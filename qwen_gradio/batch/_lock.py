@@ -1,4 +1,4 @@
-"""Lock an open file. All links to the file share the lock."""
+"""Lock an open file. The lock applies to all links to the file."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if sys.platform == "win32":
     import msvcrt
 
     BEYOND_ALL_ROWS = 2**62
-    """The byte to lock: Windows lets no other process read it."""
+    """The byte to lock. On Windows, other processes cannot read a locked byte."""
 
     def lock(file: BinaryIO) -> None:
-        """Lock a file until it is closed. If it is locked already, raise OSError."""
+        """Lock a file until it is closed. Raise OSError if it is locked already."""
         os.lseek(file.fileno(), BEYOND_ALL_ROWS, os.SEEK_SET)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 
@@ -21,5 +21,5 @@ else:
     import fcntl
 
     def lock(file: BinaryIO) -> None:
-        """Lock a file until it is closed. If it is locked already, raise BlockingIOError."""
+        """Lock a file until it is closed. Raise BlockingIOError if it is locked already."""
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

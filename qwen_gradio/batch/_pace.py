@@ -1,4 +1,4 @@
-"""Decide how many items may be asked at once, and when, from the outcomes so far."""
+"""Decide from the outcomes so far when to ask items, and how many at once."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import random
 
 MIN_PAUSE = 0.5
 MIN_RATE_LIMIT_PAUSE = 60.0
-"""Seconds of a first pause, and of one after a rate limit, unless the Space says how many."""
+"""Seconds of a first pause, in general and after a rate limit, if the Space requests none."""
 MAX_GROWTH = 60.0
-"""Pauses grow by this factor at most."""
+"""Maximum factor by which pauses grow."""
 MAX_RETRY_AFTER = 3600.0
-"""A batch does not wait longer than these seconds, even if the Space asks for it."""
+"""Maximum seconds to wait, even if the Space requests more."""
 DECREASE = 0.7
 """The factor by which a full queue lowers the limit."""
 MIN_ROUNDS = 3
-"""Rounds without an answer before the batch may give up."""
+"""Minimum rounds without an answer before the batch may give up."""
 
 
 class Pace:
-    """Congestion control, as in TCP: the limit rises slowly with answers, and falls at rejections.
+    """Congestion control as in TCP: the limit rises slowly with answers, and falls on rejections.
 
-    Times are in seconds. An outcome counts only if its item was asked after the limit last fell,
-    as one overload causes many rejections.
+    Times are in seconds. One overload causes many rejections, so an outcome counts only if its item
+    was asked after the limit last fell.
 
     :ivar resumes_at: the time before which no item may be asked.
     """
@@ -37,20 +37,23 @@ class Pace:
 
     @property
     def limit(self) -> int:
-        """How many items may be asked at once."""
+        """Maximum items to ask at once."""
         return int(self._limit)
 
     def start(self, now: float) -> None:
-        """Note that an item is asked: silence counts from now on."""
+        """Record that an item is asked. Silence counts from now on."""
         if self._silent_since is None:
             self._silent_since = now
 
     def rest(self) -> None:
-        """Note that nothing is asked: silence does not count until an item is."""
+        """Record that nothing is asked. Silence does not count until an item is asked."""
         self._silent_since = None
 
     def answered(self, asked: float, now: float) -> None:
-        """Raise the limit: fast up to where it was before a pause, then by one per round."""
+        """Raise the limit: fast up to its value before a pause, then by one per round.
+
+        :param asked: when the item was asked.
+        """
         self._silent_since = now
         if asked >= self._lowered_at:
             self._rounds = 0
@@ -58,7 +61,11 @@ class Pace:
             self._limit = min(self._limit + step, self._max)
 
     def full(self, asked: float, now: float, running: int) -> None:
-        """Lower the limit to less than the Space's queue accepts: `running` items are in it."""
+        """Lower the limit because the Space's queue is full.
+
+        :param asked: when the rejected item was asked.
+        :param running: the number of items in progress, which is the new maximum.
+        """
         limit = min(self._limit, running)
         if asked >= self._lowered_at:
             limit = min(limit, self._limit * DECREASE)
@@ -68,10 +75,11 @@ class Pace:
     def pause(
         self, asked: float, now: float, retry_after: float = 0.0, first: float = MIN_PAUSE
     ) -> float | None:
-        """Begin a pause, after which one item is asked, and return its seconds.
+        """Begin a pause, and return its seconds. One item is asked after it.
 
-        Pauses grow until there is an answer. Returns None if the last one covers this outcome too.
+        Pauses grow until there is an answer. Returns None if the last pause covers this outcome.
 
+        :param asked: when the rejected item was asked.
         :param retry_after: the minimum in seconds.
         :param first: the seconds of a first pause.
         """
@@ -88,11 +96,11 @@ class Pace:
         return seconds
 
     def missed(self) -> None:
-        """Count a round without an answer that calls for no pause."""
+        """Count a round without an answer, but do not pause."""
         self._rounds += 1
 
     def silence(self, now: float) -> float:
-        """Return the seconds without an answer; 0 before `MIN_ROUNDS`."""
+        """Return the seconds since the last answer; 0 before `MIN_ROUNDS`."""
         if self._rounds < MIN_ROUNDS or self._silent_since is None:
             return 0.0
         return now - self._silent_since

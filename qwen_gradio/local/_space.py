@@ -13,7 +13,7 @@ from ._model import Model, TruncatedError
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
 MAX_WAITING = 32
-"""Replies that are written or wait for the model: Gradio has 40 threads for all its work."""
+"""Maximum replies in progress or waiting for the model. Gradio has 40 threads for all its work."""
 Turns = list[dict[str, Any]]
 
 ABOUT = """# qwen-gradio, on this computer
@@ -44,9 +44,9 @@ def build(model: Model) -> Any:
         try:
             for token in model.stream(messages):
                 text += token
-                # Gradio dedents content that is a string, so it is given as a list of parts.
+                # Gradio would dedent a string, but not the text in a list of parts.
                 reply = [{"type": "text", "text": text}]
-                # The text boxes are left alone: the user may be typing in them.
+                # The text boxes are skipped: the user may be typing in them.
                 yield gr.skip(), [*history, {"role": "assistant", "content": reply}], gr.skip()
         except TruncatedError as error:
             gr.Warning(str(error))
@@ -72,7 +72,7 @@ def build(model: Model) -> Any:
             "concurrency_limit": MAX_WAITING,
             "concurrency_id": "model",
         }
-        # One event for both, so that neither sends during a reply.
+        # One event for both: neither must send during a reply.
         asked = gr.on([query.submit, send.click], api_name="model_chat", **chat)
         gr.Button(visible=False).click(api_name="model_chat_1", **chat)
         stop.click(None, cancels=asked, api_visibility="private")
@@ -82,7 +82,7 @@ def build(model: Model) -> Any:
 
 @contextmanager
 def serve(model: Model, host: str, port: int | None) -> Iterator[str]:
-    """Serve the app for a model during a `with` block, and give its URL."""
+    """Serve the app for a model during a `with` block, and yield its URL."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     app = build(model)
     try:
@@ -102,7 +102,7 @@ def serve(model: Model, host: str, port: int | None) -> Iterator[str]:
 
 
 def _text(content: Any) -> str:
-    """Return the text of a turn, whose content is a list of parts in Gradio 6."""
+    """Return the text of a turn's content. In Gradio 6, it is a list of parts."""
     if isinstance(content, str):
         return content
     return "".join(part.get("text", "") for part in content)

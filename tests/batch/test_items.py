@@ -66,7 +66,7 @@ def test_utf_16_is_read_if_it_begins_as_it_should(tmp_path: Path, name: str) -> 
 def test_what_looks_like_utf_16_is_rejected(tmp_path: Path, name: str, encoding: str) -> None:
     path = tmp_path / name
     path.write_text("一\n二\n", encoding=encoding)
-    with pytest.raises(InvalidItemsError, match="NUL bytes, and looks like UTF-16"):
+    with pytest.raises(InvalidItemsError, match="NUL bytes, as in UTF-16"):
         items_of(path)
 
 
@@ -114,20 +114,20 @@ WRONG = [
     ('{"prompt": "x"', "is not JSON"),
     ("[" * 100_000, "is not JSON"),
     ("7", "must be a prompt or an object"),
-    ("{}", "must have either prompt or messages, and has neither"),
-    ('{"prompt": "x", "messages": []}', "either prompt or messages, and has both"),
+    ("{}", "must have either prompt or messages"),
+    ('{"prompt": "x", "messages": []}', "either prompt or messages, not both"),
     ('{"prompt": " "}', "prompt must be text"),
     ('{"prompt": 7}', "prompt must be text"),
     ('{"prompt": "x", "system": 7}', "system must be text"),
     ('{"prompt": "x", "id": [1]}', "id must be"),
     ('{"prompt": "x", "id": true}', "id must be"),
     ('{"prompt": "x", "id": 1}', "another item has the id 1"),
-    ('{"messages": "x"}', "messages: not a list"),
+    ('{"messages": "x"}', "messages must be a list"),
     ('{"messages": []}', "the list is empty"),
     ('{"messages": [{"role": "user"}]}', r"messages\[0\] has no content"),
-    ('{"prompt": "\\ud800"}', "not Unicode"),
-    (b'{"prompt": "\xff"}', "not Unicode"),
-    (b'{"prompt": "x", "id": "\xff"}', "not Unicode"),
+    ('{"prompt": "\\ud800"}', "invalid character"),
+    (b'{"prompt": "\xff"}', "invalid character"),
+    (b'{"prompt": "x", "id": "\xff"}', "invalid character"),
 ]
 
 
@@ -147,7 +147,7 @@ def test_an_invalid_line_is_reported_with_its_number(
     [
         ('["x", 7]', r"\n2: must be a prompt or an object"),
         ('["x",\n"y"', "array is not JSON"),
-        ('["\ud800", "x"]', r"\n1: .*not Unicode"),
+        ('["\ud800", "x"]', r"\n1: .*invalid character"),
     ],
 )
 def test_an_invalid_array_is_reported(tmp_path: Path, array: str, complaint: str) -> None:

@@ -101,7 +101,7 @@ def test_chat_attaches_files_to_the_next_question(seeing_apps: Zoo, tmp_path: Pa
         "none nothing",
         "reset nothing",
     ]
-    assert f"qwen-gradio: {path} goes with the next question\n" in done.stderr
+    assert f"qwen-gradio: {path} will be sent with the next question\n" in done.stderr
     assert "'missing', cannot be read: No such file" in done.stderr
     assert "/attach needs a file" in done.stderr
     assert done.returncode == 1

@@ -119,8 +119,8 @@ def test_a_conversation_is_saved_as_messages(scripted: ScriptedSpace, tmp_path: 
     ]
     assert other.read_text() == "precious"
     assert done.stderr.splitlines() == [
-        f"qwen-gradio: 3 messages are saved in {path}",
-        f"qwen-gradio: 5 messages are saved in {path}",
+        f"qwen-gradio: saved 3 messages to {path}",
+        f"qwen-gradio: saved 5 messages to {path}",
         f"qwen-gradio: {other} exists. Save to another file",
         "qwen-gradio: /save needs the name of a file",
     ]

@@ -114,7 +114,7 @@ def test_a_spent_quota_stops_a_batch_if_it_lasts_for_more_than_an_hour(
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1
     later = [time.localtime(time.time() + 7200 - ago) for ago in range(120)]
-    named = {f"can be asked again only at {time.strftime('%Y-%m-%d %H:%M', at)}" for at in later}
+    named = {f"cannot be asked before {time.strftime('%Y-%m-%d %H:%M', at)}" for at in later}
     assert [text in done.stderr for text in named].count(True) == 1
     assert "Run it again then to resume" in done.stderr
     assert "The last error: You have exceeded your GPU quota. Try again in " in done.stderr

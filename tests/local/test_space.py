@@ -81,7 +81,7 @@ async def test_a_reply_that_was_cut_off_is_reported(limited: str) -> None:
     assert reply
     warnings = [status.log for status in statuses if status.level == "warning"]
     assert warnings == [
-        "The reply was cut off after 8 tokens. For longer ones, set a higher --max-tokens"
+        "The reply was cut off after 8 tokens. For longer replies, raise --max-tokens"
     ]
 
 
