@@ -43,17 +43,22 @@ def test_ask_appends_what_is_piped_in_to_the_question(scripted: ScriptedSpace) -
 
 
 @pytest.mark.parametrize("command", [["ask", "-"], ["ask", "what?"], ["chat"]])
-@pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
-def test_input_that_is_not_text_is_reported_in_one_line(command: list[str], locale: str) -> None:
+def test_input_that_is_not_text_is_reported_in_one_line(command: list[str]) -> None:
+    done = run(*command, "--space", NOBODY, stdin="caf\udce9\n")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("qwen-gradio: standard input is not utf-8 text")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_input_that_is_not_text_is_reported_in_a_locale_that_lets_it_pass() -> None:
     done = subprocess.run(
-        [*COMMAND, *command, "--space", NOBODY],
+        [*COMMAND, "ask", "-", "--space", NOBODY],
         input=b"caf\xe9\n",
         capture_output=True,
-        env=os.environ | {"LC_ALL": locale},
+        env=os.environ | {"LC_ALL": "C"},
     )
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.startswith(b"qwen-gradio: standard input is not utf-8 text")
-    assert len(done.stderr.splitlines()) == 1
 
 
 def test_ask_without_a_question_reads_standard_input(scripted: ScriptedSpace) -> None:
