@@ -22,10 +22,10 @@ BASE64_PIECE = 2**18
 """Characters that are decoded at once; a multiple of four."""
 DATA_URL = re.compile(r"data:([\w.+/-]*)(?:;[^;,]*)*?;base64,")
 FILE_PARTS = (
-    *("image_url", "input_audio", "file", "input_image", "input_file"),
+    *("image_url", "input_audio", "file", "document", "input_image", "input_file"),
     *("image", "audio", "video"),
 )
-"""The types of parts with files, in OpenAI's formats and LangChain's."""
+"""The types of parts with files, in the formats of OpenAI, LangChain and Anthropic."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def from_url(where: str, url: str, kind: Kind = "file", name: str = "") -> Attac
 
 
 def from_part(where: str, part: Mapping[str, Any]) -> Attachment:
-    """Return the file of a part of a message, in OpenAI's formats or LangChain's.
+    """Return the file of a part of a message, in the format of OpenAI, LangChain or Anthropic.
 
     :raises InvalidMessagesError: if it has none, or one that cannot be sent.
     """
@@ -129,6 +129,11 @@ def from_part(where: str, part: Mapping[str, Any]) -> Attachment:
         case {"type": str(), "base64": str(data)} | {"source_type": "base64", "data": str(data)}:
             name, declared = (str(part.get(key) or "") for key in ("filename", "mime_type"))
             return from_bytes(where, _decode(where, data), name, declared)
+        case {"source": {"type": "base64", "data": str(data)} as source}:
+            name, declared = str(part.get("title") or ""), str(source.get("media_type") or "")
+            return from_bytes(where, _decode(where, data), name, declared)
+        case {"type": kind, "source": {"type": "url", "url": str(url)}}:
+            return from_url(where, url, "image" if kind == "image" else "file")
     raise InvalidMessagesError(
         f"{where}: a part of the type {part.get('type')!r} needs its file as a data: or https: URL"
     )

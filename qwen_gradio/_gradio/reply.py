@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import re
 import sys
 from collections import deque
 from collections.abc import Callable, Generator
@@ -35,6 +36,8 @@ logger = logging.getLogger("qwen_gradio")
 
 LARGE_FILE = 2**20
 """Bytes of a file whose upload is worth a status."""
+UPLOADED = re.compile(r"[/\\][0-9a-f]{40,}[/\\][^/\\]+\Z")
+"""How the path of an uploaded file ends: every Gradio names its folder by the hash of its bytes."""
 CANCEL_TIMEOUT = 4.0
 """Seconds that a Space may take to confirm that it has stopped."""
 DRAIN_TIMEOUT = 2.0
@@ -220,7 +223,7 @@ class ReplyClient(Client):  # type: ignore[misc]
         )
         with suppress(ValueError):  # a proxy's page, or other text
             match response.json():
-                case [str(path)] if path and "://" not in path:
+                case [str(path)] if UPLOADED.search(path):
                     return path
         raise SpaceUnavailableError(
             f"{self._plan.space} answered the upload of {file.name} with something that is not its "

@@ -53,6 +53,7 @@ class Attempt:
     :ivar reasoning: what the model thought before it, if the Space shows that.
     :ivar first_fragment_seconds: None if there was no fragment.
     :ivar state: that of the last status; "waking" or "queued" if the Space has not begun.
+    :ivar files: the URLs of the files that came with the reply.
     """
 
     text: str = ""
@@ -62,6 +63,7 @@ class Attempt:
     first_fragment_seconds: float | None = None
     seconds: float = 0.0
     state: str = ""
+    files: tuple[str, ...] = ()
 
 
 @dataclass
@@ -173,6 +175,7 @@ class Asker:
             why=None if error is None else str(error),
             partial=None if error is None else text,
             reasoning=attempt.reasoning or None,
+            files=list(attempt.files),
             attempts=attempts,
             first_fragment_seconds=attempt.first_fragment_seconds,
             seconds=attempt.seconds,
@@ -229,7 +232,8 @@ class Asker:
         if state == "waking":
             self.on_wait("")
         seconds = round(anyio.current_time() - began, 3)
-        return Attempt(stream.partial, stream.reasoning, error, began, first, seconds, state)
+        files = tuple(file.url for file in stream.files)
+        return Attempt(stream.partial, stream.reasoning, error, began, first, seconds, state, files)
 
     def _is_worth_a_retry(self, question: _Question, attempt: Attempt) -> bool:
         """Return whether to ask an item again, and count that unless the Space is at fault.

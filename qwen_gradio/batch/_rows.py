@@ -21,6 +21,7 @@ class Row(TypedDict):
     message, and `partial` the text that had arrived. `attempts` counts how often the item was
     asked; the seconds, until the first fragment and until the end, are those of the last attempt.
     `reasoning` is what the model thought before it answered, if the Space shows that, else None.
+    `files` are the URLs of the files that came with the reply; Spaces keep them for a while only.
     `characters` counts those of `reply` or `partial`. `digest` identifies what was asked, so that a
     row is never taken for the reply to another question.
     """
@@ -31,6 +32,7 @@ class Row(TypedDict):
     why: str | None
     partial: str | None
     reasoning: str | None
+    files: list[str]
     attempts: int
     first_fragment_seconds: float | None
     seconds: float

@@ -52,7 +52,12 @@ COLUMNS = (
 )
 """The columns of a dataset that are read."""
 
-ARROW_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+ARROW_TYPES = {
+    list[str]: pa.list_(pa.field("element", pa.string())),  # as Parquet names it
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+}
 
 SCHEMA = pa.schema(
     {

@@ -10,7 +10,8 @@ import anthropic
 import pytest
 
 from ..support.endpoints import endpoint
-from ..support.servers import PATIENCE, ScriptedSpace, ZooSpace, script, stopped, tag_of
+from ..support.samples import DATA_URL
+from ..support.servers import PATIENCE, ScriptedSpace, Zoo, ZooSpace, script, stopped, tag_of
 
 MODEL = "qwen-2.5-max"
 
@@ -133,3 +134,19 @@ def test_what_cannot_be_done_is_rejected_with_its_name(
 ) -> None:
     with pytest.raises(anthropic.BadRequestError, match=param):
         ask(client, script(), extra_body={param: REJECTED[param]})
+
+
+def test_a_picture_arrives_and_those_of_a_reply_are_linked(seeing: str, drawing: Zoo) -> None:
+    source = {"type": "base64", "media_type": "image/png", "data": DATA_URL.partition(",")[2]}
+    content = [{"type": "image", "source": source}, {"type": "text", "text": "what"}]
+    with endpoint(space=seeing) as url, client_of(url) as client:
+        assert ask(client, {"role": "user", "content": content}).content[0].text == (
+            "what image 3x2"
+        )
+    question: Any = {"role": "user", "content": "?"}
+    with endpoint(space=drawing.url_of("pictures-mixed")) as url, client_of(url) as client:
+        complete = ask(client, question).content[0].text
+        with client.messages.stream(model=MODEL, max_tokens=99, messages=[question]) as stream:
+            streamed = "".join(stream.text_stream)
+    assert complete == streamed
+    assert complete.startswith("Here it is.\n\nDone.\n\n![qwen-gradio-red.png](http")

@@ -90,6 +90,8 @@ def test_replies_of_every_api_link_to_their_files(
         events = list(client.responses.create(**asked, input="?", stream=True))
         assert events[-1].response.output_text == text
         assert client.completions.create(**asked, prompt="?").choices[0].text == text
+        chunks = client.completions.create(**asked, prompt="?", stream=True)
+        assert "".join(chunk.choices[0].text for chunk in chunks if chunk.choices) == text
         as_json = chat | {"response_format": {"type": "json_object"}}
         assert whole(client.chat.completions.create(**as_json)) == said
         for is_streamed in (False, True):

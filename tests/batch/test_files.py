@@ -126,3 +126,10 @@ def test_a_file_that_vanishes_fails_its_item_alone(seeing: str, folder: Path) ->
     assert (first["reply"], third["reply"]) == ("what nothing", "what image 9x1")
     assert second["error"] == "InvalidMessagesError"
     assert "cannot be read" in str(second["why"])
+
+
+def test_a_row_names_the_files_of_its_reply(drawing: Zoo, out: Path) -> None:
+    run_sync(["draw"], out, space=drawing.url_of("pictures-only"))
+    (row,) = rows(out)
+    assert (row["reply"], row["error"]) == ("", None)
+    assert [file.rpartition("/")[2] for file in row["files"]] == ["qwen-gradio-red.png"]

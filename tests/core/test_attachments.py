@@ -105,6 +105,15 @@ PARTS: list[tuple[dict[str, Any], str, str]] = [
         {"type": "file", "source_type": "base64", "data": "YQ==", "mime_type": "text/plain"},
         *("file.txt", "file"),
     ),
+    (
+        {
+            "type": "document",
+            "title": "n.txt",
+            "source": {"type": "base64", "media_type": "text/plain", "data": "YQ=="},
+        },
+        *("n.txt", "file"),
+    ),
+    ({"type": "image", "source": {"type": "url", "url": "https://a.b/c"}}, "c", "image"),
 ]
 
 

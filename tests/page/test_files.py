@@ -208,6 +208,7 @@ def test_a_retry_uploads_nothing_again(seeing_apps: Zoo) -> None:
         (answer("200 OK", "<html>", "text/html"), SpaceUnavailableError, "upload of file.png"),
         (answer("200 OK", '["http://elsewhere/x"]'), SpaceUnavailableError, "not its path"),
         (answer("200 OK", "[]"), SpaceUnavailableError, "not its path"),
+        (answer("200 OK", '["/etc/passwd"]'), SpaceUnavailableError, "not its path"),
         (answer("500 Oops"), SpaceUnavailableError, "answered 500 Oops for .*/upload"),
     ],
 )

@@ -45,7 +45,7 @@ ENVIRONMENTS = {
         "starlette<1",
     ],
     "lm-eval": ["lm_eval[api]"],
-    "agents": ["dspy", "llama-index-llms-openai-like"],
+    "agents": ["dspy", "llama-index-llms-openai-like", "openai-agents", "smolagents[openai]"],
 }
 """What is installed for the Spaces, and for tools that ask them; nothing for what is here."""
 
