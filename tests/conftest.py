@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+import qwen_gradio._gradio.space
+import qwen_gradio._worker
+import qwen_gradio.batch._asking
 from qwen_gradio._page.fragments import Habit, Habits
 
 from .support.commands import Terminal
@@ -145,7 +148,8 @@ def no_space_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits until time has passed before a retry; programs of their own do."""
-    monkeypatch.setattr("qwen_gradio._worker.MIN_RETRY_PAUSE", 0.01)
+    monkeypatch.setattr(qwen_gradio._worker, "MIN_RETRY_PAUSE", 0.01)
+    monkeypatch.setattr(qwen_gradio.batch._asking, "MIN_PAUSE", 0.1)
 
 
 @pytest.fixture(autouse=True)
@@ -158,7 +162,7 @@ def spaces_that_only_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     def habits() -> Habits:
         return Habits(Habit(only_grows=True), Habit(only_grows=True))
 
-    monkeypatch.setattr("qwen_gradio._gradio.space.Habits", habits)
+    monkeypatch.setattr(qwen_gradio._gradio.space, "Habits", habits)
 
 
 @pytest.fixture
@@ -250,8 +254,8 @@ def serve(
     scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[Hub], str]]:
     """Serve a hub, configured as huggingface_hub's, and a Space; return the URL of both."""
-    monkeypatch.setattr("qwen_gradio._gradio.space.MIN_WAKING_PAUSE", 0.01)
-    monkeypatch.setattr("qwen_gradio._gradio.space.MAX_WAKING_PAUSE", 0.05)
+    monkeypatch.setattr(qwen_gradio._gradio.space, "MIN_WAKING_PAUSE", 0.01)
+    monkeypatch.setattr(qwen_gradio._gradio.space, "MAX_WAKING_PAUSE", 0.05)
     with ExitStack() as opened:
 
         def served(hub: Hub) -> str:

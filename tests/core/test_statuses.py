@@ -11,6 +11,7 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
+import qwen_gradio._gradio.connection
 from qwen_gradio import (
     AuthenticationError,
     GenerationError,
@@ -145,7 +146,7 @@ async def test_a_long_retry_after_is_not_waited_for(
 async def test_a_connect_timeout_is_retried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("qwen_gradio._gradio.connection.CONNECT_TIMEOUT", 0.2)
+    monkeypatch.setattr(qwen_gradio._gradio.connection, "CONNECT_TIMEOUT", 0.2)
     reported: list[StreamStatus] = []
     with ExitStack() as opened:
         full = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))

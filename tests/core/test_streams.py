@@ -8,6 +8,7 @@ import socket
 import anyio
 import pytest
 
+import qwen_gradio._gradio.connection
 from qwen_gradio import (
     GenerationError,
     Qwen_Qwen_2_5_Max,
@@ -294,7 +295,7 @@ async def test_closing_raises_in_another_task_that_waits(scripted: ScriptedSpace
 async def test_closing_raises_in_a_task_that_waits_for_a_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("qwen_gradio._gradio.connection.CONNECT_TIMEOUT", 10 * PATIENCE)
+    monkeypatch.setattr(qwen_gradio._gradio.connection, "CONNECT_TIMEOUT", 10 * PATIENCE)
     with socket.create_server(("127.0.0.1", 0)) as silent, anyio.fail_after(PATIENCE):
         stream = ask(f"https://127.0.0.1:{silent.getsockname()[1]}", script(say=["x"]))
 

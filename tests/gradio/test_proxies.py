@@ -11,6 +11,7 @@ import anyio
 import httpx
 import pytest
 
+import qwen_gradio._gradio.connection
 from qwen_gradio import (
     AuthenticationError,
     SpaceUnavailableError,
@@ -225,7 +226,7 @@ async def test_a_failure_over_http_may_be_the_proxys() -> None:
 async def test_what_is_no_socks_proxy_is_named(
     reply: bytes, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qwen_gradio._gradio.connection.CONNECT_TIMEOUT", 2.0)
+    monkeypatch.setattr(qwen_gradio._gradio.connection, "CONNECT_TIMEOUT", 2.0)
     with StubbornProxy(reply) as proxy:
         error = await error_of(HTTP, proxy.url.replace("http", "socks5"))
     assert re.search(rf"The proxy 127\.0\.0\.1:\d+ ({reason})", error)

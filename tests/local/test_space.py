@@ -73,6 +73,7 @@ def test_both_endpoints_are_those_of_qwens_space(embedded: str) -> None:
     client.close()
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_reply_that_was_cut_off_is_reported(limited: str) -> None:
     statuses: list[StreamStatus] = []
@@ -92,6 +93,7 @@ async def test_a_complete_reply_is_not_reported_as_cut_off(embedded: str) -> Non
     assert "log" not in {status.state for status in statuses}
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_the_error_for_a_long_conversation_names_the_option(limited: str) -> None:
     with pytest.raises(GenerationError, match=r"256 tokens.*--context"):

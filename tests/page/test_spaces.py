@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
+import qwen_gradio._gradio.reply
 from qwen_gradio import (
     Chat,
     GenerationError,
@@ -315,7 +316,7 @@ async def test_the_next_step_waits_for_the_end_of_the_last_ones_events(newest: Z
 async def test_the_next_step_does_not_wait_long_for_that_end(
     newest: Zoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qwen_gradio._gradio.reply.DRAIN_TIMEOUT", 0.2)
+    monkeypatch.setattr(qwen_gradio._gradio.reply, "DRAIN_TIMEOUT", 0.2)
     space = await anyio.to_thread.run_sync(newest.url_of, "bot")
 
     def behave(request: Request) -> Forward:

@@ -179,7 +179,7 @@ async def test_stop_sequences_end_the_reply_and_stop_the_space(
 
 
 @on_registered
-@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("stream", [pytest.param(False, marks=pytest.mark.slow), True])
 async def test_timeout_limits_the_complete_reply(
     scripted: ScriptedSpace, provider: Any, stream: bool
 ) -> None:
@@ -430,6 +430,7 @@ def client(http_api: str) -> Iterator[openai.OpenAI]:
         yield client
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wanted",
     [
@@ -445,21 +446,25 @@ def test_the_http_api_streams_to_the_openai_client(
     assert_it_streams(client, **wanted)
 
 
+@pytest.mark.slow
 def test_the_http_api_also_gives_complete_replies(client: openai.OpenAI) -> None:
     assert_it_answers(client)
 
 
+@pytest.mark.slow
 def test_the_http_api_lists_the_models_and_the_provider(client: openai.OpenAI) -> None:
     listed = [model.id for model in client.models.list()]
     assert {"qwen-2-5-max", "qwen-2.5-max", NAME} <= set(listed)
 
 
+@pytest.mark.slow
 def test_closing_the_http_apis_stream_early_stops_the_space(
     client: openai.OpenAI, scripted: ScriptedSpace
 ) -> None:
     assert_closing_stops(client, scripted)
 
 
+@pytest.mark.slow
 def test_the_http_api_reports_errors_by_status(http_api: str) -> None:
     messages: Any = [script(say=["x"])]
     with openai.OpenAI(base_url=f"{http_api}/api/{NAME}", api_key="secret", max_retries=0) as api:

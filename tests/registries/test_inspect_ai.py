@@ -182,6 +182,7 @@ def test_wrong_options_and_models_are_rejected() -> None:
         get_model(MODEL, memoize=False, spase="owner/name")
 
 
+@pytest.mark.slow
 def test_an_unknown_model_is_an_error_of_one_line(tmp_path: Path) -> None:
     (tmp_path / "task.py").write_text(TASK)
     inspect = str(Path(sys.executable).with_name("inspect"))

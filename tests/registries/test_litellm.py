@@ -348,7 +348,7 @@ async def test_retry_after_is_passed_to_litellm(monkeypatch: pytest.MonkeyPatch)
     assert caught.value.response.headers["retry-after"] == "7"
 
 
-@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("stream", [pytest.param(False, marks=pytest.mark.slow), True])
 async def test_timeout_is_honoured(scripted: ScriptedSpace, stream: bool) -> None:
     await aask(scripted, script(say=["warm"]))  # otherwise the Space may not begin in time
     question = script(say=["x"], finish="hang")
@@ -582,17 +582,20 @@ def test_the_proxy_streams_to_the_openai_client(proxy: openai.OpenAI) -> None:
     assert_it_streams(proxy, model="qwen-2-5-max")
 
 
+@pytest.mark.slow
 def test_the_proxy_also_gives_complete_replies(proxy: openai.OpenAI) -> None:
     assert [model.id for model in proxy.models.list()] == ["qwen-2-5-max"]
     assert_it_answers(proxy)
 
 
+@pytest.mark.slow
 def test_closing_the_proxys_stream_early_stops_the_space(
     proxy: openai.OpenAI, scripted: ScriptedSpace
 ) -> None:
     assert_closing_stops(proxy, scripted)
 
 
+@pytest.mark.slow
 def test_the_proxy_rejects_options_that_a_text_chat_does_not_support(proxy: openai.OpenAI) -> None:
     messages: Any = [script(say=["x"])]
     with pytest.raises(openai.BadRequestError, match="does not support n"):

@@ -52,7 +52,7 @@ def notice_the_abandoned():
     while True:
         time.sleep(0.1)
         for tag, when in list(asked_for_more.items()):
-            if time.monotonic() - when > 2 and asked_for_more.pop(tag, None):
+            if time.monotonic() - when > 1 and asked_for_more.pop(tag, None):
                 tell(event="stopped", tag=tag)
 
 

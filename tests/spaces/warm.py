@@ -8,6 +8,7 @@ for two lines: its process id, and its exit code.
 
 import fcntl
 import importlib
+import io
 import json
 import os
 import runpy
@@ -15,16 +16,18 @@ import signal
 import socket
 import sys
 import termios
+from typing import Any
 
 for name in sys.argv[1:]:
     importlib.import_module(name)
 
 
-def prepare(program, ends):
+def prepare(program: dict[str, Any], ends: list[int]) -> None:
     """Make this process what the program's would be."""
     for standard, end in enumerate(ends):
         os.dup2(end, standard)
         os.close(end)
+    assert isinstance(sys.stdout, io.TextIOWrapper)
     sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())
     if program["terminal"]:
         os.setsid()
@@ -36,7 +39,7 @@ def prepare(program, ends):
         importlib.reload(sys.modules["huggingface_hub.constants"])
 
 
-def run(how, *arguments):
+def run(how: str, *arguments: str) -> None:
     if how == "-m":
         sys.argv = [*arguments]
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

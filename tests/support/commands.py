@@ -39,7 +39,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
     with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
-        ends = {"stdin": PIPE, "stdout": stdout or output, "stderr": errors}
+        ends: Any = {"stdin": PIPE, "stdout": stdout or output, "stderr": errors}
         with started(*arguments, cwd=cwd, **ends) as process:
             assert process.stdin is not None
             with suppress(BrokenPipeError), process.stdin:
@@ -47,7 +47,7 @@ def run(
             code = process.wait(4 * PATIENCE)
         output.seek(0)
         errors.seek(0)
-        return subprocess.CompletedProcess(arguments, code, output.read(), errors.read())
+        return subprocess.CompletedProcess(str(arguments), code, output.read(), errors.read())
 
 
 @contextmanager
@@ -134,7 +134,7 @@ class Terminal:
 
     def started(self, *arguments: object) -> AbstractContextManager[Program]:
         """Run a command with this as its controlling terminal, so that Ctrl-C reaches it."""
-        ends = {"stdin": self.its, "stdout": self.its, "stderr": self.its}
+        ends: Any = {"stdin": self.its, "stdout": self.its, "stderr": self.its}
         return started(*arguments, **ends, is_on_terminal=True)
 
 

@@ -125,7 +125,7 @@ def channel(
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with its:
         # Output to a file would be sought, as Python takes a program's to be what its own was.
-        ends = dict.fromkeys(("stdin", "stdout", "stderr"), its.fileno())
+        ends: Any = dict.fromkeys(("stdin", "stdout", "stderr"), its.fileno())
         command = [python, str(WARM), *modules]
         process = subprocess.Popen(command, cwd=ROOT, env=dict(env), **ends)
 
