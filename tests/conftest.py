@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import filterfalse
@@ -95,6 +96,11 @@ ON_BOTH_LOOPS = {
 }
 """The files about what depends on the event loop; their async tests run on trio as well."""
 
+FIRST = {"core/test_notebooks.py", "local/test_space.py", "registries/test_llm.py"}
+"""The files whose few tests take long. They begin first, then those with most servers, so that two
+workers finish together.
+"""
+
 OLD_GRADIO = re.compile("gradio[45]")
 """What is in the name of a test that runs on one."""
 
@@ -115,6 +121,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("slow")
     config.hook.pytest_deselected(items=list(filter(_is_needless, items)))
     items[:] = filterfalse(_is_needless, items)
+    counts = Counter(_file_of(item) for item in items if item.get_closest_marker("server"))
+
+    def place(item: pytest.Item) -> tuple[bool, int, str]:
+        file = _file_of(item)
+        return file not in FIRST, -counts[file], file
+
+    items.sort(key=place)
 
 
 def _file_of(item: pytest.Item) -> str:
