@@ -113,6 +113,13 @@ def server() -> None:
     """
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Whether a file has only slow tests, and none are wanted: importing it takes long as well."""
+    name = collection_path.relative_to(HERE).as_posix()
+    is_slow = name in SLOW_FILES or name == "benchmarks"
+    return True if is_slow and "not slow" in config.option.markexpr else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if "server" in getattr(item, "fixturenames", ()):

@@ -40,24 +40,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"  # the only one that openai's clients run on
-
-
-@pytest.fixture(scope="module")
-def url(scripted: ScriptedSpace) -> Iterator[str]:
-    """The endpoint, whose models are all on a scripted Space."""
-    with endpoint(space=scripted.url) as url:
-        yield url
-
-
-@pytest.fixture
-def client(url: str) -> Iterator[openai.OpenAI]:
-    with client_of(url) as client:
-        yield client
-
-
-@pytest.fixture
 def thoughts(thinking: ZooSpace) -> Iterator[openai.OpenAI]:
     """A client of a Space whose model thinks."""
     with endpoint(thinking.url) as url, client_of(url) as client:

@@ -325,20 +325,13 @@ def test_a_stream_is_shown_with_its_state(kernel: Kernel, scripted: ScriptedSpac
     assert "show(stream)" in shown["text/html"]
 
 
-@pytest.fixture(scope="module")
-def pictures(server: None) -> Iterator[Zoo]:
-    found = Zoo(program="rewriting.py")
-    yield found
-    found.close()
-
-
 @pytest.mark.parametrize("way", ["await show({})", "show({})"])
-def test_pictures_are_drawn_below_the_reply(kernel: Kernel, pictures: Zoo, way: str) -> None:
-    space = pictures.url_of("pictures-mixed")
+def test_pictures_are_drawn_below_the_reply(kernel: Kernel, drawing: Zoo, way: str) -> None:
+    space = drawing.url_of("pictures-mixed")
     *_, reply, picture = kernel.data(way.format(f"stream('?', space={space!r})"))
     assert reply["text/markdown"] == "Here it is.\n\nDone."
     assert b64decode(picture["image/png"]).startswith(b"\x89PNG")
-    *_, one, two = kernel.data(f"show(stream('?', space={pictures.url_of('pictures-gallery')!r}))")
+    *_, one, two = kernel.data(f"show(stream('?', space={drawing.url_of('pictures-gallery')!r}))")
     assert (one["text/plain"], two["text/plain"]) == ("one", "two")
 
 

@@ -35,6 +35,8 @@ from ..support.fronts import (
 from ..support.servers import NOBODY, PATIENCE, ScriptedSpace, free_port, script, scripted_space
 
 pytestmark = pytest.mark.anyio
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+"""For what the worker alone notices, and takes long."""
 
 
 @pytest.mark.usefixtures("server")
@@ -58,6 +60,7 @@ async def test_a_full_queue_is_reported() -> None:
             tasks.cancel_scope.cancel()
 
 
+@on_asyncio
 async def test_a_lost_connection_is_raised_with_the_partial_text(
     scripted: ScriptedSpace,
 ) -> None:
@@ -71,6 +74,7 @@ async def test_a_lost_connection_is_raised_with_the_partial_text(
         assert await ask(front.url, script(say=["again"])).text() == "again"
 
 
+@on_asyncio
 async def test_a_slow_link_loses_nothing(scripted: ScriptedSpace) -> None:
     pieces = [f"{number} " for number in range(50)]
     with Front(misbehaving(EVENTS, Forward(pause=0.02)), scripted.url) as front:
@@ -83,6 +87,7 @@ async def test_a_name_that_no_host_has_is_named() -> None:
 
 
 @pytest.mark.usefixtures("server")
+@on_asyncio
 @pytest.mark.parametrize("moment", ["queued", "before", "amid"])
 async def test_a_space_that_dies_is_noticed_and_the_next_on_its_address_is_asked(
     moment: str,
@@ -177,7 +182,7 @@ async def test_a_broken_stream_does_not_affect_another(scripted: ScriptedSpace) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # which does not matter, and it takes long
+@on_asyncio
 async def test_a_slow_start_is_not_an_error(scripted: ScriptedSpace) -> None:
     # 6 seconds, as httpx and gradio_client give up after 5 by default.
     with Front(misbehaving(JOIN, Forward(wait=6)), scripted.url) as front:

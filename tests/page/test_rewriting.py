@@ -33,11 +33,6 @@ STARTED_OVER = {
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"  # what Spaces do does not depend on the event loop
-
-
 @pytest.fixture(autouse=True)
 def spaces_that_only_grow() -> None:
     """Here, what a Space does is learned from its replies."""

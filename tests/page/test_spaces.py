@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -23,13 +22,6 @@ from ..support.asking import ask
 from ..support.fronts import CANCEL, EVENTS, FULL, JOIN, Forward, Front, Request, answer
 from ..support.servers import PATIENCE, Zoo
 
-GRADIOS = [
-    ("4.44.1", "pairs"),
-    ("4.44.1", "messages"),
-    ("5.49.1", "pairs"),
-    ("5.49.1", "messages"),
-    ("6", "messages"),
-]
 QUERY = "What is 2+2?"
 ASKED = [["user", QUERY]]
 SYSTEM = {"role": "system", "content": "Be brief."}
@@ -78,32 +70,11 @@ INTERFACES: dict[str, dict[str, Any]] = {
 }
 
 
-on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
-"""For what an app is asked, which does not depend on the event loop of who asks."""
-
-
-@pytest.fixture(scope="module", params=GRADIOS, ids=lambda param: f"gradio{param[0]}-{param[1]}")
-def zoo(server: None, request: pytest.FixtureRequest) -> Iterator[Zoo]:
-    """Apps of every kind, on each Gradio and with each form of history that it has."""
-    found = Zoo(*request.param)
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module")
-def newest(server: None) -> Iterator[Zoo]:
-    """Apps of every kind on Gradio 6."""
-    found = Zoo()
-    yield found
-    found.close()
-
-
 async def given(space: str, *messages: dict[str, Any], **options: Any) -> Any:
     """What the app's model was given, which is its reply."""
     return json.loads(await ask(space, *(messages or [QUESTION]), **options).text())
 
 
-@on_asyncio
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", [*CHAINS, *PAGES, *INTERFACES])
 async def test_an_app_gives_the_answer_of_its_page(zoo: Zoo, kind: str) -> None:
@@ -120,14 +91,12 @@ async def test_a_reply_streams_from_the_step_that_writes_it(zoo: Zoo, kind: str)
     json.loads("".join(fragments))
 
 
-@on_asyncio
 @pytest.mark.anyio
 async def test_a_later_step_may_go_on_with_the_reply(zoo: Zoo) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, "postscript")
     assert await ask(space, QUESTION).text() == json.dumps({"history": ASKED}) + " (checked)"
 
 
-@on_asyncio
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("kind", "turns"),
@@ -143,7 +112,6 @@ async def test_native_history_goes_into_the_chatbot(zoo: Zoo, kind: str, turns: 
     assert found["history"] == turns
 
 
-@on_asyncio
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", ["history", "remembered", "turns"])
 async def test_native_history_goes_into_the_query_of_an_app_that_keeps_turns(
@@ -156,7 +124,6 @@ async def test_native_history_goes_into_the_query_of_an_app_that_keeps_turns(
     assert FLAT in [found.get("message"), *(text for _, text in found["history"])]
 
 
-@on_asyncio
 @pytest.mark.anyio
 async def test_a_chat_interface_takes_earlier_turns_as_its_history(zoo: Zoo) -> None:
     if zoo.gradio.startswith("4"):
@@ -167,7 +134,6 @@ async def test_a_chat_interface_takes_earlier_turns_as_its_history(zoo: Zoo) -> 
     assert await given(space, QUESTION, history="native") == {"message": QUERY, "history": []}
 
 
-@on_asyncio
 @pytest.mark.anyio
 async def test_a_conversation_goes_on_in_the_session_of_a_space_that_keeps_it(zoo: Zoo) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, "remember")
@@ -183,7 +149,6 @@ async def test_a_conversation_goes_on_in_the_session_of_a_space_that_keeps_it(zo
     assert seen.endswith("User: four\nAssistant:")
 
 
-@on_asyncio
 @pytest.mark.anyio
 async def test_a_conversation_goes_on_by_the_turns_that_a_chat_interface_takes(zoo: Zoo) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, "history")
@@ -198,7 +163,6 @@ async def test_a_conversation_goes_on_by_the_turns_that_a_chat_interface_takes(z
         assert found == {"message": "two", "history": turns}
 
 
-@on_asyncio
 @pytest.mark.anyio
 async def test_a_system_prompt_goes_into_its_box_or_the_query(zoo: Zoo) -> None:
     boxed = await anyio.to_thread.run_sync(zoo.url_of, "more")
@@ -208,7 +172,6 @@ async def test_a_system_prompt_goes_into_its_box_or_the_query(zoo: Zoo) -> None:
     assert await given(without, SYSTEM, QUESTION) == {"message": query}
 
 
-@on_asyncio
 @pytest.mark.anyio
 async def test_inputs_are_given_by_name_or_label(zoo: Zoo) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, "more")
@@ -242,7 +205,6 @@ async def test_sessions_do_not_see_each_other(zoo: Zoo) -> None:
     assert found == [{"seen": []}] * 3
 
 
-@on_asyncio
 @pytest.mark.anyio
 async def test_a_step_that_fails_ends_the_reply_with_its_name(zoo: Zoo) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, "fails")
@@ -250,7 +212,6 @@ async def test_a_step_that_fails_ends_the_reply_with_its_name(zoo: Zoo) -> None:
         await ask(space, QUESTION).text()
 
 
-@on_asyncio
 @pytest.mark.anyio
 async def test_a_reply_without_an_answer_is_an_error(zoo: Zoo) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, "silent")
@@ -258,7 +219,6 @@ async def test_a_reply_without_an_answer_is_an_error(zoo: Zoo) -> None:
         await ask(space, QUESTION).text()
 
 
-@on_asyncio
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", ["image", "classifier"])
 async def test_an_app_without_a_chat_is_rejected_with_what_it_has(zoo: Zoo, kind: str) -> None:

@@ -50,11 +50,6 @@ pytestmark = pytest.mark.anyio
 NAME = "Qwen_Qwen_2_5_Max"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"  # the only one that g4f runs on
-
-
 @pytest.fixture(scope="module", autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A directory for g4f's files, with the list of providers that it would otherwise fetch."""
@@ -123,14 +118,12 @@ def test_the_client_gets_fragments_one_by_one(scripted: ScriptedSpace, provider:
     assert texts(ask(scripted, provider, question, stream=True)) == ["Hello", ", ", "world"]
 
 
-def test_a_complete_reply_is_the_final_text_of_the_page(server: None) -> None:
-    apps = Zoo(program="rewriting.py")
+def test_a_complete_reply_is_the_final_text_of_the_page(drawing: Zoo) -> None:
     client = Client(provider=registry.Qwen_Qwen_2_5_Max)
     question: Any = {"role": "user", "content": "?"}
-    url = apps.url_of("chatbot-typo")
+    url = drawing.url_of("chatbot-typo")
     completion = client.chat.completions.create([question], "", space=url, stream=False)
     assert whole(completion) == "Paris is in France. It is large."
-    apps.close()
 
 
 @pytest.mark.parametrize("model", ["", "auto", "qwen-2-5-max", "qwen-2.5-max", "qwen-qwen2-5-max"])

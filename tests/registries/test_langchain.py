@@ -47,11 +47,6 @@ from ..support.servers import NOBODY, ScriptedSpace, Zoo, ZooSpace, script, tag_
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"  # the only one that LangChain runs on
-
-
 class TextOnly:
     """The features that LangChain's tests must not expect of a text chat."""
 

@@ -58,11 +58,6 @@ STARTING = 120.0
 """Seconds within which the proxy must have started; its imports take long."""
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"  # the only one that LiteLLM runs on
-
-
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(litellm, "custom_provider_map", [])

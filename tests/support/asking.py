@@ -26,9 +26,9 @@ async def begun(
 ) -> FragmentStream:
     """Return a stream whose first fragment, "x", has arrived, and which may now time out.
 
-    Its timeout is two seconds, or more where the Space needs more for that fragment.
+    Its timeout is a second, or more where the Space needs more for that fragment.
     """
-    for seconds in (2.0, 10.0, PATIENCE):
+    for seconds in (1.0, 10.0, PATIENCE):
         stream = await ask(space, question, **{option: seconds})
         with suppress(StreamTimeoutError):
             assert await stream.__anext__() == "x"
