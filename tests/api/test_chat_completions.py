@@ -197,10 +197,7 @@ def test_a_space_is_offered_by_another_name_with_endpoint_and_inputs(
 
 @pytest.mark.parametrize(
     ("spaces", "why"),
-    [
-        (["a/b?apiname=/x"], "not 'apiname'"),
-        (["x=a/b", "x=c/d"], "Two Spaces are offered as 'x'"),
-    ],
+    [(["a/b?apiname=/x"], "not 'apiname'"), (["x=a/b", "x=c/d"], "Two Spaces are offered as 'x'")],
 )
 def test_spaces_that_cannot_be_offered_are_rejected(spaces: list[str], why: str) -> None:
     with pytest.raises(ValueError, match=why):

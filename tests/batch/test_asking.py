@@ -9,11 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from qwen_gradio import (
-    InvalidItemsError,
-    ModelNotFoundError,
-    SpaceInterfaceError,
-)
+from qwen_gradio import InvalidItemsError, ModelNotFoundError, SpaceInterfaceError
 from qwen_gradio.batch import Outcome, run, run_sync
 
 from ..support.batches import joins, rows

@@ -11,10 +11,7 @@ from typing import Any
 import pytest
 
 import qwen_gradio.batch._asking
-from qwen_gradio import (
-    Qwen_Qwen_2_5_Max,
-    SpaceUnavailableError,
-)
+from qwen_gradio import Qwen_Qwen_2_5_Max, SpaceUnavailableError
 from qwen_gradio.batch import Outcome, run, run_sync
 from qwen_gradio.batch._asking import Asker
 

@@ -12,13 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen_gradio._messages import (
-    as_messages,
-    as_pairs,
-    as_parts,
-    prompt_from,
-    to_messages,
-)
+from qwen_gradio._messages import as_messages, as_pairs, as_parts, prompt_from, to_messages
 from qwen_gradio.errors import InvalidMessagesError, QwenGradioError
 
 

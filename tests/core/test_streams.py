@@ -226,9 +226,7 @@ async def test_an_error_of_the_callers_stops_the_space(any_gradio: ScriptedSpace
         await stopped(any_gradio, question)
 
 
-async def test_a_stream_whose_loop_was_left_raises(
-    scripted: ScriptedSpace,
-) -> None:
+async def test_a_stream_whose_loop_was_left_raises(scripted: ScriptedSpace) -> None:
     stream = ask(scripted, script(say=["x"], finish="hang"))
     async for _ in stream:
         break

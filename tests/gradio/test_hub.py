@@ -130,9 +130,7 @@ async def test_a_space_that_will_not_start_is_reported_at_once(
     assert (len(hub.looked_up), reported) == (1, [])
 
 
-async def test_a_space_that_is_not_built_yet_has_no_address(
-    serve: Callable[[Hub], str],
-) -> None:
+async def test_a_space_that_is_not_built_yet_has_no_address(serve: Callable[[Hub], str]) -> None:
     hub = Hub("BUILDING", "BUILDING", "BUILDING", "RUNNING")
     url = serve(hub)
     hub.host = ""

@@ -22,16 +22,7 @@ from qwen_gradio import (
 from qwen_gradio.sync import Fragments
 
 from ..support.asking import ask, begun
-from ..support.fronts import (
-    EVENTS,
-    JOIN,
-    STREAM,
-    Endless,
-    Forward,
-    Front,
-    Request,
-    misbehaving,
-)
+from ..support.fronts import EVENTS, JOIN, STREAM, Endless, Forward, Front, Request, misbehaving
 from ..support.servers import NOBODY, PATIENCE, ScriptedSpace, free_port, script, scripted_space
 
 pytestmark = pytest.mark.anyio
@@ -61,9 +52,7 @@ async def test_a_full_queue_is_reported() -> None:
 
 
 @on_asyncio
-async def test_a_lost_connection_is_raised_with_the_partial_text(
-    scripted: ScriptedSpace,
-) -> None:
+async def test_a_lost_connection_is_raised_with_the_partial_text(scripted: ScriptedSpace) -> None:
     behave = misbehaving(EVENTS, Forward(limit=5000), times=1)
     pieces = [f"{number}," for number in range(100)]
     with Front(behave, scripted.url) as front:

@@ -21,15 +21,7 @@ from qwen_gradio import (
 from qwen_gradio._gradio.proxies import proxy_in_environment
 
 from ..support.asking import ask
-from ..support.fronts import (
-    CANCEL,
-    EVENTS,
-    JOIN,
-    Forward,
-    Front,
-    SocksFront,
-    answer,
-)
+from ..support.fronts import CANCEL, EVENTS, JOIN, Forward, Front, SocksFront, answer
 from ..support.hubs import Hub, by_name
 from ..support.servers import NOBODY, ScriptedSpace, free_port, script, tag_of
 

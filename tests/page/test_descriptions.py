@@ -9,22 +9,10 @@ import anyio
 import pytest
 
 import qwen_gradio._gradio.space
-from qwen_gradio import (
-    GenerationError,
-    QwenGradioError,
-    SpaceInterfaceError,
-    SpaceUnavailableError,
-)
+from qwen_gradio import GenerationError, QwenGradioError, SpaceInterfaceError, SpaceUnavailableError
 
 from ..support.asking import ask
-from ..support.fronts import (
-    JOIN,
-    Forward,
-    Front,
-    Request,
-    answer,
-    misbehaving,
-)
+from ..support.fronts import JOIN, Forward, Front, Request, answer, misbehaving
 from ..support.servers import PATIENCE, ScriptedSpace, script
 
 pytestmark = pytest.mark.anyio

@@ -120,7 +120,7 @@ async def test_a_placeholder_is_reported_as_a_status(drawing: Zoo) -> None:
     stream = ask(url, QUESTION, on_status=lambda status: heard.append(str(status)))
     assert await stream.text() == TEXT
     assert [line for line in heard if line.startswith("⏳")] == [
-        *("⏳ Going over the page...", "⏳ Reading it...", "⏳ Writing..."),
+        *("⏳ Going over the page...", "⏳ Reading it...", "⏳ Writing...")
     ]
 
 

@@ -177,12 +177,7 @@ async def test_inputs_out_of_bounds_are_an_error(
 
 @pytest.mark.parametrize(
     ("kind", "reasoning"),
-    [
-        ("api-json", "let me see"),
-        ("api-pieces", ""),
-        ("api-snapshots", ""),
-        ("api-optional", ""),
-    ],
+    [("api-json", "let me see"), ("api-pieces", ""), ("api-snapshots", ""), ("api-optional", "")],
 )
 async def test_a_function_without_a_page_replies_with_text_or_an_object(
     recent: Zoo, kind: str, reasoning: str
@@ -215,11 +210,7 @@ async def test_an_object_is_read_as_it_grows(recent: Zoo) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "history"),
-    [
-        ("api-objects", EARLIER),
-        ("api-history", EARLIER),
-        ("api-pairs", [["1+1?", "2"]]),
-    ],
+    [("api-objects", EARLIER), ("api-history", EARLIER), ("api-pairs", [["1+1?", "2"]])],
 )
 async def test_a_history_takes_earlier_turns(recent: Zoo, kind: str, history: Any) -> None:
     space = await serve(recent, kind)

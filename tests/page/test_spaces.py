@@ -10,13 +10,7 @@ import anyio
 import pytest
 
 import qwen_gradio._gradio.reply
-from qwen_gradio import (
-    Chat,
-    GenerationError,
-    SpaceInterfaceError,
-    StreamStatus,
-    StreamTimeoutError,
-)
+from qwen_gradio import Chat, GenerationError, SpaceInterfaceError, StreamStatus, StreamTimeoutError
 
 from ..support.asking import ask
 from ..support.fronts import CANCEL, EVENTS, FULL, JOIN, Forward, Front, Request, answer
@@ -60,12 +54,7 @@ INTERFACES: dict[str, dict[str, Any]] = {
     "interface": {"message": QUERY},
     "history": {"message": QUERY, "history": []},
     "multimodal": {"message": QUERY},
-    "more": {
-        "message": QUERY,
-        "system": "You are kind.",
-        "tokens": 512,
-        "temperature": 0.7,
-    },
+    "more": {"message": QUERY, "system": "You are kind.", "tokens": 512, "temperature": 0.7},
     "at-once": {"message": QUERY},
 }
 

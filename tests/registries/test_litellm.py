@@ -298,9 +298,7 @@ def test_a_stop_sequence_in_pieces_is_found_and_its_beginning_alone_is_not() -> 
     ],
 )
 async def test_each_error_is_one_of_litellms(
-    error: type[errors.QwenGradioError],
-    expected: type[Exception],
-    monkeypatch: pytest.MonkeyPatch,
+    error: type[errors.QwenGradioError], expected: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: Any, **options: Any) -> None:
         raise error("what happened")
@@ -506,10 +504,7 @@ async def test_a_router_falls_back_from_a_space_that_is_gone(
 ) -> None:
     messages: list[Any] = [script(say=["a", "b"], every=0.1)]
     reply: Any = await router(scripted, NOBODY).acompletion("first", messages, stream=stream)
-    assert (await atexts(reply) if stream else whole(reply)) in (
-        ["a", "b"],
-        "ab",
-    )
+    assert (await atexts(reply) if stream else whole(reply)) in (["a", "b"], "ab")
     reply = router(scripted, NOBODY).completion("first", messages, stream=stream)
     assert (texts(reply) if stream else whole(reply)) in (["a", "b"], "ab")
 

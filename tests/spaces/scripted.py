@@ -63,11 +63,7 @@ def held(history, query, text):
     """The history with one turn more, in this Space's form."""
     if options.form == "pairs":
         return [*history, [query, text]]
-    return [
-        *history,
-        {"role": "user", "content": query},
-        {"role": "assistant", "content": text},
-    ]
+    return [*history, {"role": "user", "content": query}, {"role": "assistant", "content": text}]
 
 
 def model_chat(query, history, system, request: gr.Request, progress=gr.Progress()):  # noqa: B008
