@@ -167,7 +167,7 @@ def test_llm_passes_the_system_prompt_and_continues_a_conversation(run: Run) -> 
     flat = "User: 1+1?\nAssistant: 1+1?\nUser: sure?\nAssistant:\n"
     assert run("-c", "sure?", "-o", "history", "flat").stdout == flat
     shown = json.loads(run("-c", query(show="inputs")).stdout)
-    assert len(shown[1]) == 4
+    assert (len(shown[1]), shown[2]) == (4, "Be brief.")
     logged = json.loads(run("logs", "--json", "-c").stdout)
     assert [turn["prompt"] for turn in logged][:2] == ["1+1?", "sure?"]
 
@@ -179,11 +179,6 @@ def test_a_later_system_prompt_is_added(scripted: ScriptedSpace) -> None:
     third = chat.prompt(query(say=["x"]), system="Be kind.", space=scripted.url)
     assert third.text()
     assert prompt_from(_messages(third.prompt)).system == "Be brief.\nBe kind."
-
-
-def test_the_system_prompt_reaches_the_space(run: Run) -> None:
-    shown = run("-m", MODEL, "-s", "Be brief.", query(show="inputs"))
-    assert json.loads(shown.stdout)[2] == "Be brief."
 
 
 def test_llm_knows_every_providers_models_by_each_of_their_names() -> None:
@@ -314,11 +309,6 @@ def test_in_python_fragments_arrive_one_by_one_and_closing_early_stops_the_space
     assert [next(fragments), next(fragments)] == ["a", "b"]
     del fragments
     scripted.wait_for("stopped", tag_of(question))
-
-
-def test_in_python_the_async_model_streams_and_closing_early_stops_the_space(
-    scripted: ScriptedSpace,
-) -> None:
     question = script(say=["a", "b"], every=0.2, finish="hang")
 
     async def ask() -> list[str]:
