@@ -88,7 +88,6 @@ ON_BOTH_LOOPS = {
     "core/test_chat.py",
     "core/test_processes.py",
     "core/test_reply_state.py",
-    "core/test_statuses.py",
     "core/test_streams.py",
     "core/test_sync.py",
     "core/test_tasks.py",

@@ -24,6 +24,7 @@ from qwen_gradio.batch import Outcome, run
 from qwen_gradio.batch._asking import Asker, Attempt, _Question
 from qwen_gradio.batch._pace import MAX_RETRY_AFTER, MIN_RATE_LIMIT_PAUSE
 
+from ..support.asking import on_asyncio
 from ..support.batches import items_of, joins, rows
 from ..support.fronts import JOIN, Endless, Forward, Front, Request, answer
 from ..support.hubs import ASLEEP, Hub
@@ -103,6 +104,7 @@ async def test_a_batch_reports_that_the_space_is_being_woken(asleep_after: Any) 
     assert "waking" in {status.state for status in reported}
 
 
+@on_asyncio
 async def test_items_that_wait_for_a_space_share_their_looks_at_it(asleep_after: Any) -> None:
     hub, space = asleep_after(0, looks=10**6)
     looks: list[StreamStatus] = []
@@ -117,6 +119,7 @@ async def test_items_that_wait_for_a_space_share_their_looks_at_it(asleep_after:
     assert len(woken) < 32 * 4
 
 
+@on_asyncio
 async def test_an_item_whose_timeout_expires_while_the_space_is_woken_is_asked_again(
     asleep_after: Any,
 ) -> None:

@@ -119,7 +119,7 @@ else:
     _, status = os.wait()
     print(status, *fragments)
 """
-    done = program(code, query(say=["x", "y", "z"], every=0.5), scripted)
+    done = program(code, query(say=["x", "y", "z"], every=0.3), scripted)
     assert (done.stdout, done.stderr) == ("xy\n0 z\n", "")
 
 

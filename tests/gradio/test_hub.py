@@ -204,11 +204,11 @@ async def test_each_look_at_the_space_restarts_the_stream_timeout(
     serve: Callable[[Hub], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for limit in ("MIN", "MAX"):
-        monkeypatch.setattr(qwen_gradio._gradio.space, f"{limit}_WAKING_PAUSE", 0.5)
+        monkeypatch.setattr(qwen_gradio._gradio.space, f"{limit}_WAKING_PAUSE", 0.3)
     url = serve(Hub(*["SLEEPING"] * 7, "RUNNING"))
     started = anyio.current_time()
-    assert await by_subdomain(url, stream_timeout=3).text() == "x"
-    assert anyio.current_time() - started > 3
+    assert await by_subdomain(url, stream_timeout=1.8).text() == "x"
+    assert anyio.current_time() - started > 1.8
 
 
 async def test_timeout_includes_the_wait(serve: Callable[[Hub], str]) -> None:

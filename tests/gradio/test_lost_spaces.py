@@ -21,13 +21,11 @@ from qwen_gradio import (
 )
 from qwen_gradio.sync import Fragments
 
-from ..support.asking import ask, begun
+from ..support.asking import ask, begun, on_asyncio
 from ..support.fronts import EVENTS, JOIN, STREAM, Endless, Forward, Front, Request, misbehaving
 from ..support.servers import NOBODY, PATIENCE, ScriptedSpace, free_port, script, scripted_space
 
 pytestmark = pytest.mark.anyio
-on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
-"""For what the worker alone notices, and takes long."""
 
 
 @pytest.mark.usefixtures("server")

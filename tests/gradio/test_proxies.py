@@ -218,7 +218,7 @@ async def test_a_failure_over_http_may_be_the_proxys() -> None:
 async def test_what_is_no_socks_proxy_is_named(
     reply: bytes, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(qwen_gradio._gradio.connection, "CONNECT_TIMEOUT", 2.0)
+    monkeypatch.setattr(qwen_gradio._gradio.connection, "CONNECT_TIMEOUT", 2.0 if reply else 0.5)
     with StubbornProxy(reply) as proxy:
         error = await error_of(HTTP, proxy.url.replace("http", "socks5"))
     assert re.search(rf"The proxy 127\.0\.0\.1:\d+ ({reason})", error)

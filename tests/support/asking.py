@@ -5,9 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any, Literal
 
+import pytest
+
 from qwen_gradio import FragmentStream, Qwen_Qwen_2_5_Max, StreamTimeoutError
 
 from .servers import PATIENCE, ScriptedSpace, ZooSpace
+
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+"""For what takes long, in a file that otherwise runs on trio as well."""
 
 
 def ask(
