@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import io
-import logging
-import shlex
 import sys
 import threading
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import anyio
 
 from . import __version__
 from ._extras import needing
-from ._messages import History, to_messages
 from ._models import names_listed
+from .chat import Chat
 from .errors import InvalidItemsError
 from .sync import inspect as inspect_space
 
@@ -27,15 +25,18 @@ try:
 
         from ._cli.dialogue import hold_dialogue
         from ._cli.options import (
+            FilesOption,
+            JsonOption,
             Options,
             SaveOption,
             arguments_to_ask,
             embedded_space,
+            option,
             with_options,
         )
         from ._cli.replies import to_json, write_as_json, write_reply
         from ._cli.stdin import STANDARD_INPUT, items_file, with_piped_text
-        from ._cli.terminal import fail, note, reported_errors, write
+        from ._cli.terminal import fail, note, report_errors, write
 except ModuleNotFoundError as missing:
     sys.exit(f"qwen-gradio: {missing}")
 
@@ -58,18 +59,17 @@ def _show_version(is_wanted: bool) -> None:
 def about(
     version: Annotated[
         bool,
-        typer.Option(
-            "--version", callback=_show_version, is_eager=True, help="Show the version, and exit."
+        option(
+            "Show the version, and exit.", None, "--version", callback=_show_version, is_eager=True
         ),
     ] = False,
 ) -> None:
     """Ask Qwen3, or any chat behind a Gradio Space, and read the reply as it is written."""
 
 
-@app.command(context_settings={"allow_extra_args": True})
+@app.command()
 @with_options()
 def ask(
-    invocation: typer.Context,
     options: Options,
     prompt: Annotated[
         str | None,
@@ -79,41 +79,16 @@ def ask(
             "asked.",
         ),
     ] = None,
-    as_json: Annotated[
-        bool,
-        typer.Option(
-            "--json",
-            help="Write one JSON object when the reply is complete: reply, reasoning, model, space "
-            "and seconds, and files if there are any.",
-        ),
-    ] = False,
-    files: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--attach",
-            "-a",
-            metavar="FILE",
-            help="Send a picture or other file with the question: a path, or an https URL that the "
-            "Space reads. Repeatable.",
-        ),
-    ] = None,
+    as_json: JsonOption = False,
+    files: FilesOption = None,
     folder: SaveOption = None,
 ) -> None:
     """Ask one question, and write the reply as it arrives."""
-    if invocation.args:
-        words = shlex.quote(" ".join([prompt or "", *invocation.args]))
-        raise typer.BadParameter(f"put the question in quotes: {words}", param_hint="PROMPT")
-    if prompt is None and sys.stdin.isatty():
-        raise typer.BadParameter("there is no question", param_hint="PROMPT")
     text = with_piped_text(prompt)
     if not text.strip():
-        raise typer.BadParameter("the question is empty", param_hint="PROMPT")
-    with arguments_to_ask(options) as arguments, reported_errors():
-        provider, system = arguments.pop("provider"), arguments.pop("system", None)
-        model = arguments.pop("model", None)
-        stream = provider.create_async_generator(
-            model, to_messages(text, system), files=files, **arguments
-        )
+        raise typer.BadParameter("there is no question", param_hint="PROMPT")
+    with arguments_to_ask(options) as arguments, report_errors():
+        stream = Chat(**arguments).stream(text, files=files)
         anyio.run(write_as_json if as_json else write_reply, stream, folder)
 
 
@@ -141,24 +116,20 @@ def batch(
         typer.Argument(metavar="OUT", dir_okay=False, help="JSON Lines, with a row for each item."),
     ],
     options: Options,
-    concurrency: Annotated[
-        int, typer.Option(metavar="N", min=1, help="How many items are asked at once.")
-    ] = 8,
+    concurrency: Annotated[int, option("How many items are asked at once.", "N", min=1)] = 8,
     retry_errors: Annotated[
-        bool, typer.Option("--retry-errors", help="Ask failed items again.")
+        bool, option("Ask failed items again.", None, "--retry-errors")
     ] = False,
     keep: Annotated[
         bool | None,
-        typer.Option(
+        option(
+            "Keep replies to other settings in OUT, or ask again. The default is to stop.",
+            None,
             "--keep/--ask-again",
-            help="Keep replies to other settings in OUT, or ask again. The default is to stop.",
         ),
     ] = None,
     give_up_after: Annotated[
-        float,
-        typer.Option(
-            metavar="SECONDS", min=0, help="Stop after so long without any answer; inf never does."
-        ),
+        float, option("Stop after so long without any answer; inf never does.", "SECONDS", min=0)
     ] = 300.0,
 ) -> None:
     """Ask every prompt in a file. If it is stopped, the same command resumes it."""
@@ -168,7 +139,7 @@ def batch(
         raise typer.BadParameter("must be a file, which a run can resume from", param_hint="OUT")
     if prompts != STANDARD_INPUT and not prompts.exists():  # Typer's own check fails for -
         raise typer.BadParameter(f"file {str(prompts)!r} does not exist", param_hint="IN")
-    with arguments_to_ask(options) as arguments, reported_errors():
+    with arguments_to_ask(options) as arguments, report_errors():
         try:
             with items_file(prompts) as file:
                 outcome = run_sync(
@@ -201,12 +172,12 @@ def inspect(
             envvar="QWEN_GRADIO_SPACE", metavar="SPACE", help="The Space: owner/name or URL."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what a Space offers, and how a question would be asked."""
     if not space:
         raise typer.BadParameter("name a Space, or set $QWEN_GRADIO_SPACE", param_hint="SPACE")
-    with reported_errors():
+    with report_errors():
         found = inspect_space(space, api_name=options.api_name, **options.to_access())
         write(to_json(asdict(found)) if as_json else f"{found}\n")
 
@@ -224,24 +195,14 @@ def serve(
     options: Options,
     port: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            max=65535,
-            help="The port. The default is the first free one from 7860.",
-        ),
+        option("The port. The default is the first free one from 7860.", "N", min=1, max=65535),
     ] = None,
     host: Annotated[
-        str,
-        typer.Option(
-            metavar="ADDRESS", help="The address to listen on. 0.0.0.0 opens it to the network."
-        ),
+        str, option("The address to listen on. 0.0.0.0 opens it to the network.", "ADDRESS")
     ] = "127.0.0.1",
     max_tokens: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", min=1, help="Limit for a reply. The default is what the context has left."
-        ),
+        option("Limit for a reply. The default is what the context has left.", "N", min=1),
     ] = None,
 ) -> None:
     """Run the embedded Space: a chat page, with the API of Qwen2.5-Max's Space."""
@@ -254,90 +215,63 @@ def serve(
 
 
 @app.command()
+@with_options("local", "history", "stream_timeout", "verbose")
 def api(
+    options: Options,
     spaces: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
+            "Also serve this Space (owner/name or URL), as a model of that name. NAME=owner/name "
+            "gives it another name, and owner/name?api_name=/chat&inputs.Style=brief an endpoint "
+            "and values of inputs. Repeatable.",
+            "SPACE",
             "--space",
-            metavar="S",
-            help="A Space, as owner/name or URL, that is offered as a model of that name, besides "
-            "the models that `models` lists. NAME=owner/name gives it another name, and "
-            "owner/name?api_name=/chat&inputs.Style=brief an endpoint and values of inputs. "
-            "Repeatable.",
         ),
     ] = None,
-    local: Annotated[
-        bool,
-        typer.Option(
-            "--local",
-            help="Start the embedded Space, and ask it for the models of `models`. Works offline.",
-        ),
-    ] = False,
     max_tokens: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="Limit for a reply whose request sets none. The default is none, and "
+        option(
+            "Limit for a reply whose request sets none. The default is none, and "
             f"{LOCAL_MAX_TOKENS} with --local, as tools also ask for titles and suggestions.",
+            "N",
+            min=1,
         ),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="The address to listen on. Any other address requires --server-key.")
+        str, option("The address to listen on. Any other address requires --server-key.", "ADDRESS")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="N", min=1, max=65535)] = 8000,
+    port: Annotated[int, option("The port.", "N", min=1, max=65535)] = 8000,
     server_key: Annotated[
         str | None,
-        typer.Option(
-            metavar="KEY",
+        option(
+            "The key that clients must send. Visible in the process list; prefer the environment "
+            "variable.",
+            "KEY",
             envvar="QWEN_GRADIO_SERVER_KEY",
-            help="The key that clients have to send. Visible in the process list; prefer the "
-            "environment variable.",
         ),
     ] = None,
     api_key: Annotated[
         str | None,
-        typer.Option(
+        option(
+            "Hugging Face token, sent to every Space.",
+            "TOKEN",
             "--api-key",
             "--token",
-            metavar="TOKEN",
             envvar="QWEN_GRADIO_API_KEY",
-            help="Hugging Face token, sent to every Space.",
         ),
     ] = None,
     allow_origins: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
+            "An origin, such as https://chat.example, whose pages in a browser may ask; * allows "
+            "every page. Repeatable.",
+            "ORIGIN",
             "--allow-origin",
-            metavar="ORIGIN",
-            help="An origin, such as https://chat.example, whose pages in a browser may ask; * "
-            "allows every page. Repeatable.",
         ),
     ] = None,
     max_concurrency: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=1, help="How many requests are asked at once; the others wait."
-        ),
+        int | None, option("How many requests are asked at once; the others wait.", "N", min=1)
     ] = None,
-    history: Annotated[
-        History,
-        typer.Option(help="How earlier turns are sent: as the Space's own, or in the question."),
-    ] = "native",
-    stream_timeout: Annotated[
-        float,
-        typer.Option(
-            metavar="S", min=0, help="Seconds that may pass without any update from a Space."
-        ),
-    ] = 300.0,
-    verbose: Annotated[
-        bool,
-        typer.Option(
-            "--verbose",
-            help="Log a line for each request: its model, status, seconds and characters. Never "
-            "texts or keys.",
-        ),
-    ] = False,
 ) -> None:
     """Serve the models to tools that ask OpenAI's API, at http://127.0.0.1:8000/v1."""
     try:
@@ -350,10 +284,9 @@ def api(
             "send is --server-key",
             param_hint="--api-key",
         )
-    if verbose:
-        logging.basicConfig(format="%(asctime)s %(message)s")
-        logging.getLogger("qwen_gradio.api").setLevel(logging.INFO)
-    with embedded_space() if local else nullcontext(None) as space, reported_errors():
+    chosen = {"history": options.history, "stream_timeout": options.stream_timeout}
+    given: Any = {name: value for name, value in chosen.items() if value is not None}
+    with embedded_space() if options.local else nullcontext(None) as space, report_errors():
         try:
             serve_api(
                 host,
@@ -361,20 +294,17 @@ def api(
                 spaces=spaces or [],
                 space=space,
                 token=api_key,
-                max_tokens=max_tokens or (LOCAL_MAX_TOKENS if local else None),
+                max_tokens=max_tokens or (LOCAL_MAX_TOKENS if options.local else None),
                 server_key=server_key,
                 max_concurrency=max_concurrency,
-                history=history,
-                stream_timeout=stream_timeout,
                 allow_origins=allow_origins or [],
-                on_start=_announce_endpoint,
+                on_start=lambda url: typer.echo(
+                    f"The endpoint is at {url}\nPress Ctrl-C to stop it."
+                ),
+                **given,
             )
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
-
-
-def _announce_endpoint(url: str) -> None:
-    typer.echo(f"The endpoint is at {url}\nPress Ctrl-C to stop it.")
 
 
 def main() -> None:
@@ -382,7 +312,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # replies may not fit its encoding
             stream.reconfigure(errors="replace")
-    if isinstance(sys.stdin, io.TextIOWrapper):  # in some locales, it lets pass what is no text
+    if isinstance(sys.stdin, io.TextIOWrapper):  # some locales let undecodable bytes pass
         sys.stdin.reconfigure(errors="strict")
     try:
         app()

@@ -1,4 +1,4 @@
-"""A reply shown in a notebook, as Markdown that grows as it is written."""
+"""Show a reply in a notebook, as Markdown that grows while it is written."""
 
 from __future__ import annotations
 
@@ -35,13 +35,11 @@ with needing("notebook"):
 MIN_REDRAW_INTERVAL = 0.05
 """Seconds between two redraws."""
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
-"""Types that are drawn. Notebooks would run scripts in an SVG."""
-MAX_PICTURES = 20
-"""Pictures of a reply that are drawn. Each has up to 20 MB, and becomes part of the notebook."""
+"""Types of pictures that are drawn. Notebooks would run scripts in an SVG."""
 
 
 class Shown(str):
-    """A reply that was shown. It is not displayed again as the result of the same cell."""
+    """A reply that was shown. As the result of the same cell, it is not displayed again."""
 
     def __init__(self, text: str) -> None:
         self._cell = _cell()
@@ -58,10 +56,10 @@ class Shown(str):
 def show(stream: FragmentStream | Fragments) -> Any:
     """Show a reply in the cell's output as it is written, and return its text.
 
-    Until it begins, the position in the queue and the remaining time are shown, then the last line
-    of what the model thinks before it answers, which is then folded above the reply. Pictures that
-    the Space itself serves are drawn below it; other files are links. Interrupting the cell stops
-    the Space. On a terminal, IPython writes only the reply and the URLs of its files.
+    Before it, the position in the queue is shown, and then the last line of the reasoning, which is
+    folded above the reply in the end. Pictures that the Space itself serves are drawn below it;
+    other files are links. Interrupting the cell stops the Space. On a terminal, IPython writes only
+    the reply and the URLs of its files.
 
     :param stream: the stream of a provider, a `Chat` or `qwen_gradio.stream`.
     :return: the text. Await it in a cell with `await` and in an `async def`: `await show(stream)`.
@@ -117,18 +115,20 @@ async def _draw(stream: FragmentStream) -> None:
         stream.on_status = users_on_status
         view.status = ""
         view.draw()
-    for number, file in enumerate(stream.files):
-        await _draw_file(file, can_be_drawn=number < MAX_PICTURES)
+    for file in stream.files:
+        await _draw_file(file)
 
 
-async def _draw_file(file: ReplyFile, *, can_be_drawn: bool) -> None:
+async def _draw_file(file: ReplyFile) -> None:
     name = file.alt or file.url
     link = (
         f'<a href="{escape(file.url)}" rel="noopener">{escape(name)}</a> ({escape(file.mime_type)})'
     )
     shown = {"text/plain": f"{file.mime_type}: {file.url}", "text/html": link}
-    if can_be_drawn and file.mime_type.startswith("image/"):
-        with suppress(QwenGradioError):  # such as at another host, which is not asked
+    if file.mime_type.startswith("image/"):
+        with suppress(
+            QwenGradioError
+        ):  # a link remains, such as to another host, which is not asked
             data = await file.read()
             if (kind := type_of_bytes(data)) in PICTURES:
                 shown = {"text/plain": name, kind: b64encode(data).decode()}
@@ -162,14 +162,14 @@ class _View:
             return {"text/plain": self.status}
         if not text:
             line = reasoning.strip().rpartition("\n")[2]
-            return {"text/plain": line, "text/html": _folded(line, reasoning)}
+            return {"text/plain": line, "text/html": _fold(line, reasoning)}
         html = _markdown().render(text)
         if reasoning:
-            html = _folded("Reasoning", reasoning) + html
+            html = _fold("Reasoning", reasoning) + html
         return {"text/plain": text, "text/markdown": text, "text/html": html}
 
 
-def _folded(summary: str, reasoning: str) -> str:
+def _fold(summary: str, reasoning: str) -> str:
     return (
         f"<details><summary>{escape(summary)}</summary>"
         f'<div style="white-space: pre-wrap">{escape(reasoning)}</div></details>\n'
@@ -178,7 +178,7 @@ def _folded(summary: str, reasoning: str) -> str:
 
 @cache
 def _markdown() -> MarkdownIt:
-    """Return a renderer for HTML in which a reply can neither run scripts nor load images.
+    """Return a renderer whose HTML can neither run scripts nor load images.
 
     Notebooks trust the output of their own cells, and would run scripts in it.
     """
@@ -191,7 +191,7 @@ def _markdown() -> MarkdownIt:
 
 
 def _math(opened: str, closed: str) -> Callable[..., str]:
-    """Return a rule that writes a formula in the form that notebooks typeset."""
+    """Return a rule that writes a formula in a form that notebooks typeset."""
 
     def render(_: Any, tokens: Sequence[Token], index: int, *rest: Any) -> str:
         return opened + escape(tokens[index].content) + closed

@@ -1,1 +1,1 @@
-"""What the commands in `cli` are made of."""
+"""Parts of the commands in `cli`."""

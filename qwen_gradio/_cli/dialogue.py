@@ -1,12 +1,12 @@
-"""The conversation of `chat`: its commands, and how lines are read."""
+"""The conversation of `chat`: read lines, and obey commands."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import suppress
+from os.path import expanduser
 from pathlib import Path
 
 import anyio
@@ -17,10 +17,8 @@ from ..chat import Chat
 from .options import Options, arguments_to_ask
 from .replies import write_reply
 from .stdin import read
-from .terminal import fail, note, notes, reported_errors
+from .terminal import fail, note, notes, report_errors
 
-MAX_LINES = 1000
-"""Lines of earlier conversations that are kept."""
 QUOTES = '"""'
 HELP = f"""\
 /system TEXT  set the system prompt; without TEXT, remove it
@@ -34,23 +32,25 @@ HELP = f"""\
 
 
 def hold_dialogue(options: Options, folder: Path | None) -> None:
-    """Ask what is typed, and obey its commands, until the input ends.
+    """Read questions and commands until the input ends.
 
     :param folder: where to save the files of replies.
     """
     is_dialogue = sys.stdin.isatty()
     has_failed = False
-    history = _line_history() if is_dialogue else nullcontext()
-    with arguments_to_ask(options) as arguments, history:
-        with reported_errors():
+    if is_dialogue:
+        with suppress(ImportError):  # on Windows, whose console does the same
+            import readline  # noqa: F401  # lets `input` edit and recall lines
+    with arguments_to_ask(options) as arguments:
+        with report_errors():
             conversation = _Conversation(Chat(**arguments), folder)
         if notes().is_terminal:
             notes().print("/help lists the commands", style="dim")
-        for command, text in _typed(is_dialogue):
+        for command, text in _read_commands(is_dialogue):
             if command == "/quit":
                 break
             try:
-                with reported_errors():
+                with report_errors():
                     conversation.take(command, text)
             except typer.Exit:
                 has_failed = True
@@ -93,15 +93,15 @@ class _Conversation:
     def _attach(self, name: str) -> None:
         if not name:
             fail("/attach needs a file")
-        path = name if "://" in name else str(_path(name))
-        read_files(path)  # reports now what is wrong with it
+        path = name if "://" in name else expanduser(name)  # noqa: PTH111  # which may raise
+        read_files(path)  # raises now if it cannot be sent
         self._attached.append(path)
         note(f"{name} goes with the next question")
 
     def _save(self, name: str) -> None:
         if not name:
             fail("/save needs the name of a file")
-        path = _path(name).absolute()
+        path = Path(expanduser(name)).absolute()  # noqa: PTH111
         if path not in self._files and path.exists():
             fail(f"{name} exists. Save to another file")
         messages = self._chat.messages
@@ -110,30 +110,18 @@ class _Conversation:
         note(f"{len(messages)} messages are saved in {name}")
 
 
-def _path(name: str) -> Path:
-    try:
-        return Path(name).expanduser()
-    except RuntimeError as error:  # there is no such user
-        fail(f"{name}: {error}")
-
-
-def _typed(is_dialogue: bool) -> Iterator[tuple[str, str]]:
+def _read_commands(is_dialogue: bool) -> Iterator[tuple[str, str]]:
     """Yield each command that is typed, or "", and the text after it, until the input ends."""
     while True:
         try:
             line = _next_line("> ").strip()
-        except (EOFError, KeyboardInterrupt) as end:
-            _end_line()
-            if isinstance(end, EOFError):
-                return
-            raise
+        except EOFError:
+            return
         try:
             text = _read_message(line)
         except EOFError:
-            _end_line()
             fail("the input ended before the message did")
         except KeyboardInterrupt:  # abandons the message, not the conversation
-            _end_line()
             if not is_dialogue:
                 raise
             continue
@@ -161,30 +149,10 @@ def _next_line(prompt: str) -> str:
 
     :raises EOFError: if there is none.
     """
-    return read(lambda: input(prompt if sys.stdin.isatty() else ""))
-
-
-def _end_line() -> None:
-    """End the line of a prompt, so that the next output starts on a line of its own."""
-    if sys.stdin.isatty():
-        typer.echo()
-
-
-@contextmanager
-def _line_history() -> Iterator[None]:
-    """Let the arrow keys recall lines, also those of earlier conversations."""
+    is_terminal = sys.stdin.isatty()
     try:
-        import readline  # lets `input` edit lines
-    except ImportError:  # on Windows, whose console does both within a conversation
-        yield
-        return
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
-    path = state / "qwen-gradio" / "history"
-    with suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        readline.read_history_file(path)
-    readline.set_history_length(MAX_LINES)
-    yield
-    with suppress(OSError):
-        readline.write_history_file(path)
+        return read(lambda: input(prompt if is_terminal else ""))
+    except (EOFError, KeyboardInterrupt):
+        if is_terminal:
+            typer.echo()  # the next output starts on a line of its own
+        raise

@@ -1,4 +1,4 @@
-"""The options that commands share, and the arguments that they stand for."""
+"""Declare the options that commands share, and turn them into arguments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from .._access import checked_headers, checked_proxy
+from .._access import Access
 from .._messages import History
 from .._models import provider_of, providers
 from .._options import json_or_text
@@ -22,15 +22,32 @@ SPACE, LIMITS = "The Space", "Limits"
 """Headings of the help pages."""
 
 
+def option(
+    help: str,  # noqa: A002  # as in Typer
+    metavar: str | None = None,
+    *names: str,
+    panel: str | None = None,
+    **more: Any,
+) -> Any:
+    """Declare an option with its help text, the name of its value, and perhaps names of its own."""
+    return typer.Option(*names, metavar=metavar, help=help, rich_help_panel=panel, **more)
+
+
 SaveOption: TypeAlias = Annotated[
     Path | None,
-    typer.Option(
-        "--save",
-        metavar="DIR",
-        file_okay=False,
-        help="Save the files that come with replies in this directory. No file there is replaced.",
+    option("Save files of replies in this directory.", "DIR", "--save", file_okay=False),
+]
+FilesOption: TypeAlias = Annotated[
+    list[str] | None,
+    option(
+        "A picture or other file to send along: a path, or an https URL that the Space reads. "
+        "Repeatable.",
+        "FILE",
+        "--attach",
+        "-a",
     ),
 ]
+JsonOption: TypeAlias = Annotated[bool, option("Write one JSON object.", None, "--json")]
 
 
 def _models_starting_with(incomplete: str) -> list[str]:
@@ -50,156 +67,136 @@ class Options:
 
     model: Annotated[
         str | None,
-        typer.Option(
+        option(
+            "The model; `models` lists them.",
+            "NAME",
             "--model",
             "-m",
-            metavar="NAME",
-            help="The model; `models` lists them.",
             autocompletion=_models_starting_with,
         ),
     ] = None
-    system: Annotated[str | None, typer.Option(metavar="TEXT", help="The system prompt.")] = None
+    system: Annotated[str | None, option("The system prompt.", "TEXT")] = None
     history: Annotated[
         History | None,
-        typer.Option(help="How earlier turns are sent: in the question, or as the Space's own."),
+        option(
+            "How earlier turns are sent: in the question, or as the Space's own, which is the "
+            "default of `chat` and `api`."
+        ),
     ] = None
     temperature: Annotated[
-        float | None,
-        typer.Option(metavar="T", min=0, help="Passed to Spaces that have such an input."),
+        float | None, option("Passed to Spaces that have such an input.", "T", min=0)
     ] = None
     max_tokens: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="Limit for a reply. Passed to Spaces that have such an input. The embedded Space "
+        option(
+            "Limit for a reply. Passed to Spaces that have such an input. The embedded Space "
             "always respects it.",
+            "N",
+            min=1,
         ),
     ] = None
     inputs: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
+            "The value, as JSON or else text, of another input that `inspect` lists. Repeatable.",
+            "NAME=VALUE",
             "--input",
-            metavar="NAME=VALUE",
-            help="The value, as JSON or else text, of another input that `inspect` lists. "
-            "Repeatable.",
         ),
     ] = None
     space: Annotated[
         str | None,
-        typer.Option(
-            metavar="SPACE",
-            help="The Space: owner/name or URL. The default is $QWEN_GRADIO_SPACE or the model's.",
-            rich_help_panel=SPACE,
+        option(
+            "The Space: owner/name or URL. The default is $QWEN_GRADIO_SPACE or the model's.",
+            "SPACE",
+            panel=SPACE,
         ),
     ] = None
     local: Annotated[
         bool,
-        typer.Option(
-            "--local",
-            help="Start the embedded Space, ask it, and stop it. Works offline.",
-            rich_help_panel=SPACE,
-        ),
+        option("Ask the embedded Space, which works offline.", None, "--local", panel=SPACE),
     ] = False
     gguf: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="The model for the embedded Space, such as a Qwen2.5 Instruct GGUF. "
-            "The default is a small stand-in, not Qwen.",
-            rich_help_panel=SPACE,
+        option(
+            "The model for the embedded Space, such as a Qwen2.5 Instruct GGUF. The default is a "
+            "small stand-in, not Qwen.",
+            "FILE",
+            panel=SPACE,
         ),
     ] = None
     context: Annotated[
         int | None,
-        typer.Option(
-            metavar="TOKENS",
-            help="Limit for a conversation with the embedded Space, replies included. The default "
-            "is half of the model's own, as two replies are written at once.",
-            rich_help_panel=SPACE,
+        option(
+            "Limit for a conversation with the embedded Space, replies included. The default is "
+            "half of the model's own.",
+            "TOKENS",
+            panel=SPACE,
         ),
     ] = None
     reasoning_tags: Annotated[
         bool | None,
-        typer.Option(
-            help="Whether text between tags such as <think> is reasoning, and not part of the "
-            "reply. The default depends on the model.",
+        option(
+            "Whether text between tags such as <think> is reasoning, and not part of the reply. "
+            "The default depends on the model."
         ),
     ] = None
     api_name: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help="The Space's endpoint, by name or number, where several could be meant.",
-            rich_help_panel=SPACE,
+        option(
+            "The Space's endpoint, by name or number, where several could be meant.",
+            "NAME",
+            panel=SPACE,
         ),
     ] = None
     api_key: Annotated[
         str | None,
-        typer.Option(
-            metavar="TOKEN",
+        option(
+            "Hugging Face token for a Space that requires one. Visible in the process list; prefer "
+            "the environment variable.",
+            "TOKEN",
             envvar="QWEN_GRADIO_API_KEY",
-            help="Hugging Face token for a Space that requires one. Visible in the process list; "
-            "prefer the environment variable.",
-            rich_help_panel=SPACE,
+            panel=SPACE,
         ),
     ] = None
     auth: Annotated[
         str | None,
-        typer.Option(
-            metavar="USER:PASSWORD",
-            help="Login for a Gradio app that requires one.",
-            rich_help_panel=SPACE,
-        ),
+        option("Login for a Gradio app that requires one.", "USER:PASSWORD", panel=SPACE),
     ] = None
     headers: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
+            "Send this header with every request; NAME: VALUE also works. Visible in the process "
+            "list. Repeatable.",
+            "NAME=VALUE",
             "--header",
-            metavar="NAME=VALUE",
-            help="Send this header with every request; NAME: VALUE also works. Visible in the "
-            "process list. Repeatable.",
-            rich_help_panel=SPACE,
+            panel=SPACE,
         ),
     ] = None
-    proxy: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Proxy for every request.", rich_help_panel=SPACE),
-    ] = None
+    proxy: Annotated[str | None, option("Proxy for every request.", "URL", panel=SPACE)] = None
     timeout: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS",
-            min=0,
-            help="Limit for the complete reply.",
-            rich_help_panel=LIMITS,
-        ),
+        float | None, option("Limit for the complete reply.", "SECONDS", min=0, panel=LIMITS)
     ] = None
     stream_timeout: Annotated[
         float | None,
-        typer.Option(
-            metavar="SECONDS",
-            min=0,
-            help="Limit for the wait until the next update.",
-            rich_help_panel=LIMITS,
-        ),
+        option("Limit for the wait until the next update.", "SECONDS", min=0, panel=LIMITS),
     ] = None
     max_retries: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
+        option(
+            "How often to ask again if the Space did not accept a question.",
+            "N",
             min=0,
-            help="How often to ask again if the Space did not accept a question.",
-            rich_help_panel=LIMITS,
+            panel=LIMITS,
         ),
     ] = None
     verbose: Annotated[
         bool,
-        typer.Option(
+        option(
+            "Log steps, retries, waiting and, for `api`, requests. Never texts or keys.",
+            None,
             "--verbose",
             "-v",
             callback=_start_logging,
-            help="Log steps, retries and waiting to standard error. Never texts or keys.",
         ),
     ] = False
 
@@ -207,25 +204,20 @@ class Options:
         """Return the arguments of `Chat` and `batch.run` that were given."""
         names = {field.name for field in fields(self)} - {"local", "gguf", "context", "verbose"}
         given = {name: getattr(self, name) for name in names} | self.to_access()
-        given["inputs"] = dict(map(_input_from, self.inputs or []))
-        with _wrong_usage_of("--model"):
-            provider = provider_of(self.model)
-        return {
-            "provider": provider,
-            **{name: value for name, value in given.items() if value is not None},
-        }
+        inputs = _pairs(self.inputs, "--input", "=")
+        given["inputs"] = {name: json_or_text(value) for name, value in inputs.items()}
+        with _wrong_usage():
+            given["provider"] = provider_of(self.model)
+        return {name: value for name, value in given.items() if value is not None}
 
     def to_access(self) -> dict[str, Any]:
         """Return the arguments of `Access.to`, besides the Space."""
-        if self.proxy:
-            with _wrong_usage_of("--proxy"):
-                checked_proxy(self.proxy)
-        return {
-            "api_key": self.api_key,
-            "proxy": self.proxy,
-            "auth": None if self.auth is None else _login_from(self.auth),
-            "headers": _headers_from(self.headers or []),
-        }
+        headers = _pairs(self.headers, "--header", "[=:]")
+        headers = {name.strip(): value.strip() for name, value in headers.items()}
+        access: dict[str, Any] = {"proxy": self.proxy, "auth": self.auth, "headers": headers}
+        with _wrong_usage():
+            Access.to("any/space", **access)
+        return {"api_key": self.api_key, **access}
 
 
 def with_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -253,39 +245,20 @@ def with_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., N
     return decorate
 
 
-def _login_from(auth: str) -> tuple[str, str]:
-    user, colon, password = auth.partition(":")
-    if not colon:
-        raise typer.BadParameter("must be USER:PASSWORD", param_hint="--auth")
-    return user, password
-
-
 @contextmanager
-def _wrong_usage_of(option: str) -> Iterator[None]:
-    """Report what a check of the package rejects as wrong usage of the command."""
+def _wrong_usage() -> Iterator[None]:
+    """Report what the package rejects as wrong usage of the command."""
     try:
         yield
     except ValueError as error:
-        why = str(error).removeprefix("headers: ")
-        raise typer.BadParameter(why, param_hint=option) from None
+        raise typer.BadParameter(str(error)) from None
 
 
-def _headers_from(given: list[str]) -> dict[str, str]:
+def _pairs(given: list[str] | None, option: str, separator: str) -> dict[str, str]:
     try:
-        headers = dict(re.split("[=:]", header, maxsplit=1) for header in given)
+        return dict(re.split(separator, each, maxsplit=1) for each in given or [])
     except ValueError:
-        raise typer.BadParameter("must be NAME=VALUE", param_hint="--header") from None
-    headers = {name.strip(): value.strip() for name, value in headers.items()}
-    with _wrong_usage_of("--header"):
-        checked_headers(headers)
-    return headers
-
-
-def _input_from(given: str) -> tuple[str, Any]:
-    name, equals, value = given.partition("=")
-    if not equals:
-        raise typer.BadParameter("must be NAME=VALUE", param_hint="--input")
-    return name, json_or_text(value)
+        raise typer.BadParameter("must be NAME=VALUE", param_hint=option) from None
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Replies, written as they arrive or as JSON, while a spinner shows the status on a terminal."""
+"""Write replies as they arrive or as JSON. On a terminal, a spinner shows the status."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ async def write_reply(stream: FragmentStream, folder: Path | None = None) -> Non
 
     :param folder: where to save the files that come with it; None writes their URLs instead.
     """
-    reply, reasoning = _Lines(write), _Lines(_write_reasoning)
+    reply = _Lines(write)
+    reasoning = _Lines(lambda text: notes().out(without_controls(text), style="dim", end=""))
 
     with _status_of(stream) as spinner:
 
@@ -67,38 +68,38 @@ async def write_as_json(stream: FragmentStream, folder: Path | None = None) -> N
 
     :param folder: where to save the files that come with it; then the object has their paths.
     """
-    reply = error = None
+    error = None
     began = anyio.current_time()
     try:
         with _status_of(stream):
-            reply = await stream.text()
+            await stream.text()
     except QwenGradioError as raised:
         error = raised
     result: dict[str, Any] = {
-        "reply": reply,
+        "reply": stream.partial if error is None else None,
         "reasoning": stream.reasoning,
         "model": stream.model,
         "space": stream.space,
         "seconds": round(anyio.current_time() - began, 3),
     }
-    if stream.files:
-        names = ("url", "mime_type", "alt")
-        result["files"] = [{name: getattr(file, name) for name in names} for file in stream.files]
-        if folder is not None:
-            for file, entry in zip(stream.files, result["files"], strict=True):
-                entry["path"] = await _save(file, folder)
-    if error is None:
-        write(to_json(result))
-        if any(entry.get("path", "") is None for entry in result.get("files", ())):
-            raise typer.Exit(1)
-        return
-    failure = {"error": type(error).__name__, "why": str(error), "partial": error.partial}
-    write(to_json({**result, **failure}))
-    raise error
+    names = ("url", "mime_type", "alt")
+    files = [{name: getattr(file, name) for name in names} for file in stream.files]
+    if folder is not None:
+        for file, entry in zip(stream.files, files, strict=True):
+            entry["path"] = await _save(file, folder)
+    if files:
+        result["files"] = files
+    if error is not None:
+        result |= {"error": type(error).__name__, "why": str(error), "partial": error.partial}
+    write(to_json(result))
+    if error is not None:
+        raise error
+    if any("path" in entry and entry["path"] is None for entry in files):
+        raise typer.Exit(1)
 
 
 async def _save(file: ReplyFile, folder: Path) -> str | None:
-    """Save a file under its own name, numbered if there is one of that name, and return its path.
+    """Save a file under its own name, numbered if that is taken, and return its path.
 
     If it cannot be read, write why, and return None.
     """
@@ -124,7 +125,7 @@ def _write_new(named: Path, data: bytes) -> str:
 
 
 class _Lines:
-    """Text written piece by piece, whose last line can be ended."""
+    """Writes text piece by piece, and can end its last line."""
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
@@ -162,15 +163,7 @@ def _status_of(stream: FragmentStream) -> Iterator[Status]:
         note(warning)
 
 
-def _write_reasoning(text: str) -> None:
-    notes().out(without_controls(text), style="dim", end="", highlight=False)
-
-
 def to_json(value: dict[str, Any]) -> str:
     """Return a value as a line of JSON, without characters that the output cannot encode."""
-    line = json.dumps(value, ensure_ascii=False)
-    try:
-        line.encode(sys.stdout.encoding)
-    except UnicodeEncodeError:
-        line = json.dumps(value)
-    return f"{line}\n"
+    is_unicode = sys.stdout.encoding.lower().startswith("utf")
+    return json.dumps(value, ensure_ascii=not is_unicode) + "\n"

@@ -1,11 +1,10 @@
-"""Piped input, as a question or as a file of them."""
+"""Read piped input, as a question or as a file of them."""
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,15 +15,15 @@ STANDARD_INPUT = Path("-")
 """Standard input, on the command line."""
 
 BLANK = b" \t\r\n\xef\xbb\xbf"
-"""What may precede the first item: blank lines, and UTF-8's byte order mark."""
+"""Bytes before the first item: blank lines, and UTF-8's byte order mark."""
 
 
 def with_piped_text(prompt: str | None) -> str:
     """Return the prompt followed by piped input; for "-" or None, only the input."""
-    if prompt is None or prompt == "-":
+    if prompt == "-":  # on a terminal, too
         return read(sys.stdin.read)
     piped = "" if sys.stdin.isatty() else read(sys.stdin.read)
-    return f"{prompt}\n\n{piped}" if piped.strip() else prompt
+    return "\n\n".join(text for text in (prompt, piped) if text and text.strip())
 
 
 def read(read: Callable[[], str]) -> str:
@@ -42,26 +41,18 @@ def items_file(path: Path) -> Iterator[Path]:
 
     :raises InvalidItemsError: if the block does; this one begins with the file's name.
     """
-    with ExitStack() as opened:
+    is_piped = path == STANDARD_INPUT
+    with TemporaryDirectory(prefix="qwen-gradio-") if is_piped else nullcontext("") as folder:
         source = str(path)
-        if path == STANDARD_INPUT:
-            folder = opened.enter_context(TemporaryDirectory(prefix="qwen-gradio-"))
-            path, source = _copy_to(Path(folder))
+        if is_piped:
+            source = "standard input"
+            path = Path(folder, "items.txt")
+            items = sys.stdin.buffer.read()
+            if (first := items.lstrip(BLANK)[:1]) in (b"{", b"["):
+                source += f", which begins with {first.decode()} as JSON does"
+                path = path.with_suffix(".json")
+            path.write_bytes(items)
         try:
             yield path
         except InvalidItemsError as error:
             raise InvalidItemsError(f"{source}: {error}") from None
-
-
-def _copy_to(folder: Path) -> tuple[Path, str]:
-    """Copy standard input to a file, whose suffix is that of its format, and describe it."""
-    copy = folder / "items.txt"
-    with copy.open("wb") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
-    with copy.open("rb") as file:
-        first = next(filter(None, (line.lstrip(BLANK) for line in file)), b"")[:1].decode("latin-1")
-    if first not in ("{", "["):
-        return copy, "standard input"
-    # As text, an array that spans lines would be taken for a prompt on each of them.
-    json_copy = copy.rename(copy.with_suffix(".json"))
-    return json_copy, f"standard input, which begins with {first} as JSON does"

@@ -1,4 +1,4 @@
-"""What commands write besides replies: notes and errors. None of it can control a terminal."""
+"""Write notes and errors, without control characters for the terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @cache
 def notes() -> Console:
-    """Return the console for what is not a reply. Completion has no time to import rich."""
+    """Return the console for notes and errors. Completion has no time to import rich."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
@@ -34,14 +34,12 @@ def write(text: str) -> None:
 
 
 @contextmanager
-def reported_errors() -> Iterator[None]:
+def report_errors() -> Iterator[None]:
     """Turn errors of ours and of files into exit code 1 and one line of explanation."""
     try:
         yield
-    except QwenGradioError as error:
-        fail(str(error))
-    except OSError as error:
-        if error.errno == errno.EPIPE:  # the reader has closed the pipe
+    except (QwenGradioError, OSError) as error:
+        if getattr(error, "errno", None) == errno.EPIPE:  # the reader has closed the pipe
             raise
         fail(str(error))
 

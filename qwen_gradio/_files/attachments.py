@@ -1,9 +1,8 @@
-"""Files that go with a question, as they were checked. Nothing here does I/O."""
+"""Check files that go with a question. Nothing here does I/O."""
 
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,12 +13,11 @@ from ..errors import InvalidMessagesError
 from .media import CERTAIN, UNKNOWN, Kind, ending_of, kind_of, type_of_bytes, type_of_name
 
 MAX_FILE_BYTES = 20 * 2**20
-"""The size of a file."""
 MAX_FILES = 20
 """The files of one question."""
 MAX_NAME = 100
 BASE64_PIECE = 2**18
-"""Characters that are decoded at once; a multiple of four."""
+"""Characters to decode at once; a multiple of four."""
 DATA_URL = re.compile(r"data:([\w.+/-]*)(?:;[^;,]*)*?;base64,")
 FILE_PARTS = (
     *("image_url", "input_audio", "file", "document", "input_image", "input_file"),
@@ -32,9 +30,8 @@ FILE_PARTS = (
 class Attachment:
     """A file that goes with a question: its content, or an https URL that the Space reads itself.
 
-    :ivar name: its name, without a folder.
     :ivar kind: which kind of component takes it.
-    :ivar media_type: its type, such as image/png, as its content or its name says.
+    :ivar media_type: its type, such as image/png.
     """
 
     name: str
@@ -44,7 +41,7 @@ class Attachment:
     url: str | None = None
 
     def value(self, path: str) -> dict[str, Any]:
-        """Return the file as a component takes it, once it is at a path on the Space."""
+        """Return the file, which is at a path on the Space, as a component takes it."""
         return {
             "path": path,
             "orig_name": self.name,
@@ -54,11 +51,11 @@ class Attachment:
 
 
 def from_bytes(where: str, data: bytes, name: str = "", declared: str = "") -> Attachment:
-    """Return a file with this content. Its type is what its bytes say, else its name.
+    """Return a file with this content. Its type is that of its bytes, else of its name.
 
     :param where: what it is called in errors.
-    :param declared: the type that it is said to have, which counts only if nothing else says one.
-    :raises InvalidMessagesError: if it is empty, too large, or not of the type that it should have.
+    :param declared: the type that the caller gives, which counts if there is no other.
+    :raises InvalidMessagesError: if it is empty, too large, or of another type than it should be.
     """
     if not data:
         raise InvalidMessagesError(f"{where} is empty")
@@ -82,14 +79,14 @@ def from_url(where: str, url: str, kind: Kind = "file", name: str = "") -> Attac
     """Return the file of a `data:` URL, or one that the Space will read from an https URL.
 
     :param kind: what it is if the URL does not say.
-    :raises InvalidMessagesError: if it is no such URL.
+    :raises InvalidMessagesError: if it is another URL.
     """
     if url.startswith("data:"):
         return _from_data_url(where, url, name)
     try:
         parsed = urlsplit(url)
-        is_public = parsed.scheme == "https" and bool(parsed.hostname) and url.isprintable()
-        is_public = is_public and parsed.port != 0 and " " not in url
+        is_public = parsed.scheme == "https" and bool(parsed.hostname) and parsed.port != 0
+        is_public = is_public and url.isprintable() and " " not in url
     except ValueError:
         is_public = False
     if not is_public:
@@ -111,19 +108,17 @@ def from_part(where: str, part: Mapping[str, Any]) -> Attachment:
     match part:
         case {"type": "file", "file": Attachment() as file}:  # of a conversation's
             return file
-        case {"type": "image_url", "image_url": {"url": str(url)}}:
-            return from_url(where, url, "image")
-        case {"type": "image_url" | "input_image", "image_url": str(url)}:
+        case {"type": "image_url" | "input_image", "image_url": str(url) | {"url": str(url)}}:
             return from_url(where, url, "image")
         case {"type": "input_audio", "input_audio": {"data": str(data)} as audio}:
             name = f"audio.{audio.get('format', '')}"
             return from_bytes(where, _decode(where, data), name if type_of_name(name) else "audio")
-        case {"type": "file", "file": {"file_data": str(url)} as held}:
+        case (
+            {"type": "file", "file": {"file_data": str(url)} as held}
+            | ({"type": "input_file", "file_data": str(url)} as held)
+            | ({"type": "input_file", "file_url": str(url)} as held)
+        ):
             return from_url(where, url, name=str(held.get("filename") or ""))
-        case {"type": "input_file", "file_data": str(url)}:
-            return from_url(where, url, name=str(part.get("filename") or ""))
-        case {"type": "input_file", "file_url": str(url)}:
-            return from_url(where, url, name=str(part.get("filename") or ""))
         case {"type": "image" | "audio" | "video" | "file" as kind, "url": str(url)}:
             return from_url(where, url, kind)
         case {"type": str(), "base64": str(data)} | {"source_type": "base64", "data": str(data)}:
@@ -140,10 +135,7 @@ def from_part(where: str, part: Mapping[str, Any]) -> Attachment:
 
 
 def require_size(where: str, size: int) -> None:
-    """Check the size of a file.
-
-    :raises InvalidMessagesError: if it is too large.
-    """
+    """Reject a file that is too large."""
     if size > MAX_FILE_BYTES:
         raise InvalidMessagesError(
             f"{where} is larger than {MAX_FILE_BYTES // 2**20} MB, which is the limit"
@@ -151,10 +143,7 @@ def require_size(where: str, size: int) -> None:
 
 
 def require_count(count: int) -> None:
-    """Check how many files go with a question.
-
-    :raises InvalidMessagesError: if there are too many.
-    """
+    """Reject too many files."""
     if count > MAX_FILES:
         raise InvalidMessagesError(f"{count} files cannot be sent at once, only {MAX_FILES}")
 
@@ -163,9 +152,7 @@ def _from_data_url(where: str, url: str, name: str) -> Attachment:
     start = DATA_URL.match(url[:300])
     if start is None:
         raise InvalidMessagesError(f"{where}: a data: URL must be data:TYPE;base64,...")
-    declared = start[1].lower()
-    data = _decode(where, url, start.end())
-    return from_bytes(where, data, name, declared)
+    return from_bytes(where, _decode(where, url, start.end()), name, start[1].lower())
 
 
 def _decode(where: str, text: str, start: int = 0) -> bytes:
@@ -174,12 +161,12 @@ def _decode(where: str, text: str, start: int = 0) -> bytes:
     pieces = (text[at : at + BASE64_PIECE] for at in range(start, len(text), BASE64_PIECE))
     try:
         return b"".join(base64.b64decode(piece, validate=True) for piece in pieces)
-    except (binascii.Error, ValueError) as error:
+    except ValueError as error:
         raise InvalidMessagesError(f"{where} is not base64: {error}") from None
 
 
 def clean_name(name: str) -> str:
-    """Return the last part of a path without special characters; "" if nothing is left."""
+    """Return the last part of a path, without special characters."""
     last = re.split(r"[/\\]", name)[-1]
     cleaned = re.sub(r"[^\w. ()-]", "_", last).lstrip(". ")
     stem, dot, ending = cleaned.rpartition(".")

@@ -1,4 +1,4 @@
-"""Files that came with a reply, as callers hold them."""
+"""Files that came with a reply."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .attachments import MAX_FILE_BYTES
 
 @dataclass(frozen=True)
 class ReplyFile:
-    """A file that came with a reply, such as a picture. Its content is read when it is asked for.
+    """A file that came with a reply, such as a picture. It is read only on request.
 
     :ivar url: where it is: on the Space, or at another host if the Space's reply names one.
     :ivar mime_type: its type, such as "image/png", if the Space reports it.
@@ -37,7 +37,7 @@ class ReplyFile:
         return await anyio.to_thread.run_sync(read, abandon_on_cancel=True)
 
     def read_sync(self, max_bytes: int = MAX_FILE_BYTES) -> bytes:
-        """Return the same, for callers that cannot await."""
+        """Do what `read` does, without `await`."""
         from .._gradio.downloads import download  # imports gradio_client
 
         return download(self.url, self._access, self._timeout, max_bytes)

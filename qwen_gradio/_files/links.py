@@ -1,4 +1,4 @@
-"""Links to the files that came with a reply, where a reply is only text. Nothing here does I/O."""
+"""Link to the files of a reply, where a reply is only text. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class File(Protocol):
 
 
 def links_after(text: str, files: Iterable[File]) -> str:
-    """Return Markdown that goes after a complete reply: a line for each file, "" if it has none.
+    """Return the Markdown after a complete reply: a line for each file.
 
     A picture is shown, and any other file is a link. The blank line before them keeps them out of
     the reply's last paragraph, list or table.

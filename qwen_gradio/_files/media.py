@@ -24,7 +24,7 @@ STARTS = (
     (b"fLaC", "audio/flac"),
     (b"\x1aE\xdf\xa3", "video/webm"),
 )
-"""What files of a type begin with."""
+"""The first bytes of files, and their type."""
 RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}
 """Types of RIFF files, by the four bytes from the eighth on."""
 BRANDS = {
@@ -67,13 +67,13 @@ ENDINGS = {
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-"""Types by the ending of a file's name; the first ending of a type is the one it is given."""
+"""Types by the ending of a file's name. New names get the first ending of a type."""
 CERTAIN = ("image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf")
-"""Types whose files always begin as `STARTS` and `RIFF` say."""
+"""Types whose files always have their beginning in `STARTS` or `RIFF`."""
 
 
 def type_of_bytes(data: bytes) -> str | None:
-    """Return the type that a file's first bytes have; None if they do not say."""
+    """Return the type that a file's first bytes show, if any."""
     if data.startswith(b"RIFF"):
         return RIFF.get(data[8:12])
     if data[4:8] == b"ftyp":
@@ -82,23 +82,19 @@ def type_of_bytes(data: bytes) -> str | None:
 
 
 def type_of_name(name: str) -> str | None:
-    """Return the type that a file's name, path or URL ends in; None if it does not say."""
+    """Return the type for the ending of a name, path or URL, if it is known."""
     path = urlsplit(name).path if name.startswith(("http://", "https://")) else name
     return ENDINGS.get(unquote(path).rpartition(".")[2].lower())
 
 
 def ending_of(media_type: str) -> str:
-    """Return the ending of the names of such files, with its dot; "" if none is known."""
+    """Return the ending for a type, with its dot; "" if it is unknown."""
     return next((f".{end}" for end, each in ENDINGS.items() if each == media_type), "")
 
 
 def kind_of(media_type: str) -> Kind:
     """Return which kind of component shows such files."""
     match media_type.partition("/")[0]:
-        case "image":
-            return "image"
-        case "audio":
-            return "audio"
-        case "video":
-            return "video"
+        case "image" | "audio" | "video" as kind:
+            return kind
     return "file"

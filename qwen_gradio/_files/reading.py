@@ -17,7 +17,7 @@ Files: TypeAlias = File | Sequence[File]
 
 
 def is_files(value: Any) -> bool:
-    """Whether a value is a file, or a list of files."""
+    """Return whether a value is a file, or a list of files."""
     return _is_file(value) or (isinstance(value, (list, tuple)) and all(map(_is_file, value)))
 
 
@@ -37,11 +37,9 @@ def read_files(files: Files) -> tuple[Attachment, ...]:
 
 
 def read_media(where: str, media: Sequence[Any]) -> tuple[Attachment, ...]:
-    """Read files in g4f's form: a list of each with its name, or without.
+    """Read files in g4f's form: a list of files, or of pairs of a file and its name.
 
     Text in it is a `data:` or https URL and never a path, as it may be from a client of a server.
-
-    :raises InvalidMessagesError: naming the first that cannot be sent.
     """
     if not isinstance(media, (list, tuple)):
         raise InvalidMessagesError(f"{where} must be a list of files, each with its name")
@@ -81,9 +79,9 @@ def _read_path(where: str, path: str) -> Attachment:
         require_size(shown, found.st_size)
         with Path(path).open("rb") as opened:
             data = opened.read(MAX_FILE_BYTES + 1)
+    except InvalidMessagesError:
+        raise
     except (OSError, ValueError) as error:
-        if isinstance(error, InvalidMessagesError):
-            raise
         reason = error.strerror if isinstance(error, OSError) else error
         raise InvalidMessagesError(f"{shown} cannot be read: {reason}") from error
     return from_bytes(shown, data, path)

@@ -30,14 +30,14 @@ report none. Failures of its own are logged; requests only at the level INFO of 
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from typing_extensions import Unpack
+
 from .._extras import needing
 from .._listening import listen
-from .._messages import History
 from ..errors import QwenGradioError
 from ._requests import RequestError
 
@@ -50,29 +50,17 @@ with needing("api"):
     from starlette.routing import Route
 
     from . import _app
+    from ._app import EndpointOptions
     from ._log import RequestLog
 
 __all__ = ["app", "serve"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+")
-"""What a browser sends as the origin of a page, some of which are not of the web."""
 SHUTDOWN_TIMEOUT = 2
 """Seconds that clients have to read the end of their replies."""
 
 
-def app(
-    spaces: Iterable[str] = (),
-    *,
-    space: str | None = None,
-    token: str | None = None,
-    max_tokens: int | None = None,
-    server_key: str | None = None,
-    max_concurrency: int | None = None,
-    history: History = "native",
-    stream_timeout: float | None = 300.0,
-    allow_origins: Iterable[str] = (),
-) -> Starlette:
+def app(spaces: Iterable[str] = (), **options: Unpack[EndpointOptions]) -> Starlette:
     """Return the endpoint as an ASGI application, for a server of your own.
 
     :param spaces: Spaces, as `owner/name` or URL, each of which is a model of that name, besides
@@ -86,35 +74,20 @@ def app(
     :param server_key: the key that clients have to send. Without one, only requests to localhost
         are accepted.
     :param max_concurrency: how many requests are asked at once; the others wait.
-    :param history: "native" hands earlier turns to a Space's own chat, where it takes them; "flat"
-        sends all turns as one question.
-    :param stream_timeout: seconds that may pass without any update from a Space; None sets no
-        limit.
+    :param history: "native", the default, hands earlier turns to a Space's own chat, where it takes
+        them; "flat" sends all turns as one question.
+    :param stream_timeout: seconds that may pass without any update from a Space: by default, 300.
+        None sets no limit.
     :param allow_origins: the origins, such as `https://chat.example`, whose pages in a browser may
-        ask; "*" allows every page. Those of other pages are rejected. The key is required of
-        all.
+        ask; "*" allows every page. The key is required of all.
     :raises ValueError: if `max_concurrency` or `max_tokens` is less than 1, an origin is not one,
         or one of `spaces` is not in this form or has the name of another.
     :raises SpaceUnavailableError: if `space` or one of `spaces` is not the address of a Space.
     """
-    origins = list(allow_origins)
-    for origin in origins:
-        if not ORIGIN.fullmatch(origin):
-            raise ValueError(f"{origin!r} is not an origin, such as https://chat.example, or *")
-    endpoint = _app.Endpoint(
-        spaces,
-        space,
-        token,
-        max_tokens,
-        server_key,
-        max_concurrency,
-        history,
-        stream_timeout,
-        origins,
-    )
+    endpoint = _app.Endpoint(spaces, **options)
     cors = Middleware(
         CORSMiddleware,
-        allow_origins=origins,
+        allow_origins=endpoint.allow_origins,
         allow_methods=["GET", "POST"],
         allow_headers=["*"],
         expose_headers=["Retry-After", "x-should-retry"],
@@ -129,7 +102,7 @@ def app(
             Route("/v1/models/{model:path}", endpoint.model),
             Route("/health", endpoint.health),
         ],
-        middleware=[Middleware(RequestLog), *([cors] if origins else [])],
+        middleware=[Middleware(RequestLog), *([cors] if endpoint.allow_origins else [])],
         exception_handlers={
             RequestError: _app.on_request_error,
             QwenGradioError: _app.on_error,
@@ -146,15 +119,8 @@ def serve(
     port: int = 8000,
     *,
     spaces: Iterable[str] = (),
-    space: str | None = None,
-    token: str | None = None,
-    max_tokens: int | None = None,
-    server_key: str | None = None,
-    max_concurrency: int | None = None,
-    history: History = "native",
-    stream_timeout: float | None = 300.0,
-    allow_origins: Iterable[str] = (),
     on_start: Callable[[str], object] | None = None,
+    **options: Unpack[EndpointOptions],
 ) -> None:
     """Serve the endpoint until Ctrl-C, which also stops the replies that are being written.
 
@@ -167,41 +133,20 @@ def serve(
     :raises OSError: if the address cannot be listened on.
     :raises KeyboardInterrupt: at Ctrl-C, once everything is stopped.
     """
-    if host not in LOOPBACK and not server_key:
+    if host not in LOOPBACK and not options.get("server_key"):
         raise ValueError(f"Listening on {host} requires a key for clients to send: --server-key")
-    application = app(
-        spaces,
-        space=space,
-        token=token,
-        max_tokens=max_tokens,
-        server_key=server_key,
-        max_concurrency=max_concurrency,
-        history=history,
-        stream_timeout=stream_timeout,
-        allow_origins=allow_origins,
-    )
     config = uvicorn.Config(
-        application,
-        host,
-        log_level="warning",
-        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
+        app(spaces, **options), log_level="warning", timeout_graceful_shutdown=SHUTDOWN_TIMEOUT
     )
     with listen(host, port) as listening:
-        _Server(config, on_start).run([listening])
+        if on_start is not None:  # the socket accepts connections already
+            name = f"[{host}]" if ":" in host else host
+            on_start(f"http://{name}:{listening.getsockname()[1]}/v1")
+        _Server(config).run([listening])
 
 
 class _Server(uvicorn.Server):
-    """A server that reports its start, and does not wait for replies when it shuts down."""
-
-    def __init__(self, config: uvicorn.Config, on_start: Callable[[str], object] | None) -> None:
-        super().__init__(config)
-        self._on_start = on_start
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started and self._on_start is not None and sockets:
-            host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
-            self._on_start(f"http://{host}:{sockets[0].getsockname()[1]}/v1")
+    """A server that does not wait for replies when it shuts down."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for stream in list(self.config.app.state.streams):  # type: ignore[union-attr]

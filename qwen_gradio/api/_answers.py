@@ -1,4 +1,4 @@
-"""Replies and errors to OpenAI's format, and to server-sent events. Nothing here does I/O."""
+"""Replies and errors in OpenAI's format, and as server-sent events. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ._shaping import FinishReason
 DONE = b"data: [DONE]\n\n"
 """The event that ends a complete stream."""
 COMMENT = b": waiting\n\n"
-"""A server-sent comment, which readers ignore and which keeps proxies awake."""
+"""A server-sent comment: readers ignore it, and it keeps proxies awake."""
 
 STATUSES: dict[type[errors.QwenGradioError], tuple[int, str, str | None]] = {
     errors.InvalidMessagesError: (400, "invalid_messages", "messages"),
@@ -39,20 +39,20 @@ TOO_LONG = re.compile(
     r"|input length",
     re.IGNORECASE,
 )
-"""What apps say of a question that is too long for their model."""
+"""What apps say about a question that is too long for their model."""
 
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-"""OpenAI's types of error; others are `invalid_request_error`, and `server_error` from 500 on."""
+"""OpenAI's types of error. Others are `invalid_request_error`, and `server_error` from 500 on."""
 
 
 def status_of(error: errors.QwenGradioError) -> int:
     """Return the HTTP status of an error."""
-    return _described(error)[0]
+    return _describe(error)[0]
 
 
 def error_of(error: errors.QwenGradioError) -> dict[str, Any]:
     """Return an error of ours in OpenAI's format."""
-    status, code, param = _described(error)
+    status, code, param = _describe(error)
     return error_object(str(error), status, param, code)
 
 
@@ -64,7 +64,7 @@ def error_object(
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def _described(error: errors.QwenGradioError) -> tuple[int, str, str | None]:
+def _describe(error: errors.QwenGradioError) -> tuple[int, str, str | None]:
     if isinstance(error, errors.SpaceInterfaceError) and error.is_about_files:
         return 400, "unsupported_file", "messages"
     if isinstance(error, errors.GenerationError) and TOO_LONG.search(str(error)):
@@ -80,7 +80,7 @@ def event(data: Mapping[str, Any], kind: str | None = None) -> bytes:
 
 @dataclass(frozen=True)
 class Written:
-    """What was written of a reply, and why it ended."""
+    """A reply as it was written, and why it ended."""
 
     text: str
     reasoning: str
@@ -118,8 +118,12 @@ class ChatAnswer(Answer):
     """A chat completion, complete or as the chunks of a stream."""
 
     def __init__(self, request: ChatRequest, identifier: str, created: int) -> None:
-        head = {"id": f"chatcmpl-{identifier}", "created": created, "model": request.model}
-        self._head: dict[str, Any] = head
+        self._head = {
+            "id": f"chatcmpl-{identifier}",
+            "object": "chat.completion.chunk",
+            "created": created,
+            "model": request.model,
+        }
         self._request = request
         self._has_role = False
 
@@ -127,7 +131,7 @@ class ChatAnswer(Answer):
         (reply,) = replies
         message = {"role": "assistant", "content": reply.text, "refusal": None}
         if reply.reasoning:
-            message |= _thought(reply.reasoning)
+            message |= _reasoning_fields(reply.reasoning)
         choice = {
             "index": 0,
             "message": message,
@@ -143,7 +147,7 @@ class ChatAnswer(Answer):
 
     def add(self, piece: str | Reasoning, number: int) -> bytes:
         if isinstance(piece, Reasoning):
-            return self._chunk(_thought(piece.text))
+            return self._chunk(_reasoning_fields(piece.text))
         return self._chunk({"content": piece})
 
     def finish(self, reply: Written, number: int) -> bytes:
@@ -154,8 +158,7 @@ class ChatAnswer(Answer):
         if not self._request.includes_usage:
             return DONE
         usage = usage_of(self._request.questions, replies)
-        chunk = {"object": "chat.completion.chunk", "choices": [], "usage": usage}
-        return event({**self._head, **chunk}) + DONE
+        return event({**self._head, "choices": [], "usage": usage}) + DONE
 
     def fail(self, error: errors.QwenGradioError) -> bytes:
         return event(error_of(error))
@@ -165,16 +168,16 @@ class ChatAnswer(Answer):
             self._has_role = True
             delta = {"role": "assistant", **delta}
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-        return event({**self._head, "object": "chat.completion.chunk", "choices": [choice]})
+        return event({**self._head, "choices": [choice]})
 
 
-def _thought(text: str) -> dict[str, str]:
+def _reasoning_fields(text: str) -> dict[str, str]:
     """Reasoning, by both of its names: DeepSeek's, and the one of vLLM and OpenRouter."""
     return {"reasoning_content": text, "reasoning": text}
 
 
 def usage_of(questions: Sequence[list[Any]], replies: Sequence[Written]) -> dict[str, Any]:
-    """Return the usage, which is estimated: Spaces do not report it.
+    """Estimate the usage: Spaces do not report it.
 
     :param questions: the messages of each.
     """

@@ -15,10 +15,7 @@ STOP_REASONS = {"stop": "end_turn", "length": "max_tokens"}
 
 
 def anthropic_request(body: bytes | bytearray) -> ChatRequest:
-    """Read the body of a request for a message. Fields that are not known are ignored.
-
-    :raises RequestError: if it is not one, or requests what a text chat does not support.
-    """
+    """Read the body of a request for a message. Unknown fields are ignored."""
     given = read_object(body)
     messages = given.get("messages")
     if not isinstance(messages, list) or not messages:

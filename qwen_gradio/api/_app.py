@@ -1,4 +1,4 @@
-"""The endpoint's routes, and who may use them."""
+"""The endpoint's routes, and access to them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import math
 import re
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 from urllib.parse import parse_qsl
 from uuid import uuid4
 from weakref import WeakSet
@@ -35,11 +35,13 @@ from ._responses import ResponseAnswer, responses_request
 MAX_BODY = 2 * MAX_FILE_BYTES
 """Bytes that a request's body may have: a file in base64, with text around it."""
 HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 413: {"Connection": "close"}}
-"""Headers of errors, by status; the rest of a body that is too large is not read."""
+"""Headers of errors, by status. The rest of a body that is too large is not read."""
 LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
-"""What a request to this computer has in its Host header."""
+"""The Host header of a request to this computer."""
+ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+")
+"""An origin, as browsers send it. Some are not on the web."""
 OFFERED = re.compile(r"(?:(?P<name>[^=?:]+)=)?(?P<space>[^?]*)(?:\?(?P<query>.*))?", re.DOTALL)
-"""A Space that is offered: `name=space?query`, of which only the Space is required."""
+"""A Space to offer: `[name=]space[?query]`."""
 
 
 class Format(NamedTuple):
@@ -59,33 +61,48 @@ FORMATS = {
 """The formats, each with its path."""
 
 
+class EndpointOptions(TypedDict, total=False):
+    """The parameters of `Endpoint`, whose defaults are there."""
+
+    space: str | None
+    token: str | None
+    max_tokens: int | None
+    server_key: str | None
+    max_concurrency: int | None
+    history: History
+    stream_timeout: float | None
+    allow_origins: Iterable[str]
+
+
 class Endpoint:
     """The models that are offered, and the requests that are answered.
 
-    :ivar streams: the replies that are being written, or wait for it.
+    The parameters are those of `app`.
+
+    :ivar streams: the replies that are being written or wait for their turn.
     """
 
     def __init__(
         self,
         spaces: Iterable[str],
-        space: str | None,
-        token: str | None,
-        max_tokens: int | None,
-        server_key: str | None,
-        max_concurrency: int | None,
-        history: History,
-        stream_timeout: float | None,
-        allow_origins: Collection[str],
+        *,
+        space: str | None = None,
+        token: str | None = None,
+        max_tokens: int | None = None,
+        server_key: str | None = None,
+        max_concurrency: int | None = None,
+        history: History = "native",
+        stream_timeout: float | None = 300.0,
+        allow_origins: Iterable[str] = (),
     ) -> None:
         require(
             max_tokens=max_tokens, max_concurrency=max_concurrency, stream_timeout=stream_timeout
         )
-        offered = [_offered(given) for given in spaces]
-        self._spaces = dict(offered)
-        if len(self._spaces) < len(offered):
-            names = [name for name, _ in offered]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"Two Spaces are offered as {twice!r}: use --space NAME=owner/name")
+        self._spaces: dict[str, dict[str, Any]] = {}
+        for name, options in map(_parse_space, spaces):
+            if name in self._spaces:
+                raise ValueError(f"Two Spaces are offered as {name!r}: use --space NAME=owner/name")
+            self._spaces[name] = options
         self._defaults: dict[str, Any] = {
             "space": space,
             "api_key": token,
@@ -94,10 +111,13 @@ class Endpoint:
         }
         self._max_tokens = max_tokens
         self._server_key = server_key or None
-        self._allow_origins = allow_origins
+        self.allow_origins = list(allow_origins)
+        for origin in self.allow_origins:
+            if not ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is not an origin, such as https://chat.example, or *")
         self._places = anyio.CapacityLimiter(max_concurrency or math.inf)
         self.streams: WeakSet[FragmentStream] = WeakSet()
-        # Raises if there is no such Space; a stream that is not read asks nothing.
+        # Raises if `space` is not a Space. A stream that is not read asks nothing.
         provider_of(None).create_async_generator(None, [("user", "?")], **self._defaults)
 
     async def health(self, request: Request) -> Response:
@@ -106,7 +126,7 @@ class Endpoint:
 
     async def models(self, request: Request) -> Response:
         """List the models."""
-        self._admit(request)
+        self._authorize(request)
         owners = {
             **{name: provider.label for name, provider in names_listed().items()},
             **dict.fromkeys(self._spaces, "Space"),
@@ -116,7 +136,7 @@ class Endpoint:
 
     async def model(self, request: Request) -> Response:
         """Describe one model, also by another of its names."""
-        self._admit(request)
+        self._authorize(request)
         name = request.path_params["model"]
         return JSON(
             _model_object(name, "Space" if name in self._spaces else provider_of(name).label)
@@ -124,7 +144,7 @@ class Endpoint:
 
     async def reply(self, form: Format, request: Request) -> Any:
         """Answer a request in one of the formats."""
-        self._admit(request)
+        self._authorize(request)
         try:
             asked = form.read(await _body(request))
         except ClientDisconnect:
@@ -141,7 +161,7 @@ class Endpoint:
         return kind(streams, asked, answer, self._places)
 
     def _ask(self, asked: ChatRequest, messages: list[Any]) -> FragmentStream:
-        """Return the reply to a question, which is asked when it is read."""
+        """Return the stream for a question, which is asked when it is read."""
         own = self._spaces.get(asked.model, {})
         model = None if own else asked.model
         stream = provider_of(model).create_async_generator(
@@ -150,10 +170,10 @@ class Endpoint:
         self.streams.add(stream)
         return stream
 
-    def _admit(self, request: Request) -> None:
-        """Reject a request without the key, if there is one, and those of other sites' pages."""
+    def _authorize(self, request: Request) -> None:
+        """Reject requests without the key, if there is one, and from pages of other sites."""
         origin = request.headers.get("origin")
-        if origin is not None and not {origin, "*"} & set(self._allow_origins):
+        if origin is not None and not {origin, "*"} & set(self.allow_origins):
             raise RequestError(
                 f"Pages of {origin:.200} may not ask. Start the endpoint with --allow-origin "
                 f"{origin:.200} to let them",
@@ -186,8 +206,8 @@ class Endpoint:
             raise RequestError("The Content-Type must be application/json", status=415)
 
 
-def _offered(given: str) -> tuple[str, dict[str, Any]]:
-    """Return the name of a Space that is offered as a model, and the options to ask it with."""
+def _parse_space(given: str) -> tuple[str, dict[str, Any]]:
+    """Return the model name of a Space, and the options to ask it with."""
     found = OFFERED.fullmatch(given)
     assert found is not None  # it matches any text
     options: dict[str, Any] = {"space": address_of(found["space"]), "inputs": {}}
@@ -252,5 +272,5 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 
 
 async def on_failure(request: Request, error: Exception) -> Response:
-    """Return the response for an error that nobody expected; the server logs it."""
+    """Return the response for an unexpected error, which the server logs."""
     return JSON(error_object("The server failed", 500), 500)

@@ -1,4 +1,4 @@
-"""The response to one request for a chat completion: complete, or as it is written."""
+"""Respond to one request, with the complete reply or as it is written."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from ._requests import ChatRequest
 from ._shaping import Shaper
 
 ERROR_STATUS_TIME = 3.0
-"""Seconds within which an error of a stream gets an HTTP status of its own, if there was no text
-before. After them, the stream begins, with comments, and an error is an event in it.
+"""Seconds within which an error before the first text has an HTTP status of its own. After them
+the stream begins, with comments, and an error is an event in it.
 """
 KEEP_AWAKE_INTERVAL = 15.0
 """Seconds of silence after which a stream gets a comment: proxies close silent connections."""
@@ -51,8 +51,8 @@ def error_response(error: QwenGradioError) -> Response:
 class Completion:
     """The complete replies to all questions of a request, as an ASGI application.
 
-    Questions are asked one after the other. A client that disconnects closes their streams, which
-    stops the Space.
+    Questions are asked one after the other. If the client disconnects, their streams are closed,
+    which stops the Space.
 
     :param places: limits how many are asked at once; the others wait.
     """
@@ -71,16 +71,13 @@ class Completion:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await self._respond_unless_closed(scope, receive, send)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_cancel_at_disconnect, receive, tasks.cancel_scope)
+                await self.respond(scope, receive, send)
+                tasks.cancel_scope.cancel()
         finally:
             characters = sum(len(stream.partial) for stream in self.streams)
             add_details(scope, model=self.request.model, characters=characters)
-
-    async def _respond_unless_closed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_cancel_at_disconnect, receive, tasks.cancel_scope)
-            await self.respond(scope, receive, send)
-            tasks.cancel_scope.cancel()
 
     async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Ask, and send the response."""
@@ -94,23 +91,23 @@ class Completion:
         await response(scope, receive, send)
 
     async def _reply(self, stream: FragmentStream) -> Written:
-        """Return the reply as the page shows it at last, shortened in the same way."""
+        """Return the page's final text, shortened as a stream would be."""
         async with self.places, stream:
             async for _ in self.pieces(stream, self.shaper()):
                 pass
         shaper = self.shaper()
         shaper.limit = self._limit(stream)
         pieces = (shaper.feed(Reasoning(stream.reasoning)), shaper.feed(stream.partial))
-        return written([*pieces, self._end(stream, shaper)], shaper)
+        return join_pieces([*pieces, self._end(stream, shaper)], shaper)
 
     def shaper(self) -> Shaper:
-        """Return what shortens one reply as the request wants it."""
+        """Return a shaper for one reply."""
         return Shaper(self.request.stops, is_json=self.request.is_json)
 
     async def pieces(
         self, stream: FragmentStream, shaper: Shaper
     ) -> AsyncGenerator[str | Reasoning, None]:
-        """Yield what is wanted of a reply, until nothing more is."""
+        """Yield the shortened reply as it arrives."""
         while not shaper.is_over:
             if (piece := await stream.next_piece()) is None:
                 break
@@ -172,7 +169,7 @@ class CompletionStream(Completion):
                 if piece.text if isinstance(piece, Reasoning) else piece:
                     sent.append(piece)
                     await self._send_event(self.answer.add(piece, number))
-        reply = written(sent, shaper)
+        reply = join_pieces(sent, shaper)
         await self._send_event(self.answer.finish(reply, number))
         return reply
 
@@ -207,8 +204,8 @@ class CompletionStream(Completion):
             await anyio.sleep(KEEP_AWAKE_INTERVAL)
 
 
-def written(pieces: Iterable[str | Reasoning], shaper: Shaper) -> Written:
-    """Return the reply that these pieces make."""
+def join_pieces(pieces: Iterable[str | Reasoning], shaper: Shaper) -> Written:
+    """Join the pieces of a reply."""
     listed = list(pieces)
     text = "".join(piece for piece in listed if isinstance(piece, str))
     reasoning = "".join(piece.text for piece in listed if isinstance(piece, Reasoning))

@@ -1,4 +1,4 @@
-"""A log line for each request: what was asked for, how it ended and how long it took."""
+"""A log line for each request: its path, how it ended and how long it took."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 logger = logging.getLogger("qwen_gradio.api")
 
 DETAILS = "qwen_gradio.details"
-"""Where a response leaves, in its scope, what else to log. Never texts, keys or tokens."""
+"""The key in a request's scope for what else to log. Never texts, keys or tokens."""
 
 
 def add_details(scope: Scope, **details: Any) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .. import errors
 from .._reply import Reasoning
-from ._answers import DONE, Answer, Written, error_of, event, usage_of
+from ._answers import ChatAnswer, Written, event, usage_of
 from ._requests import ChatRequest, RequestError, check_request, read_object, reject
 from ._shaping import FinishReason
 
-MAX_PROMPTS = 2048
 HARMLESS: dict[str, tuple[Any, ...]] = {
     "suffix": ("",),
     "echo": (),
@@ -22,38 +20,23 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
 
 
 def prompt_request(body: bytes | bytearray) -> ChatRequest:
-    """Read the body of a request for completions. Each prompt is a user's only turn.
-
-    :raises RequestError: if it is not one, or requests what a text chat does not support.
-    """
+    """Read the body of a request for completions. Each prompt is a user's only turn."""
     given = read_object(body)
     reject(given, (n for n, none in HARMLESS.items() if given.get(n) not in (None, False, *none)))
     prompt = given.get("prompt")
     prompts = [prompt] if isinstance(prompt, str) else prompt
-    if (
-        not isinstance(prompts, list)
-        or not 0 < len(prompts) <= MAX_PROMPTS
-        or not all(isinstance(text, str) for text in prompts)
-    ):
-        raise RequestError(
-            f"prompt must be a string, or a list of 1 to {MAX_PROMPTS} strings; tokens cannot be "
-            "sent to a Space",
-            "prompt",
-        )
-    return check_request(given, [[{"role": "user", "content": text}] for text in prompts])
+    match prompts:
+        case [*texts] if texts and all(isinstance(text, str) for text in texts):
+            return check_request(given, [[{"role": "user", "content": text}] for text in texts])
+    raise RequestError("prompt must be a string or a list of strings, and not tokens", "prompt")
 
 
-class PromptAnswer(Answer):
+class PromptAnswer(ChatAnswer):
     """A completion of each prompt, complete or as the chunks of a stream. It has no reasoning."""
 
     def __init__(self, request: ChatRequest, identifier: str, created: int) -> None:
-        self._request = request
-        self._head = {
-            "id": f"cmpl-{identifier}",
-            "object": "text_completion",
-            "created": created,
-            "model": request.model,
-        }
+        super().__init__(request, identifier, created)
+        self._head |= {"id": f"cmpl-{identifier}", "object": "text_completion"}
 
     def complete(self, replies: Sequence[Written]) -> dict[str, Any]:
         choices = [
@@ -69,15 +52,6 @@ class PromptAnswer(Answer):
 
     def finish(self, reply: Written, number: int) -> bytes:
         return event({**self._head, "choices": [_choice("", number, reply.finish_reason)]})
-
-    def end(self, replies: Sequence[Written]) -> bytes:
-        if not self._request.includes_usage:
-            return DONE
-        usage = usage_of(self._request.questions, replies)
-        return event({**self._head, "choices": [], "usage": usage}) + DONE
-
-    def fail(self, error: errors.QwenGradioError) -> bytes:
-        return event(error_of(error))
 
 
 def _choice(text: str, number: int, finish_reason: FinishReason | None) -> dict[str, Any]:

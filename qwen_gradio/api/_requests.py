@@ -1,4 +1,7 @@
-"""The body of a request, in OpenAI's format, to what is asked. Nothing here does I/O."""
+"""Read the body of a request in OpenAI's format. What is wrong with it is a `RequestError`.
+
+Nothing here does I/O.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +26,23 @@ NUMBERS = {
     "max_output_tokens": (-1, MAX_NUMBER),
     "thinking_budget": (1, MAX_NUMBER),
 }
-"""Options that are given to a Space that has such inputs, each with its limits and their type."""
+"""Options for inputs that a Space may have, each with its limits, whose type is the option's."""
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 """Names of the limit for a reply. Values below 1 set none, as in other servers."""
 
+THINKING = (
+    *(("chat_template_kwargs", "enable_thinking"), ("reasoning", "enabled")),
+    *(("reasoning", "effort"), ("thinking", "type")),
+)
+"""Fields within others that switch thinking on or off."""
 OPTIONAL = ("tools", "functions")
-"""What a model may use or not: its answers here are text. `tool_choice` can require it."""
+"""Tools that a model may use or not: answers here are text. `tool_choice` can require them."""
 
 JSON_ONLY = "Answer only with JSON: no other text, no explanation and no code fence. It must be {}."
 
 
 class RequestError(Exception):
-    """A request that is rejected: its HTTP status, and the parameter that is wrong, if one is."""
+    """A rejected request: its HTTP status, and the parameter that is wrong, if it is one."""
 
     def __init__(
         self, message: str, param: str | None = None, status: int = 400, code: str | None = None
@@ -51,10 +59,8 @@ class ChatRequest:
 
     :ivar questions: the messages of each question; only completions have several.
     :ivar options: values for inputs that the Space may have, and `reasoning_tags`.
-    :ivar max_tokens: the limit for the reply, if there is one.
-    :ivar is_json: whether the reply should be JSON, without a fence around it.
-    :ivar is_streamed: whether the reply is sent as it is written.
     :ivar includes_usage: whether a stream ends with its usage.
+    :ivar is_json: whether the reply should be JSON, without a fence around it.
     """
 
     model: str
@@ -71,10 +77,7 @@ class ChatRequest:
 
 
 def chat_request(body: bytes | bytearray) -> ChatRequest:
-    """Read the body of a request for a chat completion. Fields that are not known are ignored.
-
-    :raises RequestError: if it is not one, or requests what a text chat does not support.
-    """
+    """Read the body of a request for a chat completion. Unknown fields are ignored."""
     given = read_object(body)
     if not isinstance(given.get("messages"), list):
         raise RequestError("messages must be a list of messages", "messages")
@@ -87,10 +90,7 @@ def chat_request(body: bytes | bytearray) -> ChatRequest:
 
 
 def check_request(given: Mapping[str, Any], questions: list[list[Any]]) -> ChatRequest:
-    """Check the fields that all formats of a request have in common.
-
-    :raises RequestError: if one is wrong, or requests what a text chat does not support.
-    """
+    """Check the fields that all formats of a request have in common."""
     if not isinstance(given.get("model"), str):
         raise RequestError("model must be the name of a model; /v1/models lists them", "model")
     handled = (*OPTIONAL, "response_format")
@@ -111,7 +111,7 @@ def check_request(given: Mapping[str, Any], questions: list[list[Any]]) -> ChatR
 
 
 def ask_for_json(request: ChatRequest, form: Mapping[str, Any], name: str) -> ChatRequest:
-    """Return the request with an instruction to answer in the form, which is asked for only.
+    """Add an instruction to answer in a form, which is asked for only.
 
     :param form: what OpenAI calls a format: its `type` and, for "json_schema", the `schema`.
     :param name: the name of the field it is from.
@@ -136,10 +136,7 @@ def ask_for_json(request: ChatRequest, form: Mapping[str, Any], name: str) -> Ch
 
 
 def read_object(body: bytes | bytearray) -> dict[str, Any]:
-    """Return the JSON object that a body is.
-
-    :raises RequestError: if it is none.
-    """
+    """Parse a body, which must be a JSON object."""
     try:
         given = json.loads(body, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:
@@ -150,10 +147,7 @@ def read_object(body: bytes | bytearray) -> dict[str, Any]:
 
 
 def reject(given: Mapping[str, Any], names: Iterable[str]) -> None:
-    """Reject the first of the named fields, which request what a text chat does not support.
-
-    :raises RequestError: naming it.
-    """
+    """Reject the first of the named fields, which request what a text chat does not support."""
     for name in names:
         raise RequestError(
             f"This is a chat of text only, which does not support {name}={given[name]!r:.100}",
@@ -163,10 +157,7 @@ def reject(given: Mapping[str, Any], names: Iterable[str]) -> None:
 
 
 def check_object(given: Mapping[str, Any], name: str, prefix: str = "") -> Mapping[str, Any]:
-    """Return a field that is an object, or an empty one if it is missing.
-
-    :raises RequestError: if it is something else.
-    """
+    """Return a field that must be an object; an empty one if it is missing."""
     value = given.get(name)
     if value is not None and not isinstance(value, dict):
         raise RequestError(f"{prefix}{name} must be an object", f"{prefix}{name}")
@@ -174,10 +165,7 @@ def check_object(given: Mapping[str, Any], name: str, prefix: str = "") -> Mappi
 
 
 def check_flag(given: Mapping[str, Any], name: str) -> bool:
-    """Return a field that is true or false, which it is if it is missing.
-
-    :raises RequestError: if it is something else.
-    """
+    """Return a field that must be true or false; False if it is missing."""
     value = given.get(name)
     if value is not None and not isinstance(value, bool):
         raise RequestError(f"{name} must be true or false", name)
@@ -207,26 +195,15 @@ def _numbers(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _thinks(given: Mapping[str, Any]) -> bool | None:
-    """Return whether the model should think, by any field that tools have for that.
-
-    A level, such as `reasoning_effort: "low"`, is no such field: Spaces have no levels.
-    """
-    template, reasoning, thinking = (
-        found if isinstance(found := given.get(name), dict) else {}
-        for name in ("chat_template_kwargs", "reasoning", "thinking")
-    )
-    if given.get("enable_thinking") is not None:
-        check_flag(given, "enable_thinking")
-    switches = (
-        given.get("enable_thinking"),
-        template.get("enable_thinking"),
-        given.get("think"),
-        reasoning.get("enabled"),
-    )
-    names = (given.get("reasoning_effort"), reasoning.get("effort"), thinking.get("type"))
-    if any(switch is False for switch in switches) or "none" in names or "disabled" in names:
+    """Return whether the model should think. Levels are ignored, as Spaces have none."""
+    check_flag(given, "enable_thinking")
+    found = [given.get(name) for name in ("enable_thinking", "think", "reasoning_effort")]
+    for form, name in THINKING:
+        if isinstance(fields := given.get(form), dict):
+            found.append(fields.get(name))
+    if any(value is False or value in ("none", "disabled") for value in found):
         return False
-    return True if any(switch is True for switch in switches) or "enabled" in names else None
+    return True if any(value is True or value == "enabled" for value in found) else None
 
 
 def _stops(given: Mapping[str, Any], name: str) -> list[str]:

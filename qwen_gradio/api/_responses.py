@@ -20,7 +20,7 @@ from ._requests import (
 )
 
 UNSUPPORTED = ("previous_response_id", "conversation", "background", "prompt")
-"""Fields that need what is not here: nothing is kept between requests."""
+"""Fields that need state: nothing is kept between requests."""
 TEXT_PARTS = ("input_text", "output_text")
 
 FAILURES = {400: "invalid_prompt", 429: "rate_limit_exceeded"}
@@ -28,10 +28,7 @@ FAILURES = {400: "invalid_prompt", 429: "rate_limit_exceeded"}
 
 
 def responses_request(body: bytes | bytearray) -> ChatRequest:
-    """Read the body of a request for a response. Fields that are not known are ignored.
-
-    :raises RequestError: if it is not one, or requests what a text chat does not support.
-    """
+    """Read the body of a request for a response. Unknown fields are ignored."""
     given = read_object(body)
     reject(given, (name for name in UNSUPPORTED if given.get(name) not in (None, False)))
     instructions = given.get("instructions")

@@ -1,4 +1,4 @@
-"""The text of a reply, as its request wants it. Nothing here does I/O."""
+"""Shorten a reply as its request asks. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ class Shaper:
 
     :param stops: sequences before which the reply ends, none of them empty.
     :param is_json: whether a code fence around the reply, and what follows it, is left out.
-    :ivar limit: the tokens after which the reply ends, reasoning included, by the estimate of
-        `estimated_tokens`; may be set.
-    :ivar is_over: whether nothing more is wanted of the reply.
+    :ivar limit: the estimated tokens after which the reply ends, reasoning included; may be set.
+    :ivar is_over: whether the reply has ended.
     :ivar finish_reason: why it ends.
     """
 
@@ -41,7 +40,7 @@ class Shaper:
         self._size = 0
 
     def feed(self, piece: str | Reasoning) -> str | Reasoning:
-        """Return what has become certain with this piece, perhaps nothing."""
+        """Add a piece, and return what is certain now, perhaps nothing."""
         if isinstance(piece, Reasoning):
             return Reasoning(self._within_limit(piece.text))
         text = self._stop.feed(piece)
@@ -52,7 +51,7 @@ class Shaper:
         return self._within_limit(text)
 
     def end(self) -> str:
-        """Return what was held back, once the reply has ended."""
+        """Return what was held back when the reply ends."""
         if self.finish_reason == "length":
             return ""
         text = self._stop.held
@@ -74,7 +73,7 @@ class _Fence:
     """A code fence around a text that arrives in fragments.
 
     :ivar is_over: whether it was closed.
-    :ivar held: text that is held back, as it may be the beginning of a fence.
+    :ivar held: text that may be the beginning of a fence.
     """
 
     def __init__(self) -> None:
@@ -87,7 +86,7 @@ class _Fence:
         return self._closing is not None and self._closing.is_over
 
     def feed(self, fragment: str) -> str:
-        """Return the text that has become certain with this fragment."""
+        """Add a fragment, and return the text that is certain now."""
         if self._closing is not None:
             return self._search(self._closing, fragment)
         if self._has_begun:

@@ -1,26 +1,21 @@
-"""Ask many questions, and keep every answer. An aborted run can be resumed.
+"""Ask many questions, and keep every answer. A run that was stopped can be resumed.
 
 Items are read from JSON Lines or an array (`.jsonl`, `.ndjson`, `.json`), CSV (`.csv`, `.tsv`),
 else a text file with a prompt on each line, or from any iterable. An item is a text, or has
 `prompt` or `messages`, and may have `id`, `system`, `model`, `inputs` and `files`, or is a line in
-OpenAI's batch format (`custom_id` and `body`). Without an `id` it is known by its line, so give
-items an `id` where lines may move. Wrong lines are all reported, with their numbers, before
-anything is sent.
+OpenAI's batch format (`custom_id` and `body`). The default `id` is the number of its line, so give
+items one where lines may move. Wrong items are all reported, with their numbers, before anything
+is sent.
 
-An item's `model` is another of the run's provider, as one run asks one Space; its `inputs` are
-added to the run's. `files` go with its question: one or a list. In a file of prompts they are
-`data:` or https URLs, or paths relative to that file, of files in its directory. In Python, they
-are what `create_async_generator` takes, except open files. Checking the items reads their files,
-which are read again when they are asked.
+A run asks one Space: an item's `model` is one of the run's provider, and its `inputs` are added to
+the run's. `files`, one or a list, go with its question. In a file of prompts they are `data:` or
+https URLs, or relative paths inside its directory; in Python, what `create_async_generator` takes,
+except open files.
 
-Written is JSON Lines, a row for each item as soon as its reply is complete, and synced to disk:
-`id`, `reply`, `error` and `why` and `partial` if it failed, `reasoning` if the Space shows any,
-`attempts`, `first_fragment_seconds`, `seconds`, `characters`, `space`, `model`, `digest`. However
+The output is JSON Lines: a `Row` for each item, on disk as soon as its reply is complete. However
 often a run is killed, there is one row for each item in the end. Where a row is the reply to
-another question, or to another Space, model or settings, or to files of other names, which `digest`
-shows, the run stops and offers the choice.
-
-Without an output file, `run` returns the rows, and `rows` yields each as soon as it is complete.
+another question, or to another Space, model or settings, or to files of other names, the run stops
+and offers the choice.
 
 How many items are asked at once adapts to what the Space accepts: fewer after a full queue,
 slowly more after answers. At a rate limit or a GPU quota all pause, for as long as the Space
@@ -38,24 +33,20 @@ from dataclasses import dataclass
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import anyio
 from anyio import to_thread
 from anyio.from_thread import start_blocking_portal
+from typing_extensions import Unpack
 
-from .._models import to_provider
-from .._options import BatchOptions, require
+from .._options import require
 from .._tasks import stoppable, without_await
 from ..errors import OutputError
-from ..provider import Provider
-from ._asking import Asker
+from ._asking import Asker, AskOptions
 from ._bar import Bar
-from ._items import Item, ItemReader, Prompts
+from ._items import Item, Prompts
 from ._rows import Row, Rows
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 __all__ = ["Outcome", "Row", "rows", "run", "run_sync"]
 
@@ -69,17 +60,11 @@ class Outcome:
     failed: int
 
 
-class RunOptions(BatchOptions, total=False):
+class RunOptions(AskOptions, total=False):
     """The parameters of `run` other than `prompts` and `out`, for type checkers."""
 
-    concurrency: int
-    system: str | None
-    model: str | None
-    provider: type[Provider] | str | None
     retry_errors: bool
     keep: bool | None
-    max_retries: float
-    give_up_after: float | None
     progress: bool
 
 
@@ -93,48 +78,34 @@ async def run(
     prompts: Prompts,
     out: str | PathLike[str] | None = None,
     *,
-    concurrency: int = 8,
-    system: str | None = None,
-    model: str | None = None,
-    provider: type[Provider] | str | None = None,
     retry_errors: bool = False,
     keep: bool | None = None,
-    max_retries: float = 8,
-    give_up_after: float | None = 300.0,
     progress: bool = True,
-    **options: Unpack[BatchOptions],
+    **options: Unpack[AskOptions],
 ) -> Outcome | list[Row]:
     """Ask every prompt that has no row in `out` yet, and write its row.
 
-    Without `out`, all are asked, and their rows are returned in the order of the prompts. An error
-    that ends such a run loses them: `rows` does not.
+    If a run is stopped or killed, the same call resumes it. Rows are in the order in which the
+    replies came. Without `out`, they are returned in the order of the prompts; an error that ends
+    such a run loses them, which `rows` does not.
 
-    If a run is stopped or killed, the same call resumes it. Each row is written, and on disk, as
-    soon as its reply is complete; rows are in the order in which the replies came.
-
-    When the Space is full, fewer items are asked at once, until it accepts them all. When it limits
-    the rate, when a GPU quota is spent, and when it cannot be reached, all pause: for as long as
-    the Space says, else longer each time. One that is asleep is woken and waited for.
-
-    :param prompts: a file, or the prompts themselves. A file is JSON Lines or an array (`.jsonl`,
-        `.ndjson`, `.json`), CSV (`.csv`, `.tsv`) or else text with one prompt per line. An item is
-        a text, or has `prompt` or `messages`, and may have `id`, `system`, `model`, `inputs` and
-        `files`, or is in OpenAI's batch format. The default id is the number of its line, or in an
-        array its position.
+    :param prompts: a file, or the prompts themselves, as `qwen_gradio.batch` describes them.
     :param out: the output file: a `Row` per line, as JSON.
-    :param concurrency: how many items are asked at once, at most.
-    :param system: the system prompt of items without one.
-    :param model: a model of any provider's; by default, that of `provider`, else Qwen3.
-    :param provider: a provider, or its name; by default, the model's own.
     :param retry_errors: whether to ask failed items again. A row stays until there is a new one.
     :param keep: what to do with replies in `out` to other messages, or from another Space, model,
         `inputs` or sampling: True keeps them, False asks again, and None raises an error.
-    :param max_retries: how often an item is asked again if its request was lost, or rejected while
-        others are answered. Those that a full queue or a rate limit rejects are always asked again.
-    :param give_up_after: seconds without any answer after which the run ends; None sets no limit.
     :param progress: whether to show a progress bar, on a terminal or in a notebook.
-    :param options: other arguments of `Provider.create_async_generator`: space, api_key, timeout,
-        ...
+    :param concurrency: how many items are asked at once, at most: by default, 8.
+    :param system: the system prompt of items without one.
+    :param model: a model of any provider's; by default, that of `provider`, else Qwen3.
+    :param provider: a provider, or its name; by default, the model's own.
+    :param max_retries: how often an item is asked again if its request was lost, or rejected while
+        others are answered: by default, 8 times. Those that a full queue or a rate limit rejects
+        are always asked again.
+    :param give_up_after: seconds without any answer after which the run ends: by default, 300.
+        None sets no limit.
+    :param options: these, and other arguments of `Provider.create_async_generator`: space, api_key,
+        timeout, ...
     :raises TypeError, ValueError: if a parameter is wrong.
     :raises InvalidItemsError: if items cannot be asked, with their numbers; before any is asked.
     :raises OutputError: if another run is writing to `out`, if it holds anything but rows, or if it
@@ -144,13 +115,15 @@ async def run(
     :raises QwenGradioError: if the Space cannot be asked at all. An error that concerns one item is
         in its row instead.
     """
-    require(prompts=prompts, system=system, retry_errors=retry_errors, keep=keep, progress=progress)
-    file = None if out is None else _output(out, prompts)
-    provider = to_provider(provider, model)
-    asker = Asker(provider, model, options, max_retries, give_up_after, concurrency)
+    require(prompts=prompts, retry_errors=retry_errors, keep=keep, progress=progress)
+    file = None
+    if out is not None:
+        require(out=out)
+        file = Rows(Path(out))
+    asker = Asker(**options)
     with ExitStack() as opened:
         opened.enter_context(stoppable())
-        items = await ItemReader(system, options, asker.stream).read(prompts)
+        items = await asker.reader.read(prompts)
         kept: dict[str, bool] = {}
         if file is not None:
             await to_thread.run_sync(opened.enter_context, file)
@@ -160,7 +133,7 @@ async def run(
                 return is_failed or (keep is False and str(row["id"]) in items)
 
             await to_thread.run_sync(file.drop_replaced, may_be_replaced)
-            kept = await to_thread.run_sync(_kept, items, file, asker, retry_errors, keep)
+            kept = await to_thread.run_sync(_find_kept, items, file, asker, retry_errors, keep)
             if retry_errors or keep is False:
                 opened.callback(file.drop_replaced, may_be_replaced)
         failed = sum(kept.values())
@@ -177,35 +150,23 @@ run_sync = without_await(run)
 """`run` for callers that cannot await, also if an event loop is already running."""
 
 
-async def rows(
-    prompts: Prompts,
-    *,
-    concurrency: int = 8,
-    system: str | None = None,
-    model: str | None = None,
-    provider: type[Provider] | str | None = None,
-    max_retries: float = 8,
-    give_up_after: float | None = 300.0,
-    **options: Unpack[BatchOptions],
-) -> AsyncGenerator[Row, None]:
+async def rows(prompts: Prompts, **options: Unpack[AskOptions]) -> AsyncGenerator[Row, None]:
     """Ask every prompt, and yield its row as soon as its reply is complete.
 
         async for row in batch.rows(["1+1?", "1+2?"]):
             print(row["id"], row["reply"])
 
-    All parameters are those of `run`, and so are the errors, which end the loop. Leaving it stops
-    what is being asked; `contextlib.aclosing` does so at once. Callbacks such as `on_status` are
-    called in another thread's event loop. Asking goes on only as rows are taken.
+    The parameters are those of `run`, without an output, and so are the errors, which end the loop.
+    Leaving it stops what is being asked; `contextlib.aclosing` does so at once. Callbacks such as
+    `on_status` are called in another thread's event loop. Asking goes on only as rows are taken.
     """
-    require(prompts=prompts, system=system)
-    asker = Asker(
-        to_provider(provider, model), model, options, max_retries, give_up_after, concurrency
-    )
-    put, received = anyio.create_memory_object_stream[Row](concurrency)
+    require(prompts=prompts)
+    asker = Asker(**options)
+    put, received = anyio.create_memory_object_stream[Row](asker.concurrency)
 
     async def ask() -> None:
         with put:
-            items = await ItemReader(system, options, asker.stream).read(prompts)
+            items = await asker.reader.read(prompts)
             await asker.ask_all(items.values(), put.send)
 
     # In an event loop of its own, as no task group of this one may be open while a row is out.
@@ -218,19 +179,7 @@ async def rows(
         asking.result()
 
 
-def _output(out: str | PathLike[str], prompts: Prompts) -> Rows:
-    """Return the output file.
-
-    :raises OutputError: if it cannot be one.
-    """
-    require(out=out)
-    file = Rows(Path(out))
-    if isinstance(prompts, (str, PathLike)) and file.path.exists() and file.path.samefile(prompts):
-        raise OutputError(f"{out} cannot be both the input and the output")
-    return file
-
-
-def _kept(
+def _find_kept(
     items: dict[str, Item], file: Rows, asker: Asker, retry_errors: bool, keep: bool | None
 ) -> dict[str, bool]:
     """Return the ids of the items that keep their row, each with whether that is an error.

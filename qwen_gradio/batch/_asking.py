@@ -1,4 +1,4 @@
-"""Items to rows: each item is asked until it has a reply, or an error of its own."""
+"""Ask items until each has a reply, or an error of its own."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from types import MappingProxyType
 from typing import Any
 
 import anyio
+from typing_extensions import Unpack
 
 from .._messages import Messages
+from .._models import to_provider
 from .._options import BatchOptions, Options, require
-from .._reply import StreamStatus
 from .._stream import FragmentStream
 from .._tasks import task_group
 from ..errors import (
@@ -29,12 +30,13 @@ from ..errors import (
     StreamTimeoutError,
 )
 from ..provider import Provider, require_known
-from ._items import Item
+from ._attempt import Attempt, read_once
+from ._items import Item, ItemReader
 from ._pace import MAX_RETRY_AFTER, MIN_PAUSE, MIN_RATE_LIMIT_PAUSE, Pace
 from ._rows import Row
 
 SPACE_ERRORS = (AuthenticationError, SpaceInterfaceError, SpaceUnavailableError)
-"""Errors that concern the Space, so that every item would meet them."""
+"""Errors that concern the Space, and so every item."""
 REASONS: dict[type[QwenGradioError], str] = {
     QueueFullError: "queue full",
     RateLimitError: "limit reached",
@@ -42,36 +44,14 @@ REASONS: dict[type[QwenGradioError], str] = {
     SpaceInterfaceError: "no chat",
     StreamInterruptedError: "connection lost",
 }
-"""Why asking pauses, in a phrase, if it is not that there is no answer."""
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """The result of asking once.
-
-    :ivar text: the text that arrived: the reply, unless there is an error.
-    :ivar reasoning: what the model thought before it, if the Space shows that.
-    :ivar first_fragment_seconds: None if there was no fragment.
-    :ivar state: that of the last status; "waking" or "queued" if the Space has not begun.
-    :ivar files: the URLs of the files that came with the reply.
-    """
-
-    text: str = ""
-    reasoning: str = ""
-    error: QwenGradioError | None = None
-    began: float = 0.0
-    first_fragment_seconds: float | None = None
-    seconds: float = 0.0
-    state: str = ""
-    files: tuple[str, ...] = ()
+"""Reasons for a pause; for other errors, it is "no answer"."""
 
 
 @dataclass
 class _Question:
     """An item that is being asked.
 
-    :ivar attempts: how often it was asked.
-    :ivar retries: how often it was asked again because of what may be its own fault.
+    :ivar retries: how often it was asked again after an error that may be its own fault.
     :ivar answers: how many replies the Space had given when it was last asked.
     """
 
@@ -81,37 +61,51 @@ class _Question:
     answers: int = -1
 
 
+class AskOptions(BatchOptions, total=False):
+    """The parameters of `Asker`, whose defaults are there."""
+
+    concurrency: int
+    system: str | None
+    model: str | None
+    provider: type[Provider] | str | None
+    max_retries: float
+    give_up_after: float | None
+
+
 class Asker:
     """Asks a Space as many items at once as it accepts, and those again that it does not.
 
-    :param options: other arguments of `Provider.create_async_generator`.
-    :param max_retries: how often an item is asked again after errors that may be its own fault.
-    :param give_up_after: seconds without an answer; None sets no limit.
-    :param concurrency: how many items are asked at once, at most.
+    The parameters are those of `batch.run`.
+
+    :ivar reader: reads and checks the items.
     :ivar pace: how many are asked at once now.
-    :ivar on_wait: called with what asking waits for, and with "" when it goes on; may be set.
+    :ivar on_wait: called with the reason for a pause, and with "" when asking resumes; may be set.
     :ivar has_accepted: whether the Space has ever accepted an item; may be set.
-    :raises QwenGradioError: if these options cannot be used.
+    :raises TypeError, ValueError, QwenGradioError: if a parameter is wrong.
     """
 
     def __init__(
         self,
-        provider: type[Provider],
-        model: str | None,
-        options: BatchOptions,
-        max_retries: float,
-        give_up_after: float | None,
-        concurrency: int,
+        *,
+        concurrency: int = 8,
+        system: str | None = None,
+        model: str | None = None,
+        provider: type[Provider] | str | None = None,
+        max_retries: float = 8,
+        give_up_after: float | None = 300.0,
+        **options: Unpack[BatchOptions],
     ) -> None:
-        require(concurrency=concurrency, max_retries=max_retries, give_up_after=give_up_after)
-        require_known(provider, options)
-        self._provider = provider
+        require(system=system, concurrency=concurrency)
+        require(max_retries=max_retries, give_up_after=give_up_after)
+        self._provider = to_provider(provider, model)
+        require_known(self._provider, options)
         self._model = model
         # Retries happen here, where all items share one pace, and not within a stream.
         self._options: Options = {**options, "max_retries": 0}
         self._max_retries = max_retries
         self._give_up_after = float("inf") if give_up_after is None else give_up_after
-        self._concurrency = concurrency
+        self.concurrency = concurrency
+        self.reader = ItemReader(system, options, self.stream)
         self.pace = Pace(concurrency)
         self.on_wait: Callable[[str], object] = lambda what: None
         self.has_accepted = False
@@ -136,7 +130,7 @@ class Asker:
             nonlocal running, stopped
             attempt = await self._attempt(question)
             if self._is_worth_a_retry(question, attempt):
-                if len(again) < self._concurrency:  # others first: it may be the only one rejected
+                if len(again) < self.concurrency:  # others first: it may be the only one rejected
                     again.extend(islice(remaining, 1))
                 again.append(question)
                 stopped = stopped or self._too_long_a_wait(attempt)
@@ -150,7 +144,9 @@ class Asker:
 
         async with task_group() as tasks:
             while True:
-                await self._pause()
+                if anyio.current_time() < self.pace.resumes_at:
+                    await anyio.sleep_until(self.pace.resumes_at)
+                    self.on_wait("")
                 question = None
                 if running < self.pace.limit and stopped is None:
                     question = again.popleft() if again else next(remaining, None)
@@ -186,59 +182,31 @@ class Asker:
         )
 
     def model_of(self, item: Item) -> str | None:
-        """Return the model that an item is asked of."""
+        """Return the model that answers an item."""
         model: str | None = item.options.get("model", self.model)
         return model
 
     def stream(
         self, messages: Messages, own: Mapping[str, Any] = MappingProxyType({})
     ) -> FragmentStream:
-        """Return the reply to messages, which are asked when it is read, with an item's options.
-
-        :raises TypeError, QwenGradioError: if they cannot be asked.
-        """
+        """Return the stream for messages and an item's own options, which asks when it is read."""
         options: Any = {"model": self._model, **self._options, **own}
         return self._provider.create_async_generator(messages=messages, **options)
 
     async def _attempt(self, question: _Question) -> Attempt:
         """Ask an item once."""
         question.attempts += 1
-        began = anyio.current_time()
-        self.pace.start(began)
-        first = error = None
+        self.pace.start(anyio.current_time())
         try:
             stream = self.stream(question.item.messages, question.item.options)
         except QwenGradioError as changed:  # a file of the item's, since it was checked
             return Attempt(error=changed)
-        state = ""
-        report = stream.on_status
-
-        def see(status: StreamStatus) -> object:
-            nonlocal state
-            if status.state == "waking":
-                self.on_wait(str(status))
-            elif state == "waking":
-                self.on_wait("")
-            state = status.state
-            return None if report is None else report(status)
-
-        stream.on_status = see
-        try:
-            async for _ in stream:
-                if first is None:
-                    first = round(anyio.current_time() - began, 3)
-        except QwenGradioError as raised:
-            error = raised
-        if state == "waking":
-            self.on_wait("")
-        seconds = round(anyio.current_time() - began, 3)
-        files = tuple(file.url for file in stream.files)
-        return Attempt(stream.partial, stream.reasoning, error, began, first, seconds, state, files)
+        return await read_once(stream, self.on_wait)
 
     def _is_worth_a_retry(self, question: _Question, attempt: Attempt) -> bool:
         """Return whether to ask an item again, and count that unless the Space is at fault.
 
-        :raises QwenGradioError: if no item can be asked, and none ever could.
+        :raises QwenGradioError: if the Space has never accepted an item, and will accept none.
         """
         error = attempt.error
         if error is None or isinstance(error, (GenerationError, StreamInterruptedError)):
@@ -290,14 +258,8 @@ class Asker:
             reason = REASONS.get(type(error), "no answer")
             self.on_wait(f"paused until {_clock_in(seconds):%H:%M:%S}: {reason}")
 
-    async def _pause(self) -> None:
-        """Wait for as long as no item may be asked."""
-        if anyio.current_time() < self.pace.resumes_at:
-            await anyio.sleep_until(self.pace.resumes_at)
-            self.on_wait("")
-
     def _too_long_a_wait(self, attempt: Attempt) -> QwenGradioError | None:
-        """Return why to stop if the Space asks for a wait of more than `MAX_RETRY_AFTER`."""
+        """Return the error to stop with, if the Space asks for more than `MAX_RETRY_AFTER`."""
         error = attempt.error
         if error is None or error.retry_after is None or error.retry_after <= MAX_RETRY_AFTER:
             return None

@@ -1,4 +1,4 @@
-"""The progress of a batch, shown as a bar."""
+"""The progress bar of a batch."""
 
 from __future__ import annotations
 
@@ -13,12 +13,7 @@ from ._rows import Row
 
 
 class Bar:
-    """A progress bar on a terminal or in a notebook, during a `with` block.
-
-    :param failed: how many of the `done` items failed.
-    :param pace: how many items are asked at once, which the bar shows.
-    :param is_shown: whether to show the bar; it counts in any case.
-    """
+    """A progress bar on a terminal or in a notebook. It counts even if it is not shown."""
 
     def __init__(self, total: int, done: int, failed: int, pace: Pace, is_shown: bool) -> None:
         self.answered, self.failed = done - failed, failed
@@ -40,7 +35,7 @@ class Bar:
         self._show_state()
 
     def wait(self, what: str) -> None:
-        """Show what asking waits for, until that is ""."""
+        """Show why the batch is paused; "" clears it."""
         self._waiting = what
         self._show_state(refresh=True)
 

@@ -1,4 +1,4 @@
-"""Raw items from a file of JSON, CSV or plain text."""
+"""Read raw items from a file of JSON, CSV or plain text."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ from typing import Any, TypeAlias
 from ..errors import InvalidItemsError
 
 MAX_CELL = 32 * 2**20
-"""Characters that a cell of a table may have."""
+"""Maximum characters in a cell of a table."""
 
 Reject: TypeAlias = Callable[[int, object], None]
-"""A function that takes the line number of an item that cannot be read, and the reason."""
+"""Reports an item that cannot be read: the number of its line, and the reason."""
 
 
 def read_file(path: Path, reject: Reject) -> Iterator[tuple[int, Any]]:
     """Yield the items of a file as they were written, each with the number of its line.
 
-    :raises InvalidItemsError: if the file is not text, a table has no header that names its
-        columns, or an array is not JSON.
+    :raises InvalidItemsError: if the file as a whole cannot be read.
     """
     kind = path.suffix.lower()
     text = _decode(path.read_bytes())
     if kind in (".csv", ".tsv"):
         yield from _read_table(StringIO(text, newline=""), "," if kind == ".csv" else "\t", reject)
     elif kind == ".json" and text.lstrip().startswith("["):  # no item is an array
-        yield from enumerate(_from_array(text), 1)
+        try:
+            yield from enumerate(_from_json(text), 1)
+        except ValueError as error:
+            raise InvalidItemsError(f"The array {error}") from None
     else:
         for number, line in enumerate(StringIO(text, newline=None), 1):
             if not line.strip():
@@ -46,26 +48,17 @@ def read_file(path: Path, reject: Reject) -> Iterator[tuple[int, Any]]:
 
 
 def _decode(raw: bytes) -> str:
-    """Return a file's text. Bytes that are not UTF-8 are reported later, with their line.
-
-    :raises InvalidItemsError: if it looks like UTF-16, and is not, or does not begin as it should.
-    """
-    if raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) and raw[2:4] != b"\0\0":  # as in UTF-32
-        try:
-            return raw.decode("utf-16")
-        except UnicodeDecodeError as error:
-            message = f"The file is not UTF-16, as which it begins: {error.reason}"
-            raise InvalidItemsError(message) from None
-    if b"\0" in raw[:1000]:
-        raise InvalidItemsError("The file has NUL bytes, and looks like UTF-16. Save it as UTF-8")
-    return raw.decode("utf-8-sig", "surrogateescape")
-
-
-def _from_array(text: str) -> list[Any]:
+    """Return a file's text. Bytes that are not UTF-8 are reported later, with their line."""
+    is_utf_16 = raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
     try:
-        return list(_from_json(text))
-    except ValueError as error:
-        raise InvalidItemsError(f"The array {error}") from None
+        text = raw.decode("utf-16") if is_utf_16 else raw.decode("utf-8-sig", "surrogateescape")
+    except UnicodeDecodeError as error:
+        raise InvalidItemsError(
+            f"The file begins like UTF-16, and is not UTF-16: {error.reason}"
+        ) from None
+    if "\0" in text[:1000]:
+        raise InvalidItemsError("The file has NUL bytes, and looks like UTF-16. Save it as UTF-8")
+    return text
 
 
 def _read_table(

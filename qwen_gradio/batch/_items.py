@@ -1,4 +1,4 @@
-"""Prompts to items that can be asked."""
+"""Read prompts, and check that they can be asked."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from ..errors import InvalidItemsError
 from ._files import Reject, read_file
 
 Prompts: TypeAlias = "str | PathLike[str] | Iterable[str | Mapping[str, Any]]"
-"""The path of a JSON Lines, CSV or text file, or the prompts themselves."""
+"""The path of a file, or the prompts themselves."""
 
 SAMPLING = {name for provider in providers().values() for name in provider.optional_inputs}
-SETTINGS = {"inputs", "api_name", "history", *SAMPLING}
+SETTINGS = {"inputs", "api_name", "history", "reasoning_tags", *SAMPLING}
 """Options that change the reply to the same messages."""
 DEFAULTS: tuple[Any, ...] = (None, {}, "flat")
 """Their default values."""
 
 OPENAI_LINE = {"method": "POST", "url": "/v1/chat/completions"}
-"""The other fields of a line in OpenAI's batch format; each may be left out."""
+"""Optional fields of a line in OpenAI's batch format."""
 NOT_ASKED = {
     *("user", "metadata", "store", "stream", "stream_options", "service_tier"),
     *("safety_identifier", "prompt_cache_key", "parallel_tool_calls"),
@@ -49,7 +49,6 @@ CHUNK = 1000
 class Item:
     """One question of a batch.
 
-    :ivar id: the id that was given, else the number; None where items have no numbers.
     :ivar digest: 16 hex digits that identify the messages, and settings other than the defaults.
     :ivar options: arguments of `Provider.create_async_generator` for this item alone.
     """
@@ -61,11 +60,11 @@ class Item:
 
 
 class ItemReader:
-    """Reads prompts to items, and checks that they can be asked.
+    """Reads prompts, and checks that they can be asked.
 
     :param system: the system prompt of items without one.
     :param options: other arguments of `Provider.create_async_generator`, for all items.
-    :param ask: returns the stream of messages and an item's own options, which is not read here.
+    :param ask: returns the stream for messages and an item's own options, which is not read here.
     """
 
     def __init__(
@@ -99,8 +98,7 @@ class ItemReader:
         return items
 
     def item(self, raw: Any, number: int | None, to_file: Callable[[Any], Any]) -> Item:
-        """Return the item that was written as a prompt, as a mapping with `prompt` or `messages`,
-        and perhaps `id`, `system`, `model`, `inputs` and `files`, or in OpenAI's batch format.
+        """Check one item.
 
         :param number: the id, if the item has none of its own.
         :param to_file: returns a file of the item's as the provider takes it, or raises ValueError.
@@ -157,15 +155,15 @@ class ItemReader:
 def _source(
     prompts: Prompts, reject: Reject
 ) -> tuple[Iterable[tuple[int, Any]], Callable[[Any], Any]]:
-    """Return raw items with the numbers of their lines, else from 1, and what reads their files."""
+    """Return raw items with their numbers, and the check of their files."""
     if isinstance(prompts, (str, PathLike)):
         file = Path(prompts)
-        return read_file(file, reject), partial(_in_folder, path.realpath(file.parent))
-    return enumerate(prompts, 1), _of_caller
+        return read_file(file, reject), partial(_resolve_in, path.realpath(file.parent))
+    return enumerate(prompts, 1), _check_file
 
 
-def _in_folder(folder: str, written: Any) -> str:
-    """Return the path of a file in a folder, through no link out of it; URLs as they are."""
+def _resolve_in(folder: str, written: Any) -> str:
+    """Return the path of a file in a directory, which no link may leave; URLs as they are."""
     if _is_url(written):
         return str(written)
     if not isinstance(written, str):
@@ -176,15 +174,15 @@ def _in_folder(folder: str, written: Any) -> str:
     return found
 
 
-def _of_caller(given: Any) -> Any:
-    """Return a file as the caller's own program gives it."""
+def _check_file(given: Any) -> Any:
+    """Return a file that the caller's own program gave."""
     if not isinstance(given, (str, PathLike, bytes)):  # an open file can be read only once
         raise ValueError("files must be a path, a URL or bytes, or a list of these")
     return given
 
 
 def only_url(written: Any) -> str:
-    """Return a `data:` or https URL, where no path means anything."""
+    """Return a `data:` or https URL: on another machine, a path means nothing."""
     if not _is_url(written):
         raise ValueError("files must be data: or https: URLs")
     return str(written)
@@ -195,7 +193,7 @@ def _is_url(written: Any) -> bool:
 
 
 def _name(file: Any) -> str:
-    """Return what a file is known by when a run is resumed: its path or URL as it was written."""
+    """Return what identifies a file in a digest: its path or URL as it was written."""
     return sha256(file).hexdigest() if isinstance(file, bytes) else fspath(file)
 
 
@@ -210,10 +208,7 @@ def _fields(raw: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _openai_fields(line: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the fields and options of a line in OpenAI's batch format.
-
-    :raises ValueError: naming the first field that cannot be honoured.
-    """
+    """Return the fields and options of a line in OpenAI's batch format."""
     for name in line.keys() - {"custom_id", "body"}:
         if line[name] != OPENAI_LINE.get(name):
             raise ValueError(f"{name} must be {OPENAI_LINE.get(name, 'left out')}")
@@ -245,7 +240,7 @@ def _messages(
 
 
 def _question(fields: dict[str, Any]) -> str | Messages:
-    """Return the prompt or the messages of an item, whichever it has."""
+    """Return the prompt or the messages of an item."""
     match fields:
         case {"prompt": _, "messages": _}:
             raise ValueError("must have either prompt or messages, and has both")
@@ -278,13 +273,13 @@ def _id(given: Any, number: int | None) -> str | int | None:
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a value is None, or NaN or NA, which pandas has in its place."""
+    """Return whether a value is None, or pandas' NaN or NA."""
     is_nan = isinstance(value, float) and isnan(value)
     return value is None or is_nan or type(value).__name__ == "NAType"
 
 
 def _digest(messages: Messages, settings: dict[str, Any]) -> str:
-    asked = [messages, settings] if settings else messages  # rows of before 0.2 are of messages
+    asked = [messages, settings] if settings else messages  # before 0.2, messages alone
     try:
         written = json.dumps(asked, sort_keys=True, ensure_ascii=False, default=dict).encode()
     except TypeError as error:

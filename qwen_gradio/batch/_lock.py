@@ -1,4 +1,4 @@
-"""A lock on an open file, which all links to the file share."""
+"""Lock an open file. All links to the file share the lock."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ if sys.platform == "win32":
     import msvcrt
 
     BEYOND_ALL_ROWS = 2**62
-    """The byte that is locked: Windows lets no other process read what is."""
+    """The byte to lock: Windows lets no other process read it."""
 
     def lock(file: BinaryIO) -> None:
-        """Lock a file until it is closed.
-
-        :raises OSError: if it is locked already.
-        """
+        """Lock a file until it is closed. If it is locked already, raise OSError."""
         os.lseek(file.fileno(), BEYOND_ALL_ROWS, os.SEEK_SET)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 
@@ -24,8 +21,5 @@ else:
     import fcntl
 
     def lock(file: BinaryIO) -> None:
-        """Lock a file until it is closed.
-
-        :raises BlockingIOError: if it is locked already.
-        """
+        """Lock a file until it is closed. If it is locked already, raise BlockingIOError."""
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

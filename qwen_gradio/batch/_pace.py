@@ -1,4 +1,4 @@
-"""How many items may be asked at once, and from when, by the outcomes so far."""
+"""Decide how many items may be asked at once, and when, from the outcomes so far."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ MIN_PAUSE = 0.5
 MIN_RATE_LIMIT_PAUSE = 60.0
 """Seconds of a first pause, and of one after a rate limit, unless the Space says how many."""
 MAX_GROWTH = 60.0
-"""The factor by which pauses become longer, at most."""
+"""Pauses grow by this factor at most."""
 MAX_RETRY_AFTER = 3600.0
-"""Limit in seconds for the pause that a Space asks for: a batch does not wait longer."""
+"""A batch does not wait longer than these seconds, even if the Space asks for it."""
 DECREASE = 0.7
-"""The factor by which a Space that accepts no more lowers the limit."""
+"""The factor by which a full queue lowers the limit."""
 MIN_ROUNDS = 3
-"""How many rounds must end without an answer before a Space can be given up."""
+"""Rounds without an answer before the batch may give up."""
 
 
 class Pace:
     """Congestion control, as in TCP: the limit rises slowly with answers, and falls at rejections.
 
-    Every time is given, in seconds. An outcome counts only if its item was asked after the limit
-    last fell, as one overload has many outcomes.
+    Times are in seconds. An outcome counts only if its item was asked after the limit last fell,
+    as one overload causes many rejections.
 
     :ivar resumes_at: the time before which no item may be asked.
     """
@@ -41,12 +41,12 @@ class Pace:
         return int(self._limit)
 
     def start(self, now: float) -> None:
-        """Note that an item is asked: a Space can be silent from then on."""
+        """Note that an item is asked: silence counts from now on."""
         if self._silent_since is None:
             self._silent_since = now
 
     def rest(self) -> None:
-        """Note that nothing is asked, so that no silence counts until an item is asked again."""
+        """Note that nothing is asked: silence does not count until an item is."""
         self._silent_since = None
 
     def answered(self, asked: float, now: float) -> None:
@@ -70,10 +70,9 @@ class Pace:
     ) -> float | None:
         """Begin a pause, after which one item is asked, and return its seconds.
 
-        Pauses become longer until there is an answer. Returns None if the last one covers this
-        outcome too.
+        Pauses grow until there is an answer. Returns None if the last one covers this outcome too.
 
-        :param retry_after: the least seconds that it takes.
+        :param retry_after: the minimum in seconds.
         :param first: the seconds of a first pause.
         """
         if asked < self._lowered_at:
@@ -93,7 +92,7 @@ class Pace:
         self._rounds += 1
 
     def silence(self, now: float) -> float:
-        """Return for how many seconds, and several rounds, there was no answer; else 0."""
+        """Return the seconds without an answer; 0 before `MIN_ROUNDS`."""
         if self._rounds < MIN_ROUNDS or self._silent_since is None:
             return 0.0
         return now - self._silent_since

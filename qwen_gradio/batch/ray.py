@@ -9,15 +9,12 @@
     ).write_json("replies")
 
 This asks up to 4 x 8 questions at once, and writes a folder of JSON Lines with the rows of
-`qwen_gradio.batch`, of which `id` is text. An item that fails, or cannot be asked, is a row with
-its error. A wrong model ends the job, and so does a Space that cannot be asked at all when an
-actor is new; one that goes away later is in the rows. When an actor dies, Ray restarts it, and it
-asks its block again: every item ends as one row, and `repartition` keeps blocks small. Actors
-know nothing of each other: when the Space is full, each backs off by itself. `num_cpus` is what
-Ray sets aside for an actor, which mostly waits; actors that take all the CPUs leave none to read
-the prompts.
+`qwen_gradio.batch`. When an actor dies, Ray restarts it, and it asks its block again: every item
+ends as one row, and `repartition` keeps blocks small. Each actor adapts to the Space separately.
+`num_cpus` is what Ray reserves for an actor, which mostly waits; actors that take all the CPUs
+leave none to read the prompts.
 
-Without more, Ray runs on this machine; `RAY_ADDRESS=host:port` uses a cluster that has the
+By default, Ray runs on this machine; `RAY_ADDRESS=host:port` uses a cluster that has the
 package and can read and write the paths. Tried with two nodes on one machine, and not on separate
 ones. A job that is stopped as a whole starts from the beginning.
 """
@@ -25,26 +22,23 @@ ones. A job that is stopped as a whole starts from the beginning.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 from warnings import catch_warnings, simplefilter
 
+from typing_extensions import Unpack
+
 from .._extras import needing
-from .._models import to_provider
-from .._options import BatchOptions, require
 from .._tasks import without_await
 from ..errors import InvalidItemsError, QwenGradioError
-from ..provider import Provider
-from ._asking import Asker, Attempt
-from ._items import Item, ItemReader, is_missing, only_url
+from ._asking import Asker, AskOptions
+from ._attempt import Attempt
+from ._items import Item, is_missing, only_url
 from ._rows import Row
 
 with needing("ray"):
     import numpy as np
     import pyarrow as pa
     import ray
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 COLUMNS = (
     *("id", "prompt", "messages", "system", "model", "inputs", "files"),
@@ -71,13 +65,6 @@ SCHEMA = pa.schema(
 class QwenBatch:
     """A step for `map_batches` that asks every item of a dataset, on each actor of a pool.
 
-        dataset.map_batches(
-            QwenBatch,
-            fn_constructor_kwargs={"space": "owner/name", "concurrency": 8},
-            compute=ray.data.ActorPoolStrategy(size=2),
-            batch_size=64,
-        )
-
     Items have the columns `prompt` or `messages`, and may have `id`, `system`, `model`, `inputs`
     and `files`, which are `data:` or https URLs, or those of OpenAI's batch format, `custom_id` and
     `body`. The result is a `Row` for each, in the order of the items of a batch. There, `id` is
@@ -88,37 +75,14 @@ class QwenBatch:
     all: on an error that concerns the Space, before it accepts the actor's first item. After that,
     and on an actor that Ray has restarted, such errors are in the rows as well.
 
-    When an actor dies, Ray restarts it, and the actor repeats all of its current block. Small
-    blocks (`dataset.repartition(target_num_rows_per_block=64)`) keep that short.
-
-    :param concurrency: how many items an actor asks at once, at most.
-    :param system: the system prompt of items without one.
-    :param model: a model of any provider's; by default, that of `provider`, else Qwen3.
-    :param provider: a provider, or its name; by default, the model's own.
-    :param max_retries: how often an item is asked again if its request was lost, or rejected while
-        others are answered.
-    :param give_up_after: seconds without any answer after which the rest of a batch gets rows with
-        the error; None sets no limit. Each actor pauses separately.
-    :param options: other arguments of `Provider.create_async_generator`: space, api_key, timeout,
-        ... `$QWEN_GRADIO_SPACE` is read from the environment of the actor's machine.
+    :param options: those of `batch.rows`, here for each actor. After `give_up_after` seconds
+        without any answer, the rest of a batch gets rows with the error. `$QWEN_GRADIO_SPACE` is
+        read from the environment of the actor's machine.
     :raises QwenGradioError, TypeError, ValueError: if these cannot be used.
     """
 
-    def __init__(
-        self,
-        *,
-        concurrency: int = 8,
-        system: str | None = None,
-        model: str | None = None,
-        provider: type[Provider] | str | None = None,
-        max_retries: float = 8,
-        give_up_after: float | None = 300.0,
-        **options: Unpack[BatchOptions],
-    ) -> None:
-        require(system=system)
-        provider = to_provider(provider, model)
-        self._asker = Asker(provider, model, options, max_retries, give_up_after, concurrency)
-        self._reader = ItemReader(system, options, self._asker.stream)
+    def __init__(self, **options: Unpack[AskOptions]) -> None:
+        self._asker = Asker(**options)
         self._asker.has_accepted = _was_restarted()
 
     def __call__(self, batch: Any) -> Any:
@@ -135,7 +99,7 @@ class QwenBatch:
         items: list[Item] = []
         for number, raw in enumerate(given):
             try:
-                item = self._reader.item(raw, None, only_url)
+                item = self._asker.reader.item(raw, None, only_url)
                 items.append(replace(item, id=number))  # several items may have the same id
             except ValueError as error:
                 rejected = Attempt(error=InvalidItemsError(str(error)))
@@ -198,5 +162,5 @@ def _table(rows: Any) -> Any:
 
 
 def _text(value: Any) -> str | None:
-    """Return a value as text that Arrow accepts, whatever a Space replied or was given as an id."""
+    """Convert a value to text that Arrow accepts: lone surrogates are replaced."""
     return None if value is None else str(value).encode("utf-8", "replace").decode()

@@ -1,6 +1,6 @@
 """The embedded Space: a Gradio app with Qwen2.5-Max's endpoints and a small offline model.
 
-Needs the extra `local`, which is imported when the Space is started: Gradio takes seconds.
+It needs the extra `local`, which is imported when the Space is started: Gradio takes seconds.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def running(
     :raises ValueError: if the file is not a model that can be run, or the context is too small.
     :raises OSError: if the address cannot be listened on.
     """
-    listen(host, port).close()  # the error comes before the model is loaded
+    listen(host, port).close()  # raises now, and not after the model was loaded
     with needing("local"):
         from ._model import Model
 
-        model = Model(gguf, context, max_tokens)  # its errors come before Gradio's slow import
-        from ._space import serving
-    with serving(model, host, port) as url:
+        model = Model(gguf, context, max_tokens)  # raises before Gradio's slow import
+        from ._space import serve
+    with serve(model, host, port) as url:
         yield url

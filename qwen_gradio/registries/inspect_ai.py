@@ -12,18 +12,15 @@ from typing import Any
 from tenacity import RetryCallState, wait_exponential_jitter
 from tenacity.wait import WaitBaseT
 
+from .. import errors
 from .._extras import needing
 from .._models import provider_of
-from .._openai import UNSUPPORTED, complete_text, estimated_usage, unsupported
-from ..errors import (
-    AuthenticationError,
-    InvalidMessagesError,
-    ModelNotFoundError,
-    QueueFullError,
-    QwenGradioError,
-    RateLimitError,
-    StreamInterruptedError,
-    StreamTimeoutError,
+from .._openai import (
+    UNSUPPORTED,
+    complete_text,
+    estimated_usage,
+    stop_sequences,
+    unsupported,
 )
 from ..provider import require_known
 
@@ -49,13 +46,13 @@ with needing("inspect"):
     )
     from inspect_ai.tool import ToolChoice, ToolInfo
 
-TRANSIENT = (StreamInterruptedError, StreamTimeoutError)
-"""Errors after which the same question may well be answered, besides those that say so."""
+TRANSIENT = (errors.StreamInterruptedError, errors.StreamTimeoutError)
+"""Errors that are worth a retry, besides those that are `transient`."""
 
 
 @modelapi("qwen-gradio")
 class QwenGradio(ModelAPI):
-    """A provider's model as Inspect asks it. Inspect itself retries, and limits how many it asks.
+    """A provider's model. Inspect itself retries, and limits how many questions are asked at once.
 
     :param base_url: the Space; as a setting of the model, `space`.
     :param api_key: Hugging Face token; else `$QWEN_GRADIO_API_KEY`.
@@ -73,7 +70,7 @@ class QwenGradio(ModelAPI):
         super().__init__(model_name, base_url, api_key, ["QWEN_GRADIO_API_KEY"], config)
         try:
             self._provider = provider_of(model_name)
-        except ModelNotFoundError as error:
+        except errors.ModelNotFoundError as error:
             raise PrerequisiteError(str(error)) from error
         require_known(self._provider, model_args)
         self._options = {"space": base_url, "max_retries": 0, "history": "native", **model_args}
@@ -96,7 +93,7 @@ class QwenGradio(ModelAPI):
             "tools": tools,
         }
         if rejected := unsupported(requested):
-            raise InvalidMessagesError(f"A text chat does not support {', '.join(rejected)}")
+            raise errors.InvalidMessagesError(f"A text chat does not support {', '.join(rejected)}")
         messages = [{"role": each.role, "content": _parts(each.content)} for each in input]
         sampling = {name: getattr(config, name) for name in ("temperature", "top_p", "max_tokens")}
         given = {name: value for name, value in sampling.items() if value is not None}
@@ -107,7 +104,7 @@ class QwenGradio(ModelAPI):
             **{**self._options, **given},
         ) as stream:
             await stream.text()
-            text = complete_text(stream, config.stop_seqs or [])
+            text = complete_text(stream, stop_sequences(config.stop_seqs))
             return self._output(messages, text, stream.reasoning)
 
     def _output(self, asked: list[dict[str, Any]], text: str, reasoning: str) -> ModelOutput:
@@ -129,9 +126,9 @@ class QwenGradio(ModelAPI):
 
     def should_retry(self, ex: Exception) -> RetryDecision:
         """Retry what the Space may accept or complete later."""
-        if isinstance(ex, (RateLimitError, QueueFullError)):
+        if isinstance(ex, (errors.RateLimitError, errors.QueueFullError)):
             return RetryDecision.rate_limit(ex.retry_after)
-        if isinstance(ex, QwenGradioError) and (ex.transient or isinstance(ex, TRANSIENT)):
+        if isinstance(ex, errors.QwenGradioError) and (ex.transient or isinstance(ex, TRANSIENT)):
             return RetryDecision.transient(ex.retry_after)
         return RetryDecision.no()
 
@@ -140,8 +137,8 @@ class QwenGradio(ModelAPI):
         return _wait
 
     def is_auth_failure(self, ex: Exception) -> bool:
-        """Whether the Space requires a token, or rejected it."""
-        return isinstance(ex, AuthenticationError)
+        """Return whether the Space requires a token, or rejected it."""
+        return isinstance(ex, errors.AuthenticationError)
 
     def connection_key(self) -> str:
         """Let the models on one Space share Inspect's limit of connections."""
@@ -157,7 +154,7 @@ def _wait(attempt: RetryCallState) -> float:
 
 
 def _parts(content: str | list[Content]) -> str | list[dict[str, Any]]:
-    """Return content as parts, whose files are `data:` or https URLs."""
+    """Convert content to parts, whose files are `data:` or https URLs."""
     return content if isinstance(content, str) else list(map(_part, content))
 
 

@@ -10,7 +10,14 @@ from typing import Any, NoReturn
 from .._extras import needing
 from .._messages import History
 from .._models import provider_of
-from .._openai import complete_text, cut, cut_async, estimated_tokens, unsupported
+from .._openai import (
+    complete_text,
+    cut,
+    cut_async,
+    estimated_tokens,
+    stop_sequences,
+    unsupported,
+)
 from .._options import Options, ReasoningTags, Sampling
 from .._reply import Reasoning, StreamStatus
 from .._stream import FragmentStream
@@ -18,13 +25,8 @@ from ..sync import pieces, read
 
 with needing("langchain"):
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-    from langchain_core.language_models import BaseChatModel, LangSmithParams
-    from langchain_core.messages import (
-        AIMessage,
-        AIMessageChunk,
-        BaseMessage,
-        UsageMetadata,
-    )
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, UsageMetadata
     from langchain_core.messages.utils import count_tokens_approximately
     from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
     from langchain_core.utils import from_env
@@ -43,6 +45,7 @@ class ChatQwenGradio(BaseChatModel):
     Fields can also be given for one call, as in `model.invoke(..., timeout=10)`. Messages may have
     images, audio and files, which a Space takes or not. Replies are text, complete or streamed,
     with links to their files at the end: tools, structured output and several choices are rejected.
+    Ask for JSON in the prompt, and parse the reply with an output parser.
     What the model thinks before it answers is among a message's `content_blocks`, as "reasoning".
 
     `usage_metadata` is an estimate, by LangChain's `count_tokens_approximately`, about four
@@ -57,7 +60,7 @@ class ChatQwenGradio(BaseChatModel):
     space: str | None = Field(default_factory=from_env("QWEN_GRADIO_SPACE", default=None))
     """The Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`, else the model's own."""
     api_key: SecretStr | None = None
-    """A Hugging Face token, sent only to the Space and the hub. Without it, no token is sent."""
+    """A Hugging Face token, sent only to the Space and the Hub. Without it, no token is sent."""
     auth: tuple[str, SecretStr] | SecretStr | None = Field(default=None, repr=False)
     """User and password, or "user:password", for a Gradio app with a login."""
     oauth_token: SecretStr | None = None
@@ -115,11 +118,6 @@ class ChatQwenGradio(BaseChatModel):
         names = ("model", "space", "api_name", "history", "stop", "inputs", *_names(Sampling))
         return {name: getattr(self, name) for name in names}
 
-    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        params = super()._get_ls_params(stop=self._stops(stop), **kwargs)
-        params["ls_provider"] = "qwen_gradio"
-        return params
-
     def get_num_tokens(self, text: str) -> int:
         if self.custom_get_token_ids is not None:
             return super().get_num_tokens(text)
@@ -133,15 +131,7 @@ class ChatQwenGradio(BaseChatModel):
         return count_tokens_approximately(messages)
 
     def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> NoReturn:
-        raise NotImplementedError(
-            "ChatQwenGradio does not support tools: a Space's chat is text only"
-        )
-
-    def with_structured_output(self, schema: Any, **kwargs: Any) -> NoReturn:
-        raise NotImplementedError(
-            "ChatQwenGradio does not support structured output: a Space's chat is text only. "
-            "Ask for JSON in the prompt, and parse the reply with an output parser"
-        )
+        raise NotImplementedError("ChatQwenGradio does not support tools or structured output")
 
     def _generate(
         self,
@@ -150,10 +140,9 @@ class ChatQwenGradio(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        stops = self._checked_stops(stop)
         stream = self._ask(messages, kwargs)
         read(stream)
-        return self._result(messages, stream, stops, kwargs)
+        return self._result(messages, stream, stop, kwargs)
 
     async def _agenerate(
         self,
@@ -162,10 +151,9 @@ class ChatQwenGradio(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        stops = self._checked_stops(stop)
         stream = self._ask(messages, kwargs)
         await stream.text()
-        return self._result(messages, stream, stops, kwargs)
+        return self._result(messages, stream, stop, kwargs)
 
     def _stream(
         self,
@@ -174,11 +162,10 @@ class ChatQwenGradio(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        stops = self._checked_stops(stop)
         arrived: list[str | Reasoning] = []
         stream = self._ask(messages, kwargs)
         with closing(pieces(stream)) as arriving:
-            for piece in cut(arriving, stops, stream):
+            for piece in cut(arriving, self._stops(stop), stream):
                 if piece:
                     arrived.append(piece)
                     yield _chunk(piece)
@@ -191,11 +178,10 @@ class ChatQwenGradio(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        stops = self._checked_stops(stop)
         arrived: list[str | Reasoning] = []
         async with (
             self._ask(messages, kwargs) as stream,
-            aclosing(cut_async(stream, stops)) as arriving,
+            aclosing(cut_async(stream, self._stops(stop))) as arriving,
         ):
             async for piece in arriving:
                 if piece:
@@ -211,32 +197,28 @@ class ChatQwenGradio(BaseChatModel):
         return provider_of(model).create_async_generator(model, messages, **options)
 
     def _stops(self, stop: list[str] | None) -> list[str]:
-        stops = self.stop if stop is None else stop
-        return [stops] if isinstance(stops, str) else list(stops or [])
+        return stop_sequences(self.stop if stop is None else stop)
 
-    def _checked_stops(self, stop: list[str] | None) -> list[str]:
-        stops = self._stops(stop)
-        if not all(isinstance(stop, str) and stop for stop in stops):
-            raise ValueError(f"stop: each sequence must be text and not empty, not {stops!r}")
-        return stops
-
-    def _metadata(self, kwargs: dict[str, Any]) -> dict[str, Any]:
-        return {"model_name": kwargs.get("model") or self.model, "model_provider": "qwen_gradio"}
+    def _details(
+        self, messages: list[BaseMessage], text: str, reasoning: str, kwargs: dict[str, Any]
+    ) -> dict[str, Any]:
+        name = kwargs.get("model") or self.model
+        return {
+            "response_metadata": {"model_name": name, "model_provider": "qwen_gradio"},
+            "usage_metadata": _usage(messages, text, reasoning),
+        }
 
     def _result(
         self,
         messages: list[BaseMessage],
         stream: FragmentStream,
-        stops: list[str],
+        stop: list[str] | None,
         kwargs: dict[str, Any],
     ) -> ChatResult:
-        text, reasoning = complete_text(stream, stops), stream.reasoning
-        message = AIMessage(
-            text,
-            additional_kwargs=_thought(reasoning) if reasoning else {},
-            response_metadata=self._metadata(kwargs),
-            usage_metadata=_usage(messages, text, reasoning),
-        )
+        text, reasoning = complete_text(stream, self._stops(stop)), stream.reasoning
+        thought = _reasoning_fields(reasoning) if reasoning else {}
+        details = self._details(messages, text, reasoning, kwargs)
+        message = AIMessage(text, additional_kwargs=thought, **details)
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     def _last_chunk(
@@ -244,24 +226,20 @@ class ChatQwenGradio(BaseChatModel):
     ) -> ChatGenerationChunk:
         text = "".join(piece for piece in arrived if isinstance(piece, str))
         reasoning = "".join(piece.text for piece in arrived if isinstance(piece, Reasoning))
-        return _chunk(
-            "",
-            response_metadata=self._metadata(kwargs),
-            usage_metadata=_usage(messages, text, reasoning),
-            chunk_position="last",
-        )
+        details = self._details(messages, text, reasoning, kwargs)
+        return _chunk("", **details, chunk_position="last")
 
 
 def _chunk(piece: str | Reasoning, **fields: Any) -> ChatGenerationChunk:
     if isinstance(piece, Reasoning):
-        message = AIMessageChunk(content="", additional_kwargs=_thought(piece.text))
+        message = AIMessageChunk(content="", additional_kwargs=_reasoning_fields(piece.text))
     else:
         message = AIMessageChunk(content=piece, **fields)
     return ChatGenerationChunk(message=message)
 
 
-def _thought(text: str) -> dict[str, str]:
-    """Where LangChain finds the reasoning of a message, and makes a content block of it."""
+def _reasoning_fields(text: str) -> dict[str, str]:
+    """Return reasoning as LangChain expects it, which makes a content block of it."""
     return {"reasoning_content": text}
 
 

@@ -67,8 +67,10 @@ FOR_CALLERS = {
     *("api_key", "timeout", "stream_timeout", "max_retries"),
     *("history", "inputs", "api_name", "reasoning_tags", *Sampling.__annotations__),
 }
-"""Options that callers may give. A proxy's callers can send any parameter, and none of them may
+"""Options that callers may give. Callers of LiteLLM's proxy can send any parameter, and must not
 direct the proxy's token to another Space, or choose how it is reached."""
+
+FORBIDDEN = QuestionOptions.__annotations__.keys() - FOR_CALLERS
 
 HANDLED = ("stream", "stream_options", "stop", "timeout", "stream_timeout")
 """Options that are handled here or by LiteLLM; all others are passed on, to be used or logged."""
@@ -86,8 +88,8 @@ MODEL_INFO = {
     "supports_system_messages": True,
     "supports_vision": True,
 }
-"""What LiteLLM says of every model. Tools plan with the limits, as no Space reports its own.
-Whether images are taken depends on the Space: one that takes none raises an error."""
+"""What LiteLLM reports about every model. Tools plan with the limits, as no Space reports its own.
+A Space that takes no images raises an error."""
 
 
 def register() -> None:
@@ -171,9 +173,7 @@ class Call:
                 f"{PROVIDER} does not support {', '.join(rejected)}. "
                 "To leave out unsupported options, set `drop_params=True`",
             )
-        if forbidden := sorted(
-            options.keys() & (QuestionOptions.__annotations__.keys() - FOR_CALLERS)
-        ):
+        if forbidden := sorted(options.keys() & FORBIDDEN):
             raise self._error(
                 exceptions.UnsupportedParamsError,
                 f"{', '.join(forbidden)} cannot be set here: use `api_base` for the Space, "
@@ -243,7 +243,7 @@ class Call:
         self._deadline = time.monotonic() + (self.seconds or float("inf"))
 
     def _check_deadline(self, status: object) -> None:
-        """Raise if no fragment came in time. Status updates do not restart the deadline."""
+        """Raise if no fragment came in time: status updates do not restart the deadline."""
         if time.monotonic() > self._deadline:
             raise errors.StreamTimeoutError(
                 f"{self.stream.space} sent no fragment for {self.seconds} seconds"
@@ -251,27 +251,24 @@ class Call:
 
     @contextmanager
     def litellm_errors(self) -> Iterator[None]:
-        """Raise an error of ours as the one that LiteLLM has for it."""
+        """Translate an error of ours to LiteLLM's."""
         try:
             yield
         except errors.QwenGradioError as error:
             kind = next(ERRORS[cls] for cls in type(error).__mro__ if cls in ERRORS)
             details: dict[str, Any] = {}
             if kind in (exceptions.RateLimitError, exceptions.ServiceUnavailableError):
-                after = (
-                    {} if error.retry_after is None else {"retry-after": f"{error.retry_after:.0f}"}
-                )
+                seconds = error.retry_after
+                after = {} if seconds is None else {"retry-after": f"{seconds:.0f}"}
                 status = 429 if kind is exceptions.RateLimitError else 503
                 request = httpx.Request("POST", error.space or "")
                 details["response"] = httpx.Response(status, headers=after, request=request)
-            if kind is exceptions.Timeout and self._is_from_router():
+            metadata = self.call["litellm_params"].get("metadata") or {}
+            if kind is exceptions.Timeout and "model_group" in metadata:  # it is from a router
                 # During a stream, a router takes the usual 408 for the caller's fault and does not
                 # fall back to another deployment.
                 details["exception_status_code"] = 504
             raise self._error(kind, str(error), **details) from error
-
-    def _is_from_router(self) -> bool:
-        return "model_group" in (self.call["litellm_params"].get("metadata") or {})
 
     def _error(self, kind: Callable[..., Exception], message: str, **details: Any) -> Exception:
         return kind(message=message, model=self.model, llm_provider=PROVIDER, **details)
@@ -287,4 +284,4 @@ def _seconds(timeout: float | httpx.Timeout | None) -> float | None:
 
 
 handler = Handler()
-"""The handler that the configuration of LiteLLM's proxy names."""
+"""The handler to name in the configuration of LiteLLM's proxy."""

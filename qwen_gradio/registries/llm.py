@@ -30,10 +30,8 @@ with needing("llm"):
 
 KEY = "qwen-gradio"
 """The name for an optional Hugging Face token in `llm keys set`."""
-
-
 SESSION = "qwen_gradio_session"
-"""Where an answer has what the next turn needs to go on in the Space's session."""
+"""The key in an answer's metadata for the Space's session, in which the next turn goes on."""
 
 
 @llm.hookimpl
@@ -56,7 +54,7 @@ OPTIONS = {
     "api_name": "The Space's endpoint, where several could be meant",
     **dict.fromkeys(Sampling.__annotations__, "For Spaces that have such an input"),
 }
-"""The options that llm's users may give, and what its help says of them."""
+"""The options that llm's users may give, each with its help text."""
 
 
 def _options() -> type[llm.Options]:
@@ -136,7 +134,11 @@ def _ask(
 ) -> tuple[FragmentStream, Session]:
     """Ask, in the session of the last turn if the Space keeps the conversation."""
     options = {"history": "native", **prompt.options.model_dump(exclude_none=True)}
-    stream = provider_of(model).create_async_generator(model, messages, api_key=key, **options)
+    provider = provider_of(model)
+    try:
+        stream = provider.create_async_generator(model, messages, api_key=key, **options)
+    except (TypeError, ValueError) as error:  # an option is wrong
+        raise llm.ModelError(str(error)) from error
     answers = [message for message in prompt.messages if message.role == "assistant"]
     parts = answers[-1].parts if answers else []
     saved = [(getattr(part, "provider_metadata", None) or {}).get(SESSION) for part in parts]
@@ -193,5 +195,5 @@ def _part(part: Any) -> Any:
 def _errors() -> Iterator[None]:
     try:
         yield
-    except (QwenGradioError, TypeError, ValueError) as error:
+    except QwenGradioError as error:
         raise llm.ModelError(str(error)) from error

@@ -153,8 +153,9 @@ def test_an_output_that_cannot_be_used_is_an_error(tmp_path: Path, where: str) -
 def test_the_input_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("a")
-    with pytest.raises(OutputError, match="both"):
-        run_sync(path, path)
+    with pytest.raises(OutputError, match="line 1, is not a row of a batch"):
+        run_sync(path, path, space=NOBODY)
+    assert path.read_text() == "a"
 
 
 def test_a_second_run_on_the_same_output_is_rejected(
@@ -205,6 +206,7 @@ def test_a_failed_row_stays_until_its_item_has_another(scripted: ScriptedSpace, 
 
 OTHERS: dict[str, dict[str, Any]] = {
     "sampling": {"temperature": 0},
+    "tags": {"reasoning_tags": True},
     "inputs": {"inputs": {"system": "Be brief."}},
     "history": {"history": "native"},
     "endpoint": {"api_name": "/model_chat"},

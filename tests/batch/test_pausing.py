@@ -37,7 +37,13 @@ async def test_when_the_space_is_full_all_items_pause_together(scripted: Scripte
         done[row["id"], row["reply"], row["attempts"]] += 1
 
     with Front(behave, scripted.url) as front:
-        asker = Asker(Qwen_Qwen_2_5_Max, None, {"space": front.url}, 1, None, concurrency=4)
+        asker = Asker(
+            provider=Qwen_Qwen_2_5_Max,
+            space=front.url,
+            max_retries=1,
+            give_up_after=None,
+            concurrency=4,
+        )
 
         def see(what: str) -> None:
             if what:

@@ -21,7 +21,8 @@ from qwen_gradio import (
     StreamTimeoutError,
 )
 from qwen_gradio.batch import Outcome, run
-from qwen_gradio.batch._asking import Asker, Attempt, _Question
+from qwen_gradio.batch._asking import Asker, _Question
+from qwen_gradio.batch._attempt import Attempt
 from qwen_gradio.batch._pace import MAX_RETRY_AFTER, MIN_RATE_LIMIT_PAUSE
 
 from ..support.asking import on_asyncio
@@ -63,8 +64,8 @@ class Watched:
     """An asker of a Space, the rows that it makes, and what it waited for."""
 
     def __init__(self, space: str, concurrency: int = 8, **options: Any) -> None:
-        asked: Any = {"space": space, **options}
-        self.asker = Asker(Qwen_Qwen_2_5_Max, None, asked, 0, 300.0, concurrency)
+        asked: Any = {"provider": Qwen_Qwen_2_5_Max, "space": space, "max_retries": 0, **options}
+        self.asker = Asker(concurrency=concurrency, **asked)
         self.asker.on_wait = self.see
         self.waits: list[str] = []
         self.pauses: list[float] = []
@@ -246,7 +247,7 @@ async def test_a_space_that_does_not_wake_ends_the_run(
 async def test_items_that_waited_in_a_queue_are_asked_again_and_fewer_at_once(
     scripted: ScriptedSpace,
 ) -> None:
-    asker = Asker(Qwen_Qwen_2_5_Max, None, {"space": scripted.url}, 0, 300.0, 8)
+    asker = Asker(provider=Qwen_Qwen_2_5_Max, space=scripted.url, max_retries=0)
     queued = Attempt(error=StreamTimeoutError("late"), began=anyio.current_time(), state="queued")
     begun = Attempt(error=StreamTimeoutError("late"), began=anyio.current_time())
     (item,) = items_of(["a"])

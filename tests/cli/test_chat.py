@@ -13,13 +13,6 @@ from ..support.servers import NOBODY, PATIENCE, ScriptedSpace, query, script, ta
 pytestmark = pytest.mark.usefixtures("server")
 
 
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the command keeps what was typed."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return tmp_path / "state"
-
-
 @on_terminals
 def test_ctrl_c_in_chat_stops_the_reply_and_keeps_the_conversation(
     scripted: ScriptedSpace, terminal: Terminal
@@ -148,45 +141,14 @@ def test_help_lists_the_commands() -> None:
 
 @pytest.mark.slow
 @on_terminals
-def test_what_was_typed_can_be_recalled_in_a_later_dialogue(
-    scripted: ScriptedSpace, state: Path
-) -> None:
-    for typed in ("remembered\n", "\x10\n"):  # Ctrl-P recalls the last line
-        with Terminal() as terminal, terminal.started("chat", "--space", scripted.url) as process:
+def test_what_was_typed_can_be_recalled(scripted: ScriptedSpace, terminal: Terminal) -> None:
+    with terminal.started("chat", "--space", scripted.url) as process:
+        for typed in ("remembered\n", "\x10\n"):  # Ctrl-P recalls the last line
             terminal.wait_for("> ")
             terminal.type(typed)
             terminal.wait_for("remembered\r\n> ")
-            terminal.type("\x04")
-            assert process.wait(PATIENCE) == 0
-    kept = state / "qwen-gradio" / "history"
-    assert kept.read_text() == "remembered\n"
-    assert kept.stat().st_mode & 0o777 == 0o600
-
-
-@on_terminals
-def test_the_last_thousand_lines_are_kept(state: Path, terminal: Terminal) -> None:
-    kept = state / "qwen-gradio" / "history"
-    kept.parent.mkdir(parents=True)
-    kept.write_text("".join(f"{number}\n" for number in range(1500)))
-    with terminal.started("chat", "--space", NOBODY) as process:
-        terminal.wait_for("> ")
-        terminal.type("/quit\n")
+        terminal.type("\x04")
         assert process.wait(PATIENCE) == 0
-    assert kept.read_text().splitlines() == [*map(str, range(501, 1500)), "/quit"]
-
-
-@on_terminals
-def test_a_dialogue_needs_no_file_for_what_was_typed(
-    scripted: ScriptedSpace, state: Path, terminal: Terminal
-) -> None:
-    state.write_text("not a directory")
-    with terminal.started("chat", "--space", scripted.url) as process:
-        terminal.wait_for("> ")
-        terminal.type("hello\n")
-        terminal.wait_for("hello\r\n> ")
-        terminal.type("/quit\n")
-        assert process.wait(PATIENCE) == 0
-    assert "Traceback" not in terminal.shown
 
 
 def test_a_home_directory_that_is_not_there_does_not_end_the_conversation(

@@ -346,6 +346,6 @@ from qwen_gradio._access import Access
 from qwen_gradio.notebook import _draw_file
 files = [ReplyFile(url, "image/png", "", Access(SPACE), 9) for url in {urls!r}]
 """)
-    alien, config = kernel.data("for file in files: await _draw_file(file, can_be_drawn=True)")
+    alien, config = kernel.data("for file in files: await _draw_file(file)")
     assert 'href="http://127.0.0.1:9/a&amp;b.png"' in alien["text/html"]
     assert alien.keys() == config.keys() == {"text/plain", "text/html"}

@@ -28,8 +28,16 @@ from qwen_gradio import (
     providers,
 )
 from qwen_gradio._access import Access
-from qwen_gradio._options import RULES, Options, QuestionOptions, Sampling, require
+from qwen_gradio._options import (
+    RULES,
+    BatchOptions,
+    Options,
+    QuestionOptions,
+    Sampling,
+    require,
+)
 from qwen_gradio._reply import StreamStatus
+from qwen_gradio.batch._asking import Asker, AskOptions
 from qwen_gradio.batch.ray import QwenBatch
 from qwen_gradio.registries.langchain import ChatQwenGradio
 from qwen_gradio.registries.litellm import FOR_CALLERS
@@ -72,24 +80,26 @@ def test_the_options_are_those_of_the_provider_interface() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "own"),
+    "place",
     [
-        (qwen_gradio.ask, set()),
-        (qwen_gradio.stream, set()),
-        (Chat.__init__, {"space"}),
-        (batch.run, {"max_retries"}),
-        (batch.run_sync, {"max_retries"}),
-        (QwenBatch.__init__, {"max_retries"}),
+        *(qwen_gradio.ask, qwen_gradio.stream, Chat.__init__, batch.run, batch.run_sync),
+        *(batch.rows, QwenBatch.__init__),
     ],
-    ids=["ask", "stream", "Chat", "run", "run_sync", "QwenBatch"],
+    ids=lambda place: place.__qualname__,
 )
-def test_every_place_takes_every_option(place: Any, own: set[str]) -> None:
+def test_every_place_takes_every_option(place: Any) -> None:
     hints = hints_of(place)
     (taken,) = get_args(hints.pop("options"))
     files = {"files"} if place in (qwen_gradio.ask, qwen_gradio.stream) else set()
     expected = {n: hint for n, hint in hints_of(QuestionOptions).items() if n in files | {*OPTIONS}}
-    assert hints_of(taken) | {name: hints[name] for name in own} == expected
-    assert hints_of(taken).keys().isdisjoint(inspect.signature(place).parameters)
+    assert (hints | hints_of(taken)).items() >= expected.items()
+    assert hints_of(taken).keys().isdisjoint(hints)
+
+
+def test_a_batch_documents_all_its_options() -> None:
+    own = hints_of(AskOptions).keys() - hints_of(BatchOptions).keys()
+    assert own == inspect.signature(Asker).parameters.keys() - {"options"}
+    assert all(f":param {name}:" in (batch.run.__doc__ or "") for name in own)
 
 
 def test_langchains_fields_are_the_options() -> None:
@@ -127,7 +137,7 @@ def test_pydantic_validates_calls_of_ask() -> None:
 
 def test_every_option_has_a_rule() -> None:
     assert OPTIONS.keys() <= RULES.keys()
-    for own in (qwen_gradio.ask, batch.run, QwenBatch.__init__):
+    for own in (qwen_gradio.ask, batch.run, Asker):
         named = inspect.signature(own).parameters.keys() - {"self", "question", "provider"}
         assert named - {"options"} <= RULES.keys()
 

@@ -118,7 +118,7 @@ async def test_earlier_turns_are_sent_turn_by_turn(
 async def test_a_stop_sequence_ends_the_reply(scripted: ScriptedSpace) -> None:
     model = model_at(scripted.url)
     output = await model.generate(
-        query(say=["one E", "ND two"]), config=GenerateConfig(stop_seqs=["END"])
+        query(say=["one E", "ND two"]), config=GenerateConfig(stop_seqs=["", "END"])
     )
     assert output.completion == "one "
 

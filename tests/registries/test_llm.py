@@ -327,6 +327,20 @@ def test_errors_are_llms_own_with_ours_as_the_cause(scripted: ScriptedSpace) -> 
     assert caught.value.__cause__.partial == "so far"
 
 
+@pytest.mark.parametrize("option", [{"timeout": -1}, {"temperature": -1}, {"space": "nothing"}])
+def test_a_wrong_option_is_llms_own_error(option: dict[str, Any]) -> None:
+    with pytest.raises(llm.ModelError, match=str(next(iter(option.values())))):
+        Qwen().prompt("hi", **{"space": NOBODY, **option}).text()
+
+
+def test_a_bug_of_ours_is_not_taken_for_a_wrong_option(
+    scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qwen_gradio.registries.llm._complete", lambda reply: 7 + "x")  # type: ignore[operator]
+    with pytest.raises(TypeError):
+        Qwen().prompt("hi", stream=False, space=scripted.url).text()
+
+
 @pytest.mark.parametrize("how", [[], ["--async", "--no-stream"]])
 def test_a_picture_arrives(run: Run, seeing: str, tmp_path: Path, how: list[str]) -> None:
     (tmp_path / "red").write_bytes(PNG)

@@ -10,7 +10,7 @@ from typing import Any
 from qwen_gradio import Qwen_Qwen_2_5_Max
 from qwen_gradio._tasks import without_await
 from qwen_gradio.batch._asking import Asker
-from qwen_gradio.batch._items import Item, ItemReader, Prompts
+from qwen_gradio.batch._items import Item, Prompts
 
 from .fronts import JOIN, Front
 from .servers import NOBODY
@@ -21,8 +21,8 @@ def rows(out: Path) -> list[dict[str, Any]]:
 
 
 def items_of(prompts: Prompts, system: str | None = None) -> list[Item]:
-    asker = Asker(Qwen_Qwen_2_5_Max, None, {"space": NOBODY}, 0, None, 1)
-    return list(without_await(ItemReader(system, {}, asker.stream).read)(prompts).values())
+    asker = Asker(provider=Qwen_Qwen_2_5_Max, system=system, space=NOBODY)
+    return list(without_await(asker.reader.read)(prompts).values())
 
 
 def joins(front: Front) -> int:
