@@ -19,8 +19,9 @@ from ..support.batches import items_of, joins, rows
 from ..support.fronts import FULL, JOIN, Forward, Front, Request, answer
 from ..support.servers import NOBODY, ScriptedSpace, query
 
+pytestmark = pytest.mark.anyio
 
-@pytest.mark.anyio
+
 async def test_when_the_space_is_full_all_items_pause_together(scripted: ScriptedSpace) -> None:
     pauses: list[float] = []
     asked: list[float] = []
@@ -60,7 +61,6 @@ async def test_when_the_space_is_full_all_items_pause_together(scripted: Scripte
     assert sorted(attempts for _, _, attempts in done)[-3:] == [1, 2, 2]
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize(
     "response",
     [
@@ -94,7 +94,6 @@ async def test_items_survive_a_space_that_is_gone_for_a_while(
         assert joins(front) < 80  # retries are not as frequent as the network allows
 
 
-@pytest.mark.anyio
 async def test_a_space_that_cannot_be_asked_at_all_ends_the_run(
     out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
