@@ -12,25 +12,16 @@ Chatbots write them in several forms, some of which hold others:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from .._files.media import UNKNOWN, type_of_name
+from .._reply import FoundFile
 
 WRAPPERS = ("file", "image", "video", "audio", "value", "content", "files")
 """The keys under which such objects hold files, or more such objects."""
 DESCRIPTIONS = ("alt_text", "caption", "alt")
 URLS = ("http://", "https://")
-
-
-@dataclass(frozen=True)
-class FoundFile:
-    """A file that a reply names, with its description as `alt`."""
-
-    url: str
-    mime_type: str
-    alt: str
 
 
 def find_files(said: Iterable[Any], root: str) -> tuple[FoundFile, ...]:
