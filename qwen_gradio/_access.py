@@ -23,12 +23,12 @@ OWN_HEADERS = {
     *("host", "user-agent", "accept-encoding", "content-type", "content-length"),
     *("connection", "transfer-encoding", "cookie", "x-hf-authorization", "x-gradio-user"),
 }
-"""Headers that are set here, by gradio_client or by httpx."""
+"""Headers that this package, gradio_client or httpx sets."""
 
 
 @runtime_checkable
 class Secret(Protocol):
-    """A text that is not shown, such as pydantic's `SecretStr`."""
+    """A hidden text, such as pydantic's `SecretStr`."""
 
     def get_secret_value(self) -> str: ...
 
@@ -54,7 +54,7 @@ class Access:
     ssl_verify: Any = True
 
     @classmethod
-    def to(
+    def parse(
         cls,
         space: str,
         api_key: str | Secret | None = None,
@@ -64,32 +64,28 @@ class Access:
         oauth_token: str | Secret | None = None,
         ssl_verify: Any = True,
     ) -> Access:
-        """Return the access to a Space as users name it.
+        """Check a caller's parameters, and return the access that they describe.
 
         :raises SpaceUnavailableError: if `space` is not the address of a Space.
         :raises AuthenticationError: if `api_key` or `oauth_token` cannot be a token.
-        :raises ValueError: if `auth` is a text without a colon, `proxy` is not the URL of one, or
-            a header cannot be sent, is not the caller's to set, or has a token.
+        :raises ValueError: if `auth`, `proxy` or a header cannot be used.
         """
+        if not isinstance(ssl_verify, bool) and not hasattr(ssl_verify, "wrap_socket"):
+            found = type(ssl_verify).__name__
+            raise TypeError(f"ssl_verify must be True, False or an ssl.SSLContext, not {found}")
         return cls(
             address_of(space),
-            _token("api_key", api_key),
-            checked_proxy(proxy) if proxy else None,
-            None if auth is None else _user_and_password(auth),
-            checked_headers(headers or {}),
-            _token("oauth_token", oauth_token),
+            _parse_token("api_key", api_key),
+            _parse_proxy(proxy) if proxy else None,
+            None if auth is None else _parse_auth(auth),
+            _parse_headers(headers or {}),
+            _parse_token("oauth_token", oauth_token),
             ssl_verify,
         )
 
     @property
-    def login_headers(self) -> dict[str, str]:
-        """The headers of a login, which the hub rejects without a token if the Space is private."""
-        token = {} if self.api_key is None else {"x-hf-authorization": f"Bearer {self.api_key}"}
-        return dict(self.headers) | token
-
-    @property
     def hub_key(self) -> str | None:
-        """The Space's name in the hub's API; None if it is not on the hub."""
+        """The Space's name in the Hub's API; None if it is not on the Hub."""
         if not is_url(self.space):
             return self.space
         host = urlsplit(self.space).hostname or ""
@@ -97,7 +93,7 @@ class Access:
 
 
 def address_of(space: str) -> str:
-    """Return a Space's URL without a trailing slash, or its `owner/name`, from either or its page.
+    """Return a Space's `owner/name` or URL, from either or from the URL of its page on the Hub.
 
     :raises SpaceUnavailableError: if it is none of them.
     """
@@ -112,20 +108,17 @@ def address_of(space: str) -> str:
         )
     try:
         url = urlsplit(space)
-        if not url.hostname or url.port == 0:  # reading the port raises an error for an invalid one
+        if not url.hostname or url.port == 0:  # reading an invalid port raises
             raise ValueError("it needs a host, and a port from 1 to 65535 if any")
     except ValueError as error:
         raise SpaceUnavailableError(f"The Space's URL is not valid: {error}") from None
-    if url.username is not None:  # it must not appear in messages
+    if url.username is not None:  # messages show the URL, and must not show a password
         raise SpaceUnavailableError("A Space's URL cannot contain a user: give auth instead")
     return urlunsplit((url.scheme, url.netloc, url.path, "", "")).rstrip("/")
 
 
-def checked_proxy(given: str) -> str:
-    """Return a proxy's URL.
-
-    :raises ValueError: if it is none. It may have a password, so the message does not show it.
-    """
+def _parse_proxy(given: str) -> str:
+    """Check a proxy's URL. The error does not show it, as it may have a password."""
     with suppress(ValueError):
         url = urlsplit(given)
         if url.scheme in PROXY_SCHEMES and url.hostname and url.port != 0:
@@ -133,33 +126,30 @@ def checked_proxy(given: str) -> str:
     raise ValueError(f"proxy must be a URL with a host, of the scheme {', '.join(PROXY_SCHEMES)}")
 
 
-def _revealed(given: str | Secret) -> str:
+def _reveal(given: str | Secret) -> str:
     return given if isinstance(given, str) else given.get_secret_value()
 
 
-def _user_and_password(auth: Auth) -> tuple[str, str]:
-    if isinstance(auth, (tuple, list)):
-        user, password = map(_revealed, auth)
-        return user, password
-    user, colon, password = _revealed(auth).partition(":")
-    if not colon:
-        raise ValueError('auth has no colon: give (user, password) or "user:password"')
+def _parse_auth(auth: Auth) -> tuple[str, str]:
+    is_pair = isinstance(auth, (tuple, list))
+    pair: Any = auth if is_pair else _reveal(auth).split(":", 1)  # type: ignore[arg-type]
+    if len(pair) != 2 or not all(isinstance(part, (str, Secret)) for part in pair):
+        what = "is not a pair" if is_pair else "has no colon"
+        raise ValueError(f'auth {what}: give (user, password) or "user:password"')
+    user, password = map(_reveal, pair)
     return user, password
 
 
-def _token(name: str, given: str | Secret | None) -> str | None:
-    """Return the token as it can be sent: one from a file may end in a newline."""
-    token = _revealed(given or "").strip()
+def _parse_token(name: str, given: str | Secret | None) -> str | None:
+    """Return the token without whitespace around it, as a token from a file has."""
+    token = _reveal(given or "").strip()
     if not token.isascii() or not token.isprintable():
         raise AuthenticationError(f"{name} contains characters that cannot be in a token")
     return token or None
 
 
-def checked_headers(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return headers as pairs.
-
-    :raises ValueError: if one cannot be sent, is not the caller's to set, or has a token.
-    """
+def _parse_headers(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return headers as pairs, unless one cannot be sent, is reserved, or has a token."""
     for name, value in given.items():
         if not (isinstance(name, str) and HEADER_NAME.fullmatch(name)):
             raise ValueError(f"headers: {name!r:.100} cannot be the name of a header")

@@ -1,4 +1,4 @@
-"""Text without what a terminal would take for commands, which a Space must not give."""
+"""Strip control characters, so that a Space cannot drive the user's terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said where an optional dependency is missing."""
+"""Name the extra to install when an optional dependency is missing."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def needing(extra: str) -> Iterator[None]:
-    """Name the extra to install where a module that is imported in the `with` block is missing.
+    """Translate a failed import in the `with` block into an error that names the extra.
 
-    :raises ModuleNotFoundError: if one is.
+    :raises ModuleNotFoundError: if a module is missing.
     """
     try:
         yield

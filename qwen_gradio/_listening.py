@@ -1,4 +1,4 @@
-"""Listening on an address, with an error that says which one cannot be had."""
+"""Listen on an address, with a clearer error than the server's if it is taken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages to a Space's inputs. Nothing here does I/O."""
+"""Messages of all kinds to a checked prompt. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ logger = logging.getLogger(__package__)
 
 History: TypeAlias = Literal["flat", "native"]
 Turn: TypeAlias = tuple[str, str]
-"""A message that was checked: its role and its text."""
-HistoryTurn: TypeAlias = tuple[str, str | dict[str, Any]]
-"""A turn of a Space's own history: its role, and its text or a file as the Space has it."""
+"""A checked message: its role and its text."""
 
 ROLES = {
     **{name: name for name in ("system", "user", "assistant")},
@@ -37,26 +35,14 @@ REASONING = re.compile("reasoning|thinking|thought")
 
 
 @runtime_checkable
-class MessageWithRole(Protocol):
-    """A message object in OpenAI's format, such as a pydantic model or a dataclass."""
+class MessageObject(Protocol):
+    """A message object of OpenAI's, LangChain's or your own, which has a `role` or a `type`."""
 
-    @property
-    def role(self) -> Any: ...
     @property
     def content(self) -> Any: ...
 
 
-@runtime_checkable
-class MessageWithType(Protocol):
-    """A message object of LangChain's."""
-
-    @property
-    def type(self) -> str: ...
-    @property
-    def content(self) -> Any: ...
-
-
-Message: TypeAlias = Mapping[str, Any] | MessageWithRole | MessageWithType | tuple[str, Any]
+Message: TypeAlias = Mapping[str, Any] | MessageObject | tuple[str, Any]
 """A dict or an object with role and content, or a tuple of both."""
 Messages: TypeAlias = Iterable[Message]
 """The chat so far."""
@@ -64,20 +50,19 @@ Messages: TypeAlias = Iterable[Message]
 
 @dataclass(frozen=True)
 class Prompt:
-    """Messages that were checked, and how they are to be asked.
+    """Checked messages, and how to ask them.
 
-    :ivar turns: all but the system messages.
-    :ivar system: the system messages, joined with newlines; None if nothing is in them.
+    :ivar turns: all messages but the system messages.
+    :ivar system: the system messages, joined with newlines; None if they are empty.
     :ivar native: whether earlier turns should go in the Space's own history input.
     :ivar default_system: the system prompt where neither `system` nor the Space has one.
-    :ivar inputs: what else the Space is to be given, by the name or label of the input.
-    :ivar options: the same, for as far as the Space has such inputs.
+    :ivar inputs: values for other inputs of the Space, by name or label.
+    :ivar options: such values that are left out where the Space has no such input.
     :ivar api_name: the endpoint to ask, by name or number, where several could be meant.
     :ivar reasoning_tags: pairs of tags that enclose reasoning, in addition to a page's own.
-    :ivar files: what goes with the last user message.
-    :ivar earlier_files: what went with earlier ones, by the number of the turn.
-    :ivar no_think: what the model takes at the end of a message, in place of a missing input
-        `enable_thinking`, for False.
+    :ivar files: the files of the last user message.
+    :ivar earlier_files: the files of earlier ones, by the number of the turn.
+    :ivar no_think: the suffix of a message that turns thinking off, where no input does.
     """
 
     turns: tuple[Turn, ...]
@@ -93,41 +78,42 @@ class Prompt:
     no_think: str = ""
 
     def without_thinking(self) -> Prompt:
-        """The prompt with `no_think` at the end of the last user's turn."""
+        """Return the prompt with `no_think` at the end of the last user's turn."""
         turns = list(self.turns)
         last = max(index for index, (role, _) in enumerate(turns) if role == "user")
         turns[last] = ("user", f"{turns[last][1]} {self.no_think}")
         return replace(self, turns=tuple(turns))
 
     def last_turn(self) -> Prompt:
-        """The prompt without the earlier turns."""
+        """Return the prompt without the earlier turns."""
         return replace(self, turns=self.turns[-1:], earlier_files={})
 
     def query_and_history(self, *, history: bool, system: bool) -> tuple[str, tuple[Turn, ...]]:
-        """The query, and the turns before it, for a Space that has inputs for these or has not.
+        """Return the query, and the turns before it.
 
-        What a Space has no input for becomes part of the query, so that nothing is lost.
+        :param history: whether the Space has an input for earlier turns; else the query has them.
+        :param system: whether it has one for the system prompt; else the query begins with it.
         """
-        said = (("system", self.system),) if self.system is not None and not system else ()
         if self.native and history:
-            return flat(said + self.turns[-1:]), self.turns[:-1]
-        return flat((*said, *self._turns_with_names())), ()
+            return flat(self._system_turn(system) + self.turns[-1:]), self.turns[:-1]
+        return flat(self.all_turns(system=system)), ()
 
     def history_with_files(self) -> tuple[tuple[str, str | Attachment], ...]:
         """Return the turns before the question, each after its files, as a page shows them."""
-        return tuple(
-            said
-            for number, (role, text) in enumerate(self.turns[:-1])
-            for said in (
-                *((role, file) for file in self.earlier_files.get(number, ())),
-                *(((role, text),) if text or number not in self.earlier_files else ()),
-            )
-        )
+        said: list[tuple[str, str | Attachment]] = []
+        for number, (role, text) in enumerate(self.turns[:-1]):
+            files = self.earlier_files.get(number, ())
+            said += [(role, file) for file in files]
+            if text or not files:
+                said.append((role, text))
+        return tuple(said)
 
     def all_turns(self, *, system: bool) -> tuple[Turn, ...]:
         """Return all turns, after the system prompt if the Space has no input for that."""
-        said = (("system", self.system),) if self.system is not None and not system else ()
-        return (*said, *self._turns_with_names())
+        return (*self._system_turn(system), *self._turns_with_names())
+
+    def _system_turn(self, has_input: bool) -> tuple[Turn, ...]:
+        return () if has_input or self.system is None else (("system", self.system),)
 
     def _turns_with_names(self) -> list[Turn]:
         """Return the turns, earlier ones with the names of their files, which are not sent."""
@@ -145,119 +131,69 @@ def prompt_from(
 ) -> Prompt:
     """Check messages.
 
-    :param messages: the chat so far, in OpenAI's format: `role` is one of `ROLES` and `content` a
-        string or a list of text parts, which is sent verbatim; the user's may have files. Other
-        fields, such as `name`, are not sent. Of the assistant's turns, reasoning is left out, and
-        those without text as well.
-    :param history: "flat" puts all turns into the query; "native" leaves the earlier turns to the
-        Space's own history input.
-    :param files: what goes with the last user message, in addition to its own.
-    :raises InvalidMessagesError: naming the first message that cannot be sent, by its index among
-        those that the caller gave.
+    Text is sent verbatim. Fields such as `name`, reasoning, and turns of the assistant without text
+    are not sent.
+
+    :param files: more files of the last user message.
+    :raises InvalidMessagesError: naming the first message that cannot be sent, by its index.
     """
     if history not in ("flat", "native"):
         raise InvalidMessagesError(f'history must be "flat" or "native", not {history!r}')
-    listed = _listed(messages)
-    apart = ["system"] if isinstance(listed[0], _SystemPrompt) else []
-    places = apart + [f"messages[{number}]" for number in range(len(listed) - len(apart))]
-    checked = [_turn(place, message) for place, message in zip(places, listed, strict=True)]
-    attached = _attached(places, listed, checked)
-    last = max((n for n, (role, _) in enumerate(checked) if role == "user"), default=-1)
+    listed = _to_list(messages)
+    first = -1 if isinstance(listed[0], _SystemPrompt) else 0
+    turns: list[Turn] = []
+    system: list[str] = []
+    attached: dict[int, Sequence[Attachment]] = {}
+    for number, message in enumerate(listed, first):
+        where = "system" if number < 0 else f"messages[{number}]"
+        role, text = _turn(where, message)
+        if role == "system":
+            system.append(text)
+        elif role == "user" or text:
+            if found := _attached_files(where, role, message["content"]):
+                attached[len(turns)] = found
+            turns.append((role, text))
+    last = max((n for n, (role, _) in enumerate(turns) if role == "user"), default=None)
+    if last is None:
+        raise InvalidMessagesError("messages: there is no user message to answer")
     files = (*files, *attached.pop(last, ()))
     require_count(len(files))
-    numbers = [
-        number
-        for number, turn in enumerate(checked)
-        if turn[0] != "system" and turn != ("assistant", "")
-    ]
-    turns = tuple(checked[number] for number in numbers)
-    if not any(role == "user" for role, _ in turns):
-        raise InvalidMessagesError("messages: there is no user message to answer")
-    system = "\n".join(text for role, text in checked if role == "system") or None
-    is_native = history == "native" and turns[-1][0] == "user"
-    earlier = {numbers.index(number): listed for number, listed in attached.items()}
-    return Prompt(turns, system, is_native, files=tuple(files), earlier_files=earlier)
+    is_native = history == "native" and last == len(turns) - 1
+    return Prompt(
+        tuple(turns), "\n".join(system) or None, is_native, files=files, earlier_files=attached
+    )
 
 
 class _SystemPrompt(dict[str, str]):
-    """A system message that was given apart from the messages, and is none of them in errors."""
+    """A system prompt passed separately; errors do not count it as `messages[i]`."""
 
 
 def to_messages(question: str | Messages, system: str | None = None) -> list[Mapping[str, Any]]:
-    """Return a question, which may be its text alone, as messages, after a system prompt if any.
+    """Return a question, a text or messages, as messages that begin with the system prompt if any.
 
     :raises InvalidMessagesError: if it is neither text nor a list of messages.
     """
     before = [] if system is None else [_SystemPrompt(role="system", content=system)]
     if isinstance(question, str):
         return [*before, {"role": "user", "content": question}]
-    return [*before, *_listed(question)]
+    return [*before, *_to_list(question)]
 
 
 def to_turn(message: Message) -> Turn:
-    """Return the role and the text of a message that was checked, as they are sent."""
+    """Return the role and the text of a message, as they are sent."""
     return _turn("message", _as_mapping(message))
 
 
 def flat(turns: Sequence[Turn]) -> str:
-    """Turns as one text: a single one verbatim, several as lines with their roles."""
+    """Return turns as one text: a single one verbatim, several as lines with their roles."""
     if len(turns) == 1:
         return turns[0][1]
     lines = [f"{role.capitalize()}: {text}" for role, text in turns]
     return "\n".join([*lines, "Assistant:"])
 
 
-def as_pairs(turns: Sequence[HistoryTurn]) -> list[list[Any]]:
-    """Turns in Gradio's first form of history: `[user, assistant]`, None where one is missing."""
-    pairs: list[list[Any]] = []
-    for role, said in turns:
-        content = said if isinstance(said, str) else {"file": said, "alt_text": None}
-        if role == "assistant" and pairs and pairs[-1][1] is None:
-            pairs[-1][1] = content
-        else:
-            pairs.append([content, None] if role == "user" else [None, content])
-    return pairs
-
-
-def as_messages(turns: Sequence[HistoryTurn]) -> list[dict[str, Any]]:
-    """Turns in the form of history that came with Gradio 4.44: messages, in OpenAI's format."""
-    return [
-        {
-            "role": role,
-            "content": said if isinstance(said, str) else {"file": said, "alt_text": None},
-        }
-        for role, said in turns
-    ]
-
-
-def as_parts(turns: Sequence[HistoryTurn]) -> list[dict[str, Any]]:
-    """Turns in the only form of history that Gradio 6 takes: messages, their text in parts."""
-    return [
-        {
-            "role": role,
-            "content": [
-                {"type": "text", "text": said}
-                if isinstance(said, str)
-                else {"type": "file", "file": said, "alt_text": None}
-            ],
-        }
-        for role, said in turns
-    ]
-
-
-def as_segments(turns: Sequence[HistoryTurn]) -> list[dict[str, Any]]:
-    """Turns as modelscope_studio's `pro.Chatbot` has them: its assistant answers in parts."""
-
-    def content(role: str, said: str | dict[str, Any]) -> Any:
-        if isinstance(said, dict):
-            return [{"type": "file", "content": [said]}]
-        return [{"type": "text", "content": said}] if role == "assistant" else said
-
-    return [{"role": role, "content": content(role, said)} for role, said in turns]
-
-
-def _listed(messages: Any) -> list[Any]:
-    """Return messages as a list, of dicts as far as they are messages at all."""
+def _to_list(messages: Any) -> list[Any]:
+    """Return messages as a list, each that has a known form as a dict."""
     is_one = isinstance(messages, (str, bytes, Mapping)) or hasattr(messages, "content")
     if is_one or not isinstance(messages, Iterable):
         raise InvalidMessagesError(
@@ -271,7 +207,7 @@ def _listed(messages: Any) -> list[Any]:
 
 
 def _as_mapping(message: Any) -> Any:
-    """Return a message object, or a tuple of role and content, as a dict; all else as it is."""
+    """Return a message object, or a tuple of role and content, as a dict; others unchanged."""
     if isinstance(message, Mapping):
         return message
     if isinstance(message, tuple) and len(message) == 2:
@@ -289,6 +225,7 @@ def _as_mapping(message: Any) -> Any:
 
 
 def _turn(where: str, message: Any) -> Turn:
+    """Check one message, and return its role and its text without files and reasoning."""
     if not isinstance(message, Mapping):
         raise InvalidMessagesError(
             f"{where}: must be a dict with role and content, an object with these, or a tuple of "
@@ -304,89 +241,58 @@ def _turn(where: str, message: Any) -> Turn:
         )
     role = ROLES.get(given) if isinstance(given, str) else None
     if role is None:
-        found = "has no role" if given is None else f"has the unknown role {given!r}"
+        found = "no role" if given is None else f"the unknown role {given!r}"
         raise InvalidMessagesError(
-            f"{where} {found}; roles are system (or developer), user and assistant"
+            f"{where} has {found}; roles are system (or developer), user and assistant"
         )
-    content = message.get("content")
-    if role == "user":
-        content = _without_files(content)
-    elif role == "assistant":
-        content = _without_reasoning(content)
-    text = _text(where, content)
+    text = _text(where, role, message.get("content"))
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        character = text[error.start]
         raise InvalidMessagesError(
-            f"{where} has {character!r} at {error.start}, which is not Unicode: "
-            "it was read as another encoding than it has"
+            f"{where} has {text[error.start]!r} at {error.start}, which is not Unicode: the text "
+            "was probably decoded with the wrong encoding"
         ) from None
     return role, text
 
 
-def _attached(
-    places: Sequence[str], messages: Sequence[Any], checked: Sequence[Turn]
-) -> dict[int, list[Attachment]]:
-    """Return the files in the user's messages, by the number of the message."""
-    found: dict[int, list[Attachment]] = {}
-    for number, (place, message, (role, _)) in enumerate(
-        zip(places, messages, checked, strict=True)
-    ):
-        content = message.get("content")
-        for position, part in enumerate(content if isinstance(content, (list, tuple)) else ()):
-            if role == "user" and part.get("type") in FILE_PARTS:
-                file = from_part(f"{place}, part {position}", part)
-                found.setdefault(number, []).append(file)
-    return found
-
-
-def _without_reasoning(content: Any) -> Any:
-    """Return the content of an assistant's turn, which another model may have written, as text."""
-    if isinstance(content, (list, tuple)):
-        return [_as_text_part(part) for part in content] or ""
-    return "" if content is None else content
-
-
-def _without_files(content: Any) -> Any:
-    """Return the content of a user's message with empty texts in place of its files."""
-    if not isinstance(content, (list, tuple)):
-        return content
-    return [
-        {"type": "text", "text": ""}  # keeps the other parts' numbers, for errors
-        if isinstance(part, Mapping) and part.get("type") in FILE_PARTS
-        else part
-        for part in content
-    ]
-
-
-def _as_text_part(part: Any) -> Any:
-    match part:
-        case {"type": "output_text"}:
-            return {**part, "type": "text"}
-        case {"type": str(kind)} if REASONING.search(kind):
-            return {"type": "text", "text": ""}  # keeps the other parts' numbers, for errors
-    return part
-
-
-def _text(where: str, content: Any) -> str:
+def _text(where: str, role: str, content: Any) -> str:
     if isinstance(content, str):
         return content
-    if content is None:
+    is_list = isinstance(content, (list, tuple))
+    if content is None or (is_list and not content):
+        if role == "assistant":  # a turn that consists of calls or reasoning only
+            return ""
         raise InvalidMessagesError(f"{where} has no content")
-    if not isinstance(content, (list, tuple)):
+    if not is_list:
         raise InvalidMessagesError(
             f"{where}: content must be text or a list of text parts, not {type(content).__name__}"
         )
-    if not content:
-        raise InvalidMessagesError(f"{where} has no content: its list of parts is empty")
-    return "".join(_part(f"{where}, part {number}", part) for number, part in enumerate(content))
+    parts = enumerate(content)
+    return "".join(_part(f"{where}, part {number}", role, part) for number, part in parts)
 
 
-def _part(where: str, part: Any) -> str:
-    kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
+def _part(where: str, role: str, part: Any) -> str:
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    if role == "user" and kind in FILE_PARTS:
+        return ""
+    if role == "assistant" and isinstance(kind, str):
+        if REASONING.search(kind):  # another model may have written the turn
+            return ""
+        kind = "text" if kind == "output_text" else kind
     if kind != "text":
-        raise InvalidMessagesError(f"{where}: only text can be sent, not {kind!r}")
+        found = kind if isinstance(part, Mapping) else type(part).__name__
+        raise InvalidMessagesError(f"{where}: only text can be sent, not {found!r}")
     if not isinstance(part.get("text"), str):
         raise InvalidMessagesError(f"{where}: a text part needs its text as a string")
     return str(part["text"])
+
+
+def _attached_files(where: str, role: str, content: Any) -> list[Attachment]:
+    if role != "user" or not isinstance(content, (list, tuple)):
+        return []
+    return [
+        from_part(f"{where}, part {number}", part)
+        for number, part in enumerate(content)
+        if part.get("type") in FILE_PARTS
+    ]

@@ -51,10 +51,9 @@ class Qwen_Qwen_2_72B(Provider):
 class Qwen_Qwen_3(Provider):
     """Qwen3 in its open sizes, as the Space Qwen/Qwen3-Demo serves them.
 
-    `thinking_budget` limits the reasoning: 1 to 38 thousand tokens, 38 unless it is given. Models
-    think unless `enable_thinking` is False, for which the question ends with `/no_think`, which
-    Qwen3 itself follows. The page's button cannot be set from here: its state is a `gr.State`,
-    which Gradio keeps for each session and takes from no caller.
+    `thinking_budget` limits the reasoning: 1 to 38 thousand tokens, by default 38. With
+    `enable_thinking=False`, the question ends with `/no_think`, which Qwen3 itself follows. The
+    page's button cannot be set from here: it is a `gr.State`, which Gradio takes from no caller.
     """
 
     label = "Qwen Qwen-3"
@@ -91,13 +90,7 @@ def providers() -> dict[str, type[Provider]]:
     """Return all providers, by name."""
     return {
         cls.__name__: cls
-        for cls in (
-            Qwen_Qwen_2_5_Max,
-            Qwen_Qwen_3,
-            Qwen_Qwen_3_VL,
-            Qwen_Qwen_2_5,
-            Qwen_Qwen_2_72B,
-        )
+        for cls in (Qwen_Qwen_2_5_Max, Qwen_Qwen_3, Qwen_Qwen_3_VL, Qwen_Qwen_2_5, Qwen_Qwen_2_72B)
     }
 
 
@@ -111,11 +104,9 @@ def names_listed() -> dict[str, type[Provider]]:
 
 
 def to_provider(given: type[Provider] | str | None, model: str | None) -> type[Provider]:
-    """Return the provider that is given, perhaps by its name; without one, the model's own.
+    """Return a provider, given as such or by name; without one, the model's own.
 
-    :raises ModelNotFoundError: if none is given, and there is no such model.
-    :raises ValueError: if none has that name; lists those there are.
-    :raises TypeError: if it is neither a provider nor a name.
+    :raises ModelNotFoundError, TypeError, ValueError: if there is none.
     """
     if given is None:
         return provider_of(model)
@@ -129,8 +120,7 @@ def to_provider(given: type[Provider] | str | None, model: str | None) -> type[P
 
 
 DEFAULT = Qwen_Qwen_3
-"""The provider where no model is named: the one official Space that was seen running in autumn
-2026."""
+"""The provider if no model is named: the one official Space seen running in autumn 2026."""
 
 
 def provider_of(model: str | None) -> type[Provider]:

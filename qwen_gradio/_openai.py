@@ -1,7 +1,4 @@
-"""What OpenAI's formats need in several front ends: options, usage, and stop sequences.
-
-Nothing here does I/O.
-"""
+"""OpenAI's formats in several front ends: options, usage, stops. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from typing import Any, Protocol
 
 from ._files.links import File, links_after
 from ._messages import to_turn
-from ._page.outputs import without_begun
+from ._page.tags import without_begun
 from ._reply import Reasoning
 
 UNSUPPORTED: dict[str, tuple[Any, ...]] = {
@@ -31,7 +28,8 @@ UNSUPPORTED: dict[str, tuple[Any, ...]] = {
 """Options that a text chat does not support, each with the values that request nothing.
 
 Registries reject them: their callers can leave them out, and a benchmark must not run without its
-tools. The endpoint answers optional tools in text, and asks for JSON, as tools send them always.
+tools. The endpoint's clients always send them, so it answers optional tools in text and asks for
+JSON.
 """
 
 
@@ -53,10 +51,7 @@ BYTES_PER_TOKEN = 4
 
 
 def estimated_tokens(text: str) -> int:
-    """Return about how many tokens a text has: one for four bytes. Spaces report no numbers.
-
-    LangChain and LiteLLM estimate with counters of their own, by which they compare models.
-    """
+    """Return an estimate of a text's tokens, one for four bytes, as Spaces report no numbers."""
     return math.ceil(len(text.encode(errors="replace")) / BYTES_PER_TOKEN)
 
 
@@ -70,10 +65,10 @@ def estimated_usage(messages: Iterable[Any], text: str, reasoning: str) -> tuple
 def cut(
     pieces: Iterable[str | Reasoning], stops: Sequence[str], reply: _Reply | None = None
 ) -> Iterator[str | Reasoning]:
-    """Yield a text up to its first stop sequence, wherever the fragments divide that.
+    """Yield a text up to its first stop sequence, which may span fragments.
 
-    For each fragment, yields the text that is certain by then, perhaps none; then what remains.
-    Reasoning is yielded as it is, and links to the files of `reply` follow a complete text.
+    Yields the certain text of each fragment, perhaps "", and then the rest. Reasoning is unchanged,
+    and links to the files of `reply` follow a complete text.
 
     :param stops: the sequences, none of them empty.
     """
@@ -118,10 +113,10 @@ class _Stream(_Reply, Protocol):
 
 
 class StopSearch:
-    """A search for the first complete stop sequence in a text that arrives in fragments.
+    """A search for the first stop sequence in a text that arrives in fragments.
 
     :ivar is_over: whether one was found.
-    :ivar held: text that is held back, as it may be the beginning of one.
+    :ivar held: text held back because a stop sequence may begin there.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
-"""One reply: what is reported of it, its state, and what each event means. Nothing here does I/O.
+"""One reply: its updates, its states, and what each event means. Nothing here does I/O.
 
-A worker's thread puts updates, a reader takes them. The stream for event loops (`_stream`) and the
-iterator for other callers (`sync`) are two readers, which differ only in how they wait.
+A worker's thread puts updates, and a reader takes them. The stream for event loops (`_stream`) and
+the iterator for other callers (`sync`) are two readers, which differ only in how they wait.
 
 | state    | what it means                 | events, and the state that follows                    |
 |----------|-------------------------------|-------------------------------------------------------|
@@ -21,10 +21,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar
 
-from ._page.files import FoundFile
 from .errors import QwenGradioError, StreamInterruptedError, StreamTimeoutError
 
 E = TypeVar("E", bound=Exception)
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """A file that a reply names, with its description as `alt`."""
+
+    url: str
+    mime_type: str
+    alt: str
 
 
 @dataclass(frozen=True)
@@ -43,15 +51,14 @@ class StreamStatus:
     """A status message about a request. Fields that do not apply to its state are None.
 
     :ivar state: "queued", "processing" (the Space has begun), "progress", "log", "waking" (it is
-        asleep or starting, and is waited for; `log` says which), or "retrying" (it did not accept
-        the request, and is asked again in `retry_in` seconds; `log` says why).
-    :ivar position: place in the queue while queued; 1 is next.
-    :ivar queue_size: how many requests are in that queue.
-    :ivar eta: seconds until the request is expected to be done, by the Space's estimate.
-    :ivar retry_in: seconds until the Space is asked again.
+        asleep or starting; `log` says which), or "retrying" (it did not accept the request, and is
+        asked again in `retry_in` seconds; `log` says why).
+    :ivar position: place in the queue; 1 is next.
+    :ivar queue_size: the number of requests in the queue.
+    :ivar eta: the Space's estimate of the seconds until the request is done.
     :ivar progress: the steps of the Space's work that have begun.
-    :ivar log: a message of the Space to its user, or a text that it shows in place of a reply that
-        has not begun, such as "Thinking..."; `level` ("info", "warning") is its urgency.
+    :ivar log: a message of the Space to its user, or a placeholder that it shows before a reply,
+        such as "Thinking..."; `level` ("info", "warning") is its urgency.
     """
 
     state: Literal["queued", "processing", "progress", "log", "waking", "retrying"]
@@ -98,12 +105,10 @@ class End:
 
 
 Update: TypeAlias = "str | Reasoning | StreamStatus | End"
-"""A fragment of the reply, what the model thinks, a status, or the end."""
+"""A fragment of the reply, reasoning, a status, or the end."""
 
 MAX_UNREAD = 1000
-"""Updates that may wait to be read before statuses among them are dropped."""
-
-
+"""Unread updates from which on a new status replaces the one before it."""
 MAX_QUEUE_SILENCE = 60.0
 """Seconds without a heartbeat after which a Space that has queued the question counts as lost.
 Gradio sends one every 15."""
@@ -116,15 +121,14 @@ class ReplyState:
 
     Times are seconds of one clock of the caller's, such as `time.monotonic`.
 
-    :param space: the Space as it was given. May be set to its new name, if it was renamed.
+    :ivar space: the Space as it was given; its new name, if it was renamed.
     :param timeout: seconds for the complete reply; None sets no limit.
     :param stream_timeout: seconds without any update; None sets no limit. While the question is
         queued, it is at least `MAX_QUEUE_SILENCE`.
     :ivar text: the reply so far, as the page shows it; it may be ahead of the fragments.
-    :ivar reasoning: what the model thought so far.
     :ivar files: those that came with the reply, once it is complete.
     :ivar unused_options: the options for which the Space has no input, once it is asked.
-    :ivar on_close: called once if the reply is closed while a thread asks; may be set.
+    :ivar on_close: called if the reply is closed while a thread asks; may be set.
     """
 
     def __init__(self, space: str, timeout: float | None, stream_timeout: float | None) -> None:
@@ -144,13 +148,13 @@ class ReplyState:
 
     @property
     def is_unanswered(self) -> bool:
-        """Whether the question can be asked again: after a fragment, the text would come twice."""
+        """Whether the question can be asked again without repeating text that was emitted."""
         return self.name == "open" and not self.text and not self.reasoning
 
     # What the thread that asks calls:
 
     def put(self, update: Update) -> None:
-        """Add an update, from any thread. Never blocks, as it runs under gradio_client's lock.
+        """Add an update, from any thread. Never blocks.
 
         Text has no limit. Once `MAX_UNREAD` updates wait, a status replaces the one before it.
         """
@@ -217,7 +221,7 @@ class ReplyState:
     def wait_with(self, wake: Callable[[], object], now: float) -> float:
         """Have `wake` called, from any thread, once there is an update to read.
 
-        :returns: the seconds to wait before `time_out` is called instead.
+        :returns: the seconds after which to call `time_out` instead.
         """
         self._wakers.append(wake)
         if self._updates or self.name == "closed":  # since the reader looked
@@ -226,17 +230,14 @@ class ReplyState:
         return min(self._ends_at - now, max(self._stream_timeout, least))
 
     def time_out(self, now: float) -> None:
-        """Raise if nothing has arrived in time.
-
-        :raises StreamTimeoutError: naming the limit that has passed.
-        """
+        """Raise a `StreamTimeoutError` if nothing has arrived in time."""
         if self.name == "open" and not self._updates and now < self._ends_at - TIMER_PRECISION:
             raise self._time_out(
                 f"sent nothing for stream_timeout={self._stream_timeout:g} seconds"
             )
 
     def close(self) -> None:
-        """Stop the reply, if it is not complete. Never waits; any thread may call it."""
+        """Stop the reply, if it is not complete. Returns at once; any thread may call it."""
         if self.name in ("new", "open"):
             self.name = "closed"
             self._updates.clear()

@@ -8,15 +8,14 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from contextlib import suppress
 from dataclasses import replace
 from html import escape
-from types import TracebackType
 from typing import Any
 
 import anyio
 from anyio.lowlevel import checkpoint, current_token
 
-from ._files.downloads import ReplyFile
-from ._page.plan import Session
+from ._page.session import Session
 from ._reply import End, Reasoning, ReplyState, StreamStatus, Update
+from ._reply_files import ReplyFile
 from ._tasks import stoppable
 from ._worker import Question, ask
 
@@ -24,21 +23,21 @@ from ._worker import Question, ask
 class FragmentStream(AsyncIterator[str]):
     """The reply to one question, as it is written: fragments that, joined, are the reply.
 
-    Whitespace, cursors, counters and placeholders that come and go never appear twice. Where a
-    Space takes back words that were emitted, they stay, and the new text follows; `text()` and
+    Whitespace, cursors, counters and placeholders that come and go never appear twice. Words that
+    a Space takes back after they were emitted stay, and the new text follows; `text()` and
     `partial` are what its page shows.
 
-    The question is asked when the stream is first awaited, entered or iterated, and not again. The
-    stream runs in the event loop it is iterated in, of asyncio or trio.
+    The question is asked once, when the stream is first awaited, entered or iterated, in an event
+    loop of asyncio or trio.
 
     :ivar on_status: called in the event loop with each `StreamStatus`, as it is read; may be set.
-    :ivar on_reasoning: called there with each new piece of `reasoning`; may be set.
-    :ivar on_complete: called there with the reply, once it is complete; may be set. All three are
-        awaited if they are async functions.
+    :ivar on_reasoning: called likewise with each new piece of `reasoning`; may be set.
+    :ivar on_complete: called likewise with the complete reply; may be set. All three are awaited if
+        they are async functions.
 
     `close()`, `aclose()`, the end of an `async with` block, cancellation, an error, leaving the
     loop over it and, at the latest, garbage collection stop the Space's work on the reply. Leaving
-    a loop does so at once only where Python frees objects at once, as CPython does.
+    a loop does so at once in CPython, which frees objects at once.
     """
 
     def __init__(
@@ -78,9 +77,9 @@ class FragmentStream(AsyncIterator[str]):
         return piece
 
     async def next_piece(self) -> str | Reasoning | None:
-        """Return what arrives next, a fragment or reasoning; None once the reply is complete.
+        """Return the next fragment or piece of reasoning; None once the reply is complete.
 
-        :raises QwenGradioError: if the reply fails, or the stream was closed before its end.
+        :raises QwenGradioError: as for a fragment.
         """
         with self._guard:
             while self._reply.name != "complete":
@@ -109,12 +108,12 @@ class FragmentStream(AsyncIterator[str]):
 
     @property
     def space(self) -> str:
-        """The Space that is asked, as it was given; its new name once it is found to be renamed."""
+        """The Space, as it was given; its new name once it is found to be renamed."""
         return self._reply.space
 
     @property
     def model(self) -> str | None:
-        """The model that is asked; None if none was named for another app than a provider's."""
+        """The model; None if another app than the provider's is asked, and none was named."""
         return self._question.model
 
     @property
@@ -124,15 +123,15 @@ class FragmentStream(AsyncIterator[str]):
 
     @property
     def reasoning(self) -> str:
-        """What the model thought before it answered, so far; "" where the Space shows none."""
+        """The reasoning before the reply, so far; "" where the Space shows none."""
         return self._reply.reasoning
 
     @property
     def files(self) -> list[ReplyFile]:
         """The files that came with the reply, such as pictures, once it is complete."""
-        asked = self._question
+        access, timeout = self._question.access, self._question.request_timeout
         return [
-            ReplyFile(file.url, file.mime_type, file.alt, asked.access, asked.request_timeout)
+            ReplyFile(file.url, file.mime_type, file.alt, access, timeout)
             for file in self._reply.files
         ]
 
@@ -149,9 +148,9 @@ class FragmentStream(AsyncIterator[str]):
     async def text(self) -> str:
         """Wait for the complete reply, and return it.
 
-        It is the Space's final text, also if fragments of it were read before, or taken back.
+        It is the Space's final text, including fragments that were read before.
 
-        :raises QwenGradioError: if the reply fails, or the stream was closed before its end.
+        :raises QwenGradioError: as for a fragment.
         """
         async for _ in self:
             pass
@@ -165,19 +164,14 @@ class FragmentStream(AsyncIterator[str]):
         self._reply.close()
 
     async def aclose(self) -> None:
-        """Stop the reply, if it is not complete. Does not wait until the Space has stopped."""
+        """Do what `close` does."""
         self.close()
         await checkpoint()
 
     async def __aenter__(self) -> FragmentStream:
         return await self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         self.close()
 
     def __del__(self) -> None:
@@ -199,7 +193,7 @@ class FragmentStream(AsyncIterator[str]):
         return f"<FragmentStream from {self.space}: {self._reply.name}, {arrived}>"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows of a stream that is a cell's last line."""
+        """Show the stream as the last line of a notebook's cell."""
         hint = "<br><code>await qwen_gradio.notebook.show(stream)</code>"
         can_be_shown = self._reply.name in ("new", "open")
         return f"<code>{escape(repr(self))}</code>{hint if can_be_shown else ''}"
@@ -207,7 +201,7 @@ class FragmentStream(AsyncIterator[str]):
     async def _next_update(self) -> Update:
         ask(self._question, self._reply)
         if self._reply.has_update:
-            await checkpoint()  # however fast updates come, other tasks get their turn
+            await checkpoint()  # lets other tasks run, even if updates always wait
         while (update := self._reply.read(time.monotonic())) is None:
             event = anyio.Event()
             seconds = self._reply.wait_with(_waker(event), time.monotonic())
@@ -239,7 +233,7 @@ async def _call(callback: Callable[[Any], object], argument: Any) -> None:
 
 
 class _Loop(AsyncIterator[str]):
-    """One `async for` over a stream. Python drops it when the loop is left: so the stream stops."""
+    """One `async for` over a stream. Python frees it when the loop ends, which stops the stream."""
 
     def __init__(self, stream: FragmentStream) -> None:
         self._stream = stream
@@ -248,7 +242,7 @@ class _Loop(AsyncIterator[str]):
     async def __anext__(self) -> str:
         try:
             return await self._stream.__anext__()
-        except anyio.BusyResourceError:  # the loop that reads already goes on
+        except anyio.BusyResourceError:  # the other loop goes on
             self._is_second_reader = True
             raise
 

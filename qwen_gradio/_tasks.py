@@ -1,4 +1,4 @@
-"""Helpers for tasks: unwrapped errors, Jupyter's stop button, and calls without `await`."""
+"""Helpers for tasks: unwrapped exceptions, Jupyter's stop button, and calls without `await`."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ WAKE_INTERVAL = 0.25
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Let a notebook's stop button take effect while a task waits, however long.
+    """Let a notebook's stop button take effect while a task waits.
 
-    Jupyter's kernel cancels the task of a cell from a signal handler, which does not wake the event
-    loop: the loop notices when something else wakes it. Outside a kernel, this does nothing.
+    Jupyter's kernel cancels a cell's task from a signal handler, which does not wake the event
+    loop, so a timer does. Outside a kernel, this does nothing.
     """
     loop: Any = current_token().native_token if "ipykernel" in sys.modules else None
     if not hasattr(loop, "call_later"):  # there is no kernel, or the loop is trio's
@@ -51,7 +51,7 @@ def stoppable() -> Iterator[None]:
 
 @asynccontextmanager
 async def task_group() -> AsyncIterator[TaskGroup]:
-    """anyio's task group, which raises the first error of its tasks instead of a group of all.
+    """Open anyio's task group, but raise the first error of its tasks instead of a group.
 
     An error takes precedence over a cancellation, which trio reports in the same group.
     """
@@ -63,7 +63,7 @@ async def task_group() -> AsyncIterator[TaskGroup]:
         error = group.split(anyio.get_cancelled_exc_class())[1] or group
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-    # Not within `except`: the group would become the context of an error that it contains.
+    # Raised outside of `except`, or the group would become the context of its own member.
     if error is not None:
         raise error
 

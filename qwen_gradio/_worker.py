@@ -14,14 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from ._access import Access
 from ._messages import Prompt
-from ._page.plan import Session
+from ._page.session import Session
 from ._reply import End, ReplyState, StreamStatus
-from .errors import (
-    AuthenticationError,
-    QwenGradioError,
-    SpaceInterfaceError,
-    SpaceUnavailableError,
-)
+from .errors import AuthenticationError, QwenGradioError, SpaceInterfaceError, SpaceUnavailableError
 
 if TYPE_CHECKING:
     from ._gradio.connection import Connection
@@ -33,8 +28,8 @@ logger = logging.getLogger(__package__)
 MAX_RETRY_WAIT = 60.0
 """Seconds between two attempts. A Space that asks for a longer wait is not asked again."""
 MIN_RETRY_PAUSE, MAX_RETRY_PAUSE = 0.5, 8.0
-"""Seconds between two attempts, twice as many each time and up to half a second at random, where
-the Space does not say how many."""
+"""Seconds between two attempts where the Space names none: doubled each time, plus up to half a
+second at random."""
 
 
 def generate_session_hash() -> str:
@@ -44,15 +39,12 @@ def generate_session_hash() -> str:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked, after all checks.
+    """A question after all checks.
 
-    :ivar timeout: seconds for the complete reply.
-    :ivar stream_timeout: seconds without any update.
     :ivar request_timeout: seconds that the Space may take to answer an HTTP request.
-    :ivar max_retries: how often to ask again if the Space did not accept the question.
-    :ivar model: the model that is asked; None if it is another app's, and none was named.
-    :ivar session: the conversation that it belongs to, if the Space may keep that.
-    :ivar if_unavailable: what to add to the error if the Space cannot be asked.
+    :ivar model: the model; None if another app than the provider's is asked, and none was named.
+    :ivar session: the conversation of the question, if the Space may keep it.
+    :ivar if_unavailable: a sentence to append to the error if the Space cannot be asked.
     """
 
     prompt: Prompt
@@ -71,11 +63,10 @@ def ask(question: Question, reply: ReplyState) -> None:
     if reply.start(time.monotonic()):
         worker = Worker(question, reply)
         reply.on_close = worker.stop
-        # A daemon, so that a Space which never answers does not keep the interpreter from exiting.
-        # In the caller's context, as a Gradio app keeps its user's request there.
-        Thread(
-            target=copy_context().run, args=(worker.run,), name="qwen_gradio", daemon=True
-        ).start()
+        # A daemon thread, as a Space that never answers must not keep the interpreter from exiting.
+        # It gets the caller's context, where a Gradio app keeps its user's request.
+        run = copy_context().run
+        Thread(target=run, args=(worker.run,), name="qwen_gradio", daemon=True).start()
 
 
 class Worker:
@@ -108,19 +99,18 @@ class Worker:
                 self._end(End())
 
     def _end(self, end: End) -> None:
-        # Closing what was opened comes after this, as it may take a while: what stops the reply
-        # from now on does not abort that.
+        # Cleaning up comes after this, as it may take a while, and must not be aborted by `stop`.
         self._connection = None
         self._reply.put(end)
         self._reply.on_close = None
 
     def _ask(self, cleanup: ExitStack) -> None:
-        """Ask until the Space has accepted the question, as often as that is allowed."""
+        """Ask, and retry until the Space has accepted the question or `max_retries` is reached."""
         failures = 0
         while True:
             try:
-                if self._client is not None and self._client.has_begun:
-                    self._client.run()  # goes on with the step that failed
+                if self._client is not None and self._has_begun:
+                    self._client.run()  # continues with the step that failed
                 else:
                     self._ask_once(cleanup)
                 return
@@ -137,7 +127,7 @@ class Worker:
                 return
 
     def _is_worth_retrying(self, error: QwenGradioError) -> bool:
-        # Meanwhile there are no updates. A longer wait would trip `stream_timeout`.
+        # A longer wait, without updates, would trip `stream_timeout`.
         longest = min(MAX_RETRY_WAIT, self._question.request_timeout / 2)
         return error.transient and (error.retry_after or 0) <= longest and self._reply.is_unanswered
 
@@ -148,12 +138,12 @@ class Worker:
 
     @property
     def _has_begun(self) -> bool:
-        """Whether the Space has run a step, which asking anew would run twice."""
+        """Whether the Space has completed a step, which asking anew would run twice."""
         return self._client is not None and self._client.has_begun
 
     def _ask_once(self, cleanup: ExitStack) -> None:
-        """Ask the Space by the description that is cached; if that is outdated, by a new one."""
-        # gradio_client and httpx are imported here: off the event loop, and only to ask.
+        """Ask the Space by its cached description, and if that is outdated, by a new one."""
+        # Importing gradio_client and httpx is slow, and must not block an event loop.
         from ._gradio.connection import Connection
         from ._gradio.space import space_at
 
@@ -175,13 +165,12 @@ class Worker:
             return
         except QwenGradioError as error:
             is_cached = description.read_at < began
-            may_be_proxy = isinstance(error, SpaceUnavailableError) and error.may_be_proxy
-            if not (may_be_proxy or (is_cached and error.may_be_outdated)):
-                raise
-            if error.transient or self._has_begun or not self._reply.is_unanswered:
+            may_have_changed = error.may_be_proxy or (is_cached and error.may_be_outdated)
+            is_unanswered = self._reply.is_unanswered and not self._has_begun
+            if error.transient or not (may_have_changed and is_unanswered):
                 raise
             logger.info("%s: read again: %s", description.space, error)
-            connection.forget_cookies()  # they may lead to a replica that is gone
+            connection.cookies.clear()  # they may point to a replica that is gone
             try:
                 fresh, was_asleep = describe(description)
                 is_same = fresh.has_same_plan(description, question.prompt.api_name)
@@ -189,12 +178,11 @@ class Worker:
                 if isinstance(unread, SpaceInterfaceError) or (
                     isinstance(unread, SpaceUnavailableError) and unread.is_down
                 ):
-                    raise  # it offers no chat any more, or does not run
+                    raise  # it no longer offers a chat, or does not run
                 raise error from error.__cause__
-            is_lost = isinstance(error, SpaceUnavailableError) and error.may_be_lost_replica
-            has_new_session = is_lost or was_asleep or isinstance(error, AuthenticationError)
-            if is_same and not has_new_session:
-                raise
+            is_denied = isinstance(error, AuthenticationError)
+            if is_same and not (error.may_be_lost_replica or was_asleep or is_denied):
+                raise  # the same question would meet the same error
         self._run(fresh, cleanup)
 
     def _run(self, description: Description, cleanup: ExitStack) -> None:

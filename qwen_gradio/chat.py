@@ -10,7 +10,7 @@ from ._files.reading import Files, read_files
 from ._messages import to_turn
 from ._models import to_provider
 from ._options import ChatOptions, Options, require
-from ._page.plan import Session
+from ._page.session import Session
 from ._stream import FragmentStream
 from .errors import InvalidMessagesError
 from .provider import Provider, require_known
@@ -20,16 +20,16 @@ from .sync import Fragments, read
 class Chat:
     """A conversation with a model, which remembers completed turns.
 
-    A turn that fails, or is closed early, does not change the conversation. Where the Space itself
-    keeps the conversation, each turn is asked in the session of the one before, as on its page;
-    elsewhere, and after a turn that was not completed, earlier turns are sent along.
+    Where the Space itself keeps the conversation, each turn is asked in the session of the one
+    before, as on its page; elsewhere, and after a turn that was not completed, earlier turns are
+    sent along.
 
     :param system: the system prompt; may be changed between turns.
     :param space: the Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`; else the provider's.
     :param model: a model of any provider's; by default, that of `provider`, else Qwen3.
     :param provider: a provider, or its name; by default, the model's own.
-    :param options: other arguments of `Provider.create_async_generator`, for every turn. Here, the
-        default of `history` is "native": earlier turns go into the Space's history input, if any.
+    :param options: other arguments of `Provider.create_async_generator`, for every turn. The
+        default of `history` is "native" here.
     :raises TypeError, ValueError: if a parameter is wrong.
     """
 
@@ -77,8 +77,7 @@ class Chat:
     def stream(self, question: str, *, files: Files | None = None) -> FragmentStream:
         """Ask, and return the reply as a stream. When it is complete, the turn is remembered.
 
-        :param files: what goes with the question, as for a provider. They are kept, and belong to
-            this turn when later ones are asked.
+        :param files: what goes with the question, as for a provider; also kept for later turns.
         :raises InvalidMessagesError: at once, if the question is not text or a file cannot be sent.
         """
         if not isinstance(question, str):

@@ -10,12 +10,13 @@ from __future__ import annotations
 class QwenGradioError(Exception):
     """Something went wrong between a question and its answer.
 
-    :ivar partial: the reply text that had arrived by then.
+    :ivar partial: the reply text that had arrived.
     :ivar space: the Space that was asked, as it was given or is called now; None if none was.
     :ivar transient: whether the same question may be accepted a little later.
     :ivar retry_after: how many seconds later, if the Space said.
-    :ivar may_be_outdated: whether the reason may be that the Space is another app by now than its
-        cached description says.
+    :ivar may_be_outdated: whether the cause may be an outdated description of the Space.
+    :ivar may_be_proxy: whether a proxy or placeholder page may have answered instead of the Space.
+    :ivar may_be_lost_replica: whether the Space's cookies may lead to a replica that is gone.
     """
 
     partial: str = ""
@@ -23,6 +24,8 @@ class QwenGradioError(Exception):
     transient: bool = False
     retry_after: float | None = None
     may_be_outdated: bool = False
+    may_be_proxy: bool = False
+    may_be_lost_replica: bool = False
 
 
 class InvalidMessagesError(QwenGradioError, ValueError):
@@ -39,25 +42,21 @@ class SpaceUnavailableError(QwenGradioError, ConnectionError):
     :ivar stage: the Space's stage on the hub, such as "PAUSED", if that was looked up.
     :ivar is_down: whether the Space does not run in that stage.
     :ivar is_starting: whether it will run if it is waited for.
-    :ivar may_be_proxy: whether a proxy or placeholder page may have answered instead of the Space.
-    :ivar may_be_lost_replica: whether the Space's cookies may lead to a replica that is gone.
     """
 
     stage: str | None = None
     is_down: bool = False
     is_starting: bool = False
-    may_be_proxy: bool = False
-    may_be_lost_replica: bool = False
 
 
 class SpaceInterfaceError(QwenGradioError):
     """The Space runs, but offers no chat that can be used, or its reply is not in the form of one.
 
-    Also raised, before anything is sent, for `files` that it does not take, and for `inputs` that
-    it has not or whose values it does not accept; the message says what it takes.
+    Also raised, before anything is sent, for `files` and `inputs` that it does not accept; the
+    message says what it accepts.
 
-    :ivar is_malformed_reply: whether the form of this reply is the only problem.
-    :ivar is_about_files: whether the Space does not take the files, and would answer without them.
+    :ivar is_malformed_reply: whether only the form of this reply is wrong.
+    :ivar is_about_files: whether the Space would answer without the files.
     """
 
     is_malformed_reply: bool = False

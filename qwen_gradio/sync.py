@@ -35,8 +35,8 @@ def ask(
     """Ask the model, wait for its complete reply, and return it.
 
     :param question: a text, or the chat so far as messages.
-    :param model: a model of any provider's, such as "qwen3-32b"; by default, that of `provider`,
-        else Qwen3.
+    :param model: a model of any provider, such as "qwen3-32b"; by default, that of `provider`, else
+        Qwen3.
     :param system: the system prompt.
     :param provider: a provider, or its name; by default, the model's own.
     :param options: those of `Provider.create_async_generator`: files, space, api_key, timeout and
@@ -44,7 +44,8 @@ def ask(
     :raises QwenGradioError: if the reply fails.
     :raises TypeError, ValueError: at once, if a parameter is wrong.
     """
-    return read(_open(question, model, system, provider, options))
+    with stream(question, model, system=system, provider=provider, **options) as fragments:
+        return read(fragments.stream)
 
 
 def stream(
@@ -55,11 +56,12 @@ def stream(
     provider: type[Provider] | str | None = None,
     **options: Unpack[QuestionOptions],
 ) -> Fragments:
-    """Ask the model, and read its reply as it is written. Takes what `ask` takes.
-
-    :raises InvalidMessagesError, ModelNotFoundError, TypeError, ValueError: at once.
-    """
-    return Fragments(_open(question, model, system, provider, options))
+    """Ask the model, and read its reply as it is written. Takes and raises what `ask` does."""
+    require(system=system)
+    provider = to_provider(provider, model)
+    require_known(provider, options.keys() - {"files"})
+    messages = to_messages(question, system)
+    return Fragments(provider.create_async_generator(model, messages, **options))
 
 
 def inspect(
@@ -84,7 +86,7 @@ def inspect(
     from ._gradio.hub import listing_of  # imports gradio_client
     from ._gradio.space import describe
 
-    access = Access.to(space, **given)  # type: ignore[arg-type]
+    access = Access.parse(space, **given)  # type: ignore[arg-type]
     found = describe(access)
     plan = found.plan(api_name)
     listing = listing_of(access)
@@ -93,22 +95,9 @@ def inspect(
         former_name="" if found.space == access.space else access.space,
         url=found.client.src,
         gradio=str(found.client.config.get("version")),
-        stage="" if listing is None else listing.stage,
-        hardware="" if listing is None else listing.all_hardware,
+        stage=listing.stage,
+        hardware=listing.hardware,
     )
-
-
-def _open(
-    question: str | Messages,
-    model: str | None,
-    system: str | None,
-    provider: type[Provider] | str | None,
-    options: QuestionOptions,
-) -> FragmentStream:
-    require(system=system)
-    provider = to_provider(provider, model)
-    require_known(provider, options.keys() - {"files"})
-    return provider.create_async_generator(model, to_messages(question, system), **options)
 
 
 class Fragments(Iterator[str]):
@@ -117,8 +106,7 @@ class Fragments(Iterator[str]):
     The question is asked when the first fragment is requested. `close()`, the end of a `with` block
     and, at the latest, garbage collection stop the Space's work on the reply.
 
-    :ivar stream: the stream itself, which has the reply so far and the callbacks. They are called
-        in the thread that reads.
+    :ivar stream: the stream, with the reply so far and the callbacks, which this thread calls.
     """
 
     def __init__(self, stream: FragmentStream) -> None:
@@ -139,7 +127,7 @@ class Fragments(Iterator[str]):
         return piece
 
     def next_piece(self) -> str | Reasoning | None:
-        """Return what arrives next, a fragment or reasoning; None once the reply is complete.
+        """Return the next fragment or piece of reasoning; None once the reply is complete.
 
         :raises QwenGradioError, anyio.BusyResourceError: as for a fragment.
         """
@@ -196,31 +184,26 @@ MAX_WAIT = 86400.0
 
 
 def read(stream: FragmentStream) -> str:
-    """Return the complete reply: the Space's final text.
-
-    :raises QwenGradioError: if the reply fails.
-    """
+    """Return the complete reply: the Space's final text."""
     for _ in pieces(stream):
         pass
     return stream.partial
 
 
 def pieces(stream: FragmentStream) -> Generator[str | Reasoning, None, None]:
-    """Yield fragments and reasoning in the order in which they arrive.
-
-    :raises QwenGradioError: if the reply fails.
-    """
+    """Yield fragments and reasoning in the order in which they arrive."""
     with closing(Fragments(stream)) as fragments:
         while (piece := fragments.next_piece()) is not None:
             yield piece
 
 
-def _call(callback: Callable[[Any], object], argument: Any) -> None:
-    async def finish(result: Coroutine[Any, Any, object]) -> None:
-        await result
+async def _finish(result: Coroutine[Any, Any, object]) -> None:
+    await result
 
+
+def _call(callback: Callable[[Any], object], argument: Any) -> None:
     try:
         if isinstance(result := callback(argument), Coroutine):
-            without_await(finish)(result)
+            without_await(_finish)(result)
     except StopIteration as error:  # it would end the caller's loop, as a reply's end does
         raise RuntimeError("A callback raised StopIteration") from error

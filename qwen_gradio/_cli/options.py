@@ -211,12 +211,12 @@ class Options:
         return {name: value for name, value in given.items() if value is not None}
 
     def to_access(self) -> dict[str, Any]:
-        """Return the arguments of `Access.to`, besides the Space."""
+        """Return the arguments of `Access.parse`, besides the Space."""
         headers = _pairs(self.headers, "--header", "[=:]")
         headers = {name.strip(): value.strip() for name, value in headers.items()}
         access: dict[str, Any] = {"proxy": self.proxy, "auth": self.auth, "headers": headers}
         with _wrong_usage():
-            Access.to("any/space", **access)
+            Access.parse("any/space", **access)
         return {"api_key": self.api_key, **access}
 
 

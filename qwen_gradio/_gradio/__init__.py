@@ -37,11 +37,10 @@ Closing the event stream stops a generator at its next yield, on Gradio 4.44, 5.
 async function that awaits its model's answer stops only by `/cancel`: within 0.1 seconds, where it
 went on for all of its 8 seconds without. So `Job.cancel()` is called as well.
 
-Ours alone are the connection, the choice of its proxies (`proxies`), the reader of the event stream
-(`events`), what the Hub says of a Space (`hub`: where it is, and whether it is worth waiting for)
-and the errors. The files build on one another in this order: `seam`, `events`, `errors`, `proxies`,
-`connection`, `hub`, `space`, `outputs`, `reply`. All names of gradio_client's that they rely on are
-listed and checked in `tests/gradio/test_gradio_client.py`, where a new version fails first.
+The files build on one another in this order: `seam`, `events`, `errors`, `proxies`, `connection`,
+`hub`, `space`, `updates`, `standins`, `reply`.
+`tests/gradio/test_gradio_client.py` lists all names of gradio_client's that they rely on; a new
+version fails there first.
 
 Upstream has the same wish, to pass an httpx client in:
 https://github.com/gradio-app/gradio/issues/7890, https://github.com/gradio-app/gradio/pull/7960

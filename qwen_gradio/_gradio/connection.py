@@ -1,4 +1,4 @@
-"""HTTP for one reply, limited in bytes and time, which any thread can abort."""
+"""HTTP for one reply: limited in bytes and time, and aborted from any thread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Container, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
-from http.cookiejar import Cookie
+from http.cookiejar import Cookie, CookieJar
 from threading import Timer
 from typing import Any
 
@@ -22,15 +22,15 @@ from .seam import httpx
 
 CONNECT_TIMEOUT = 10.0
 ENCODED = ("content-encoding", "content-length")
-"""Headers that a response has no longer once it was decompressed."""
+"""Headers that no longer apply to a decompressed response."""
 
 
 class TooLargeError(ValueError):
-    """An answer has more bytes than are read."""
+    """A response has more bytes than the limit."""
 
 
 class Connection:
-    """A reply's way to its Space: one connection at a time, kept from request to request.
+    """A reply's connection to its Space, kept from request to request.
 
     :param timeout: seconds that the Space may be silent during a request.
     :ivar received: the bytes of events so far, after decompression.
@@ -54,43 +54,37 @@ class Connection:
             transport=self._routes,
             trust_env=False,
             timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
-            # Some proxies compress all the same; what that inflates to is limited below.
+            # Some proxies compress nevertheless; `request` and `events` limit the inflated bytes.
             headers={"Accept-Encoding": "identity"},
         )
 
     @property
-    def cookies(self) -> list[Cookie]:
+    def cookies(self) -> CookieJar:
         """The cookies received so far; each is sent to the host that it came from."""
-        return list(self._client.cookies.jar)
+        return self._client.cookies.jar
 
     def use_cookies(self, cookies: Iterable[Cookie]) -> None:
         """Send these cookies, too."""
         for cookie in cookies:
-            self._client.cookies.jar.set_cookie(cookie)
-
-    def forget_cookies(self) -> None:
-        """Send none of the cookies received so far."""
-        self._client.cookies.clear()
+            self.cookies.set_cookie(cookie)
 
     def request(
         self,
         method: str,
         url: str,
         *,
-        server: str | None = None,
-        accepted: Container[int] = (),
         max_bytes: int = MAX_BYTES,
         **options: Any,
     ) -> httpx.Response:
-        """Send a request, and return its response, which has been read.
+        """Send a request, and return its response, read to its end.
 
-        :param server: who is asked, for errors, if it is not the Space.
-        :param accepted: statuses to return besides success.
+        :param options: httpx's; `server`, the name of a server other than the Space in errors; and
+            `accepted`, the statuses to return besides success.
         :raises QwenGradioError: if its status is another one.
         :raises TooLargeError: if it has more than `max_bytes`.
         """
-        deadline = time.monotonic() + self.timeout
-        with self._response(method, url, server, accepted, **options) as response:
+        with self._response(method, url, **options) as response:
+            deadline = time.monotonic() + self.timeout  # a long upload comes before that
             body = bytearray()
             for chunk in _chunks(response):
                 body += chunk
@@ -160,12 +154,7 @@ class Connection:
 
     @contextmanager
     def _response(
-        self,
-        method: str,
-        url: str,
-        server: str | None = None,
-        accepted: Container[int] = (),
-        **options: Any,
+        self, method: str, url: str, server: str = "", accepted: Container[int] = (), **options: Any
     ) -> Iterator[httpx.Response]:
         extensions = {"trace": self._trace}
         with self._client.stream(method, url, extensions=extensions, **options) as response:
@@ -181,7 +170,7 @@ class Connection:
         if self._is_aborted and step.endswith(("connect_tcp.started", "request_headers.started")):
             raise httpx.WriteError("aborted")
         if step.endswith("setup_socks5_connection.started"):
-            # httpx sets no timeout here, and would wait for what is no SOCKS proxy.
+            # httpx sets no timeout here, and would wait forever for a server that is no proxy.
             self._handshake = self._shut_down_after(CONNECT_TIMEOUT)
         elif "setup_socks5_connection" in step:
             self._handshake.cancel()
@@ -205,4 +194,4 @@ def _chunks(response: httpx.Response) -> Iterator[bytes]:
     return response.iter_bytes()
 
 
-_ssl_context = cache(httpx.create_ssl_context)  # 40 ms of work, and the same for every reply
+_ssl_context = cache(httpx.create_ssl_context)  # takes 40 ms

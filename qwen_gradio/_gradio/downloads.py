@@ -1,4 +1,4 @@
-"""Read the files that come with replies from their Space, and from no other host."""
+"""Download the files of replies, from their own Space only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from .space import space_at
 def download(url: str, access: Access, timeout: float, max_bytes: int) -> bytes:
     """Return the content of a file on a Space.
 
-    :param timeout: seconds that the Space may take.
     :raises SpaceInterfaceError: if it is at another host, or larger.
     :raises QwenGradioError: if the Space does not answer with it.
     """

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 MAX_BYTES = 32 * 2**20
-"""The limit of an event or another answer, and of what all outputs of a reply take in memory."""
+"""Maximum bytes of an event or a response, and of all outputs of a reply in memory."""
 
 
 def read_events(chunks: Iterable[bytes], max_bytes: int = MAX_BYTES) -> Iterator[dict[str, Any]]:
@@ -32,7 +32,7 @@ def read_events(chunks: Iterable[bytes], max_bytes: int = MAX_BYTES) -> Iterator
 
 def _event(block: bytes) -> dict[str, Any] | None:
     if not block.startswith(b"data:"):
-        return None  # a comment, by which servers and proxies keep the connection open
+        return None  # a comment, such as servers and proxies send to keep the connection open
     try:
         event = json.loads(block[len(b"data:") :])
     except (ValueError, RecursionError):

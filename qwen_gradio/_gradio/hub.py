@@ -1,8 +1,9 @@
-"""What the Hub says about a Space: where it is, and whether it runs or must be waited for."""
+"""The Hub's information about a Space: its address, and whether it runs or is starting."""
 
 from __future__ import annotations
 
 import logging
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -18,70 +19,52 @@ from .seam import httpx
 logger = logging.getLogger("qwen_gradio")
 
 PUBLIC_HUB = "https://huggingface.co"
-"""Its Spaces are under `SPACES_DOMAIN`. Another hub, which a user configured, may be anything."""
+"""The public Hub, whose Spaces are under `SPACES_DOMAIN`. A user may configure another one."""
 HUB_TIMEOUT = 20.0
-"""Seconds that the hub may take to answer."""
+"""Seconds that the Hub may take to answer."""
 MAX_REDIRECTS = 5
-"""Names that a Space may have had, one after the other."""
+"""Renamings of a Space to follow."""
 REDIRECTS, NOT_SHOWN = (301, 302, 307, 308), (401, 403, 404)
 """The hub's statuses for a Space that was renamed, and for a name that it does not show."""
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A stage in which a Space does not answer.
-
-    :ivar text: what follows the Space's name in a sentence.
-    :ivar is_starting: whether the Space will answer if it is waited for.
-    """
-
-    text: str
-    is_starting: bool = False
-
-
-STAGES = {
-    "SLEEPING": Stage("is asleep and is being woken", is_starting=True),
-    "STOPPED": Stage("is stopped and is being started", is_starting=True),
-    "BUILDING": Stage("is being built", is_starting=True),
-    "APP_STARTING": Stage("is starting", is_starting=True),
-    "PAUSED": Stage("is paused, and only its owner can restart it"),
-    "NO_APP_FILE": Stage("has no app"),
-    "CONFIG_ERROR": Stage("has an invalid configuration"),
-    "BUILD_ERROR": Stage("could not be built"),
-    "RUNTIME_ERROR": Stage("has crashed"),
-    "DELETING": Stage("is being deleted"),
+STARTING = {
+    "SLEEPING": "is asleep and is being woken",
+    "STOPPED": "is stopped and is being started",
+    "BUILDING": "is being built",
+    "APP_STARTING": "is starting",
 }
-"""In any other stage the Space runs, or the stage is unknown: its own answer counts."""
+"""The stages in which a Space will answer if it is waited for, and what to say of it."""
+DOWN = {
+    "PAUSED": "is paused, and only its owner can restart it",
+    "NO_APP_FILE": "has no app",
+    "CONFIG_ERROR": "has an invalid configuration",
+    "BUILD_ERROR": "could not be built",
+    "RUNTIME_ERROR": "has crashed",
+    "DELETING": "is being deleted",
+}
+"""The stages in which it will not. In any other, it runs, or may run."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What the hub says about a Space; "" where it says nothing.
+    """The Hub's information about a Space; "" for what is unknown.
 
     :ivar name: the Space, as it was given; its new name if it was renamed.
-    :ivar page: the address of the Space's page on the hub.
-    :ivar hardware: what the Space runs on, and `requested` what it is to run on.
+    :ivar host: the URL of its app, and `page` that of its page on the Hub.
     """
 
-    name: str
-    stage: str
-    host: str
-    page: str
-    hardware: str
-    requested: str
-
-    @property
-    def all_hardware(self) -> str:
-        """Both, for people."""
-        is_changing = self.hardware and self.requested not in ("", self.hardware)
-        requested = f" ({self.requested} is requested)" if is_changing else ""
-        return f"{self.hardware or self.requested}{requested}"
+    name: str = ""
+    stage: str = ""
+    host: str = ""
+    page: str = ""
+    hardware: str = ""
 
 
 def locate(access: Access, connection: Connection) -> Listing:
-    """Look up the URL, as `host`, of the Space that the hub knows as `owner/name`.
+    """Look up a Space by its `owner/name`; its URL is the listing's `host`.
 
-    :raises SpaceUnavailableError: if there is none, or it cannot run.
+    :raises SpaceUnavailableError: if there is no such Space, or it cannot run.
     """
     listing = _look_up(access, connection)
     error = _error_from_stage(access.space, listing)
@@ -101,29 +84,22 @@ def locate(access: Access, connection: Connection) -> Listing:
     return listing
 
 
-def listing_of(access: Access) -> Listing | None:
-    """Return what the hub says about a Space; None if it is not there, or the hub says nothing."""
-    if access.hub_key is None:
-        return None
-    connection = Connection(access, HUB_TIMEOUT)
-    try:
-        return _look_up(access, connection)
-    except QwenGradioError:
-        return None
-    finally:
-        connection.close()
+def listing_of(access: Access) -> Listing:
+    """Return the Hub's information about a Space, if there is any."""
+    if access.hub_key is not None:
+        with closing(Connection(access, HUB_TIMEOUT)) as connection, suppress(QwenGradioError):
+            return _look_up(access, connection)
+    return Listing()
 
 
 def explain(
     answer: SpaceUnavailableError, access: Access, connection: Connection
 ) -> SpaceUnavailableError:
-    """Return why a Space did not answer as a Gradio app: its stage, or its own `answer`."""
-    if access.hub_key is None:
-        return answer
-    try:
-        listing = _look_up(access, connection)
-    except QwenGradioError:
-        return answer
+    """Return an error that explains `answer` by the Space's stage, if the stage does."""
+    listing = Listing()
+    if access.hub_key is not None:
+        with suppress(QwenGradioError):
+            listing = _look_up(access, connection)
     error = _error_from_stage(access.space, listing) or answer
     error.stage = listing.stage or None
     return error
@@ -141,37 +117,36 @@ def _look_up(access: Access, connection: Connection) -> Listing:
                 f"The hub's answer about {access.space} cannot be read: {error!r:.200}"
             ) from error
     if not response.is_success:  # the hub's answers for a name that it does not show
-        what = "that this api_key can read" if token else "by that name in public"
+        what = "This api_key can read no" if token else "There is no public"
         raise SpaceUnavailableError(
-            f"The hub shows no Space {access.space} {what}. Check the name. {IF_PRIVATE}"
+            f"{what} Space named {access.space} on the Hub. Check the name. {IF_PRIVATE}"
         )
     name = get(found, "id", str, access.space)
     is_renamed = response.url != httpx.URL(url) and not is_url(access.space)
-    runtime = get(found, "runtime", dict, {})
-    hardware = get(runtime, "hardware", dict, {})
+    runtime = get(found, "runtime", dict)
+    hardware, requested = (
+        get(get(runtime, "hardware", dict), key, str) for key in ("current", "requested")
+    )
+    if hardware and requested not in ("", hardware):
+        hardware += f" ({requested} is requested)"
     return Listing(
         name if is_renamed else access.space,
-        get(runtime, "stage", str, ""),
-        get(found, "host", str, ""),
+        get(runtime, "stage", str),
+        get(found, "host", str),
         f"{constants.ENDPOINT}/spaces/{name}",
-        get(hardware, "current", str, ""),
-        get(hardware, "requested", str, ""),
+        hardware or requested,
     )
 
 
 def _get(url: str, token: dict[str, str], space: str, connection: Connection) -> httpx.Response:
-    """Return the hub's answer, following its redirects from the former names of a Space.
+    """Return the Hub's response, following redirects from a Space's former names.
 
-    :raises SpaceUnavailableError: if they lead to another server, which must not get the token.
+    :raises SpaceUnavailableError: if one leads to another server, which must not get the token.
     """
     hub = target = httpx.URL(url)
     for _ in range(MAX_REDIRECTS):
         response = connection.request(
-            "GET",
-            str(target),
-            headers=token,
-            server="The hub",
-            accepted=(*REDIRECTS, *NOT_SHOWN),
+            "GET", str(target), headers=token, server="The hub", accepted=(*REDIRECTS, *NOT_SHOWN)
         )
         if response.status_code not in REDIRECTS:
             return response
@@ -185,13 +160,10 @@ def _get(url: str, token: dict[str, str], space: str, connection: Connection) ->
 
 
 def _error_from_stage(space: str, listing: Listing) -> SpaceUnavailableError | None:
-    """Return the error that a stage stands for, or None for a Space that runs."""
-    if listing.stage not in STAGES:
+    """Return the error for a Space's stage; None if it runs."""
+    stage = listing.stage
+    if (what := (STARTING | DOWN).get(stage)) is None:
         return None
-    error = SpaceUnavailableError(
-        f"{space} {STAGES[listing.stage].text} ({listing.stage}). Its page: {listing.page}"
-    )
-    error.stage = listing.stage
-    error.is_down = True
-    error.is_starting = STAGES[listing.stage].is_starting
+    error = SpaceUnavailableError(f"{space} {what} ({stage}). Its page: {listing.page}")
+    error.stage, error.is_down, error.is_starting = stage, True, stage in STARTING
     return error

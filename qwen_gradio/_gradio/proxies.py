@@ -1,4 +1,4 @@
-"""Which proxy a request takes, chosen as curl does, and errors that name it."""
+"""The choice of a proxy for each request, as curl makes it, and errors that name the proxy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .seam import httpx
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy, and where it is set."""
+    """A proxy, and the setting that it comes from."""
 
     url: str = field(repr=False)
     setting: str
@@ -27,7 +27,7 @@ class Proxy:
         return self.url.partition("://")[2].rpartition("@")[2].partition("/")[0]
 
     def explain(self, error: Exception, request: httpx.Request) -> Exception:
-        """Return an error that names the proxy, for one that a request through it has raised."""
+        """Return an error that names the proxy, for an error of a request through it."""
         reason = str(error).rstrip(".")
         if isinstance(error, httpx.ProxyError):
             failure = f"did not connect to {request.url.host}: {reason}"
@@ -50,7 +50,7 @@ class Proxy:
 class Routes(httpx.BaseTransport):
     """Send each request through the proxy for its URL, or through none.
 
-    httpx itself raises for a setting that it does not know, whether or not it is needed.
+    httpx itself raises for any setting that it does not know, even if the URL does not need it.
 
     :param proxy: the proxy for all requests, in place of those in the environment.
     """
@@ -104,7 +104,7 @@ def proxy_in_environment(url: httpx.URL) -> Proxy | None:
 
 
 def _matches(entry: str, url: httpx.URL) -> bool:
-    """Whether an entry of NO_PROXY, a name, an address or a network, stands for a URL's host."""
+    """Whether an entry of NO_PROXY, a name, an address or a network, matches a URL's host."""
     with suppress(ValueError):
         return ip_address(url.host) in ip_network(entry.strip("[]"), strict=False)
     port = url.port or (443 if url.scheme == "https" else 80)

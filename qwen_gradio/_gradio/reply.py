@@ -7,13 +7,12 @@ import logging
 import re
 import sys
 from collections import deque
-from collections.abc import Callable, Generator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from hashlib import sha256
 from io import BytesIO
-from typing import Any, NoReturn
+from typing import Any
 
 from gradio_client import Client, utils
 from gradio_client.client import Endpoint
@@ -22,20 +21,23 @@ from gradio_client.exceptions import AppError
 from .._files.attachments import Attachment
 from .._messages import Prompt
 from .._page.app import add_drawn, add_missing
-from .._page.chain import plan_of
-from .._page.plan import Plan, Session, Step
+from .._page.plan import Plan, Step
+from .._page.planning import plan_of
+from .._page.session import Session
+from .._page.values import Values
 from .._reply import ReplyState, StreamStatus
 from ..errors import SpaceUnavailableError
 from .connection import Connection
 from .errors import connect_errors, error_from_app, reply_errors
 from .seam import requests_over
 from .space import Description
+from .standins import Events, InThisThread, NoExecutor, unchanged
 from .updates import OutputSink
 
 logger = logging.getLogger("qwen_gradio")
 
 LARGE_FILE = 2**20
-"""Bytes of a file whose upload is worth a status."""
+"""Minimum bytes of a file whose upload is reported."""
 UPLOADED = re.compile(r"[/\\][0-9a-f]{40,}[/\\][^/\\]+\Z")
 """How the path of an uploaded file ends: every Gradio names its folder by the hash of its bytes."""
 CANCEL_TIMEOUT = 4.0
@@ -47,11 +49,10 @@ DRAIN_TIMEOUT = 2.0
 class ReplyClient(Client):  # type: ignore[misc]
     """A `Client` for one reply: one session hash and one connection, a job for each step.
 
-    It is a copy of the Space's, which runs everything in the thread that calls `run`.
+    It copies the Space's client, and does all work in the thread that calls `run`.
 
     :param reply: the state to report to.
-    :param session: the conversation that the question belongs to.
-    :param uploaded: what is on the Space already, which may be added to.
+    :param uploaded: the values of files that are on the Space; new uploads are added.
     :raises SpaceInterfaceError: if the Space offers no chat, or has no such inputs.
     """
 
@@ -70,19 +71,19 @@ class ReplyClient(Client):  # type: ignore[misc]
         uploaded: dict[Any, dict[str, Any]] | None = None,
     ) -> None:
         for name, value in vars(description.client).items():
-            # What a reply may change is copied: a hostile Space may give all of them one event id.
+            # Replies must not share these: a hostile Space may give them all one event id.
             if isinstance(value, (dict, set)):
                 value = value.copy()
             elif isinstance(value, Executor):
-                value = _NoExecutor()
+                value = NoExecutor()
             setattr(self, name, value)
         self.session_hash = session_hash
-        self.executor = _InThisThread()
+        self.executor = InThisThread()
         self.stream_open = True  # else `send_data` would start a reader in a thread
         self._connection = connection
         self._is_on_hub = description.is_on_hub
         self._job: Any = None
-        self._events = _Events()
+        self._events = Events()
         self._prompt = prompt
         self._reply = reply
         self._drawn: list[dict[str, Any]] = []
@@ -102,15 +103,13 @@ class ReplyClient(Client):  # type: ignore[misc]
 
     @property
     def has_begun(self) -> bool:
-        """Whether a step is completed: asking anew could then ask twice."""
+        """Whether a step is complete, so that asking anew could ask twice."""
         return len(self._waiting) < self._length
 
     def run(self) -> None:
-        """Ask the Space, and report its reply until that is complete.
+        """Ask the Space, and report its reply until it is complete.
 
-        Called again after a transient error, it goes on with the step that failed.
-
-        :raises QwenGradioError: if the Space cannot be asked, or the reply fails.
+        If called again after a transient error, continue with the step that failed.
         """
         with requests_over(self._connection.request, self.src):
             try:
@@ -118,63 +117,58 @@ class ReplyClient(Client):  # type: ignore[misc]
                     self._draw()
                 if not self.has_begun:
                     with connect_errors(self._plan.space):
-                        self._outputs.attach(self._upload)
+                        self._values.attach(self._upload)
                 while self._waiting:
                     if self.has_begun:
                         self._drain()
                     self._run_step(self._waiting[0])
                     self._waiting.popleft()
             except BaseException:
-                self._outputs.fail()  # nothing, if the question is asked again
+                self._outputs.fail()  # reports nothing if the question can be asked again
                 raise
             self._outputs.end()
             logger.debug("%s: complete; %s", self._plan.space, self._habits)
             if self._session is not None and self._drain():
-                self._session.complete_turn(self.session_hash, self._outputs.values.written)
+                self._session.complete_turn(self.session_hash, self._values.written)
 
     def close(self) -> None:
-        """Stop the Space if it is still working on the reply, and release what the reply used."""
+        """Stop the Space if it is still working on the reply, and release resources."""
         with suppress(Exception):  # the Space may be gone
             self._events.close()
-            # Closing the event stream stops a generator at its next yield. An async function that
-            # awaits its model's answer stops only by /cancel, which came with Gradio 4.30.
+            # Some functions stop only by /cancel, which came with Gradio 4.30.
             if self._events.is_running and self.app_version.release >= (4, 30):
                 self._connection.reopen(CANCEL_TIMEOUT)
                 with requests_over(self._connection.request, self.src):
                     self._job.cancel()
-        # They refer to this client, which would otherwise wait for the garbage collector.
+        # These reference cycles would keep the client until the next garbage collection.
         self._job = None
         self.endpoints = {}
 
     def __del__(self) -> None:
-        """Leave the Space's executors, which other replies copy, as they are."""
+        """Do not shut down executors, as `Client.__del__` would: other replies share them."""
 
     def _follow(self, plan: Plan, prompt: Prompt) -> None:
-        """Ask by this plan from now on."""
+        """Run this plan from now on."""
         self._plan = plan
         connection = self._connection  # the sink must not refer to this client
         root = self.upload_url.removesuffix("upload")  # files are uploaded and served beside it
-        self._outputs = OutputSink(
-            plan, prompt, self._habits, self._reply, lambda: connection.received, root
-        )
+        self._values = Values(plan, prompt, self._habits)
         if self._session is not None:
-            self._outputs.values.take_over(self._session.written)
-        self._waiting = deque(self._outputs.values.steps_of(plan, self._session))
+            self._values.restore(self._session.written)
+        self._outputs = OutputSink(self._values, self._reply, lambda: connection.received, root)
+        self._waiting = deque(self._values.steps(self._session))
         self._length = len(self._waiting)
         unused = plan.unused(prompt.options)
         self._reply.unused_options = frozenset(unused)
         if unused:
             logger.debug("%s has no inputs for %s", plan.space, ", ".join(unused))
-        for note in (*plan.notes, *self._outputs.notes):
+        for note in (*plan.notes, *self._values.notes):
             logger.info("%s: %s", plan.space, note)
-        with connect_errors(plan.space):  # their numbers may differ from their places
+        with connect_errors(plan.space):  # /config may give functions other numbers
             self.endpoints |= {step.fn_index: self._copy_endpoint(step) for step in plan.steps}
 
     def _draw(self) -> None:
-        """Have the page drawn in this session, and plan how to ask what was drawn.
-
-        :raises SpaceInterfaceError: if no usable chat was drawn.
-        """
+        """Run the steps that draw the page in this session, then plan how to ask it."""
         while self._waiting:
             self._run_step(self._waiting[0])
             self._drain()
@@ -193,17 +187,17 @@ class ReplyClient(Client):  # type: ignore[misc]
     def _copy_endpoint(self, step: Step) -> Any:
         endpoint = copy.copy(self.endpoints[step.fn_index])
         endpoint.client = self
-        endpoint.is_valid = True  # a page also calls what authors hide from the API
-        # Nothing is uploaded, whatever a Space gives as a default or a user writes; nothing is
-        # downloaded, and each output keeps its place in /config.
-        endpoint.process_input_files = endpoint.process_predictions = _unchanged
+        endpoint.is_valid = True  # a page also calls functions that are hidden from the API
+        # A Space's default or a user's text must not name a file to upload. Nothing is downloaded,
+        # and each output keeps its position in /config.
+        endpoint.process_input_files = endpoint.process_predictions = unchanged
         endpoint._sse_fn_v1plus = self._read_events
         return endpoint
 
     def _upload(self, file: Attachment) -> dict[str, Any]:
-        """Bring a file to the Space, unless it is there, and return the value that stands for it.
+        """Upload a file unless it is on the Space, and return its value for a component.
 
-        gradio_client's own upload reads it from a path, and its name there is the name that it has.
+        gradio_client's own upload reads from a path only, and names the file by it.
         """
         if file.url is not None:
             return file.value(file.url)
@@ -216,12 +210,12 @@ class ReplyClient(Client):  # type: ignore[misc]
 
     def _post(self, file: Attachment) -> str:
         """Upload a file, and return its path on the Space."""
-        # httpx sends an open file in small pieces, and of bytes makes copies.
+        # httpx copies bytes, but sends an open file in small pieces.
         content = (file.name, BytesIO(file.data or b""), file.media_type)
         response = self._connection.request(
             "POST", self.upload_url, headers=self.headers, files=[("files", content)]
         )
-        with suppress(ValueError):  # a proxy's page, or other text
+        with suppress(ValueError):  # not JSON, such as a proxy's page
             match response.json():
                 case [str(path)] if UPLOADED.search(path):
                     return path
@@ -231,7 +225,7 @@ class ReplyClient(Client):  # type: ignore[misc]
         )
 
     def _run_step(self, step: Step) -> None:
-        self._events = _Events()
+        self._events = Events()
         arguments = self._outputs.start_step(step)
         logger.debug("%s: %s, in session %s", self._plan.space, step.name, self.session_hash)
         try:
@@ -258,10 +252,10 @@ class ReplyClient(Client):  # type: ignore[misc]
     # What gradio_client calls, in order:
 
     def add_zero_gpu_headers(self, headers: dict[str, str]) -> dict[str, str]:
-        """Add the header by which ZeroGPU knows the user of the Gradio app that this runs in."""
+        """Inside a Gradio app, add the header by which ZeroGPU identifies its user."""
         if not self._is_on_hub or "gradio.context" not in sys.modules:
-            return headers  # gradio_client would import gradio to find no request there
-        # With a name, gradio_client would ask the hub about some failures.
+            return headers  # outside of an app; gradio_client would import gradio to see that
+        # Set only during this call: elsewhere, gradio_client asks the hub when it has a name.
         self.space_id = self._plan.space
         try:
             return dict(super().add_zero_gpu_headers(headers))
@@ -269,121 +263,22 @@ class ReplyClient(Client):  # type: ignore[misc]
             self.space_id = None
 
     def _read_events(self, helper: Any, event_id: str, protocol: str) -> dict[str, Any]:
-        """Read the event stream, and return the last output. The Space has accepted the step."""
+        """Read the event stream of a step that the Space accepted, and return the last output."""
         helper.job.outputs = deque(maxlen=0)
         helper.updates = self._outputs
         with reply_errors(self._plan.space):
-            self._events = events = _Events(
+            self._events = events = Events(
                 self._connection.events(
                     self.sse_url, params={"session_hash": self.session_hash}, headers=self.headers
                 ),
                 self._outputs.on_heartbeat,
             )
-            output = events.check(
-                utils.stream_sse_v1plus(
-                    helper, {event_id: events}, nullcontext(), event_id, protocol
-                )
-            )
+            pending = {event_id: events}
+            output = utils.stream_sse_v1plus(helper, pending, nullcontext(), event_id, protocol)
+            if not isinstance(output, dict) or not (
+                "error" in output or isinstance(output.get("data"), list)
+            ):
+                raise TypeError(f"an output without data: {output!r}")
             if isinstance(drawn := output.get("render_config"), dict):
                 self._drawn.append(drawn)
             return output
-
-
-class _Events:
-    """Stands in for the deque that gradio_client polls: taking from it waits for the next event.
-
-    :param on_heartbeat: called with each sign of life that says nothing else.
-    :ivar is_running: whether the Space still works on the step.
-    """
-
-    def __init__(
-        self,
-        events: Generator[dict[str, Any], None, None] | None = None,
-        on_heartbeat: Callable[[], object] = lambda: None,
-    ) -> None:
-        self._events = (_ for _ in ()) if events is None else events
-        self._on_heartbeat = on_heartbeat
-        self.is_running = events is not None
-
-    def __len__(self) -> int:
-        return 1
-
-    def popleft(self) -> dict[str, Any]:
-        """Return the next event that gradio_client knows, waiting for it."""
-        for event in self._events:
-            match event["msg"]:
-                case "heartbeat":
-                    self._on_heartbeat()
-                    continue
-                case "close_stream":
-                    continue
-                case "process_completed":
-                    self.is_running = False
-                    if not event.get("success", True):
-                        # gradio_client accepts no keys but those of its own version's `AppError`.
-                        output = event["output"]
-                        event["output"] = {"error": output["error"]}
-                        if isinstance(title := output.get("title"), str):
-                            event["output"]["title"] = title
-                case "unexpected_error":
-                    # Gradio is stopping, or lost the session.
-                    raise EOFError(f"it said {event.get('message')!r:.200}")
-            return event
-        raise EOFError("the stream ended before the reply was complete")
-
-    def check(self, output: Any) -> dict[str, Any]:
-        """Return the output of a completed step.
-
-        :raises TypeError: if it is none.
-        """
-        if not isinstance(output, dict) or not (
-            "error" in output or isinstance(output.get("data"), list)
-        ):
-            raise TypeError(f"an output without data: {output!r}")
-        return output
-
-    def drain(self) -> None:
-        for _ in self._events:
-            pass
-
-    def close(self) -> None:
-        self._events.close()
-
-
-class _InThisThread(Executor):
-    """Stands in for the pool of threads that runs jobs.
-
-    It keeps an error itself: the job's future is referred to by frames of its traceback.
-    """
-
-    def __init__(self) -> None:
-        self._error: Exception | None = None
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            self._error = error
-            future.set_result(None)
-        return future
-
-    def raise_error(self) -> None:
-        """Raise what the last job has raised, if it has."""
-        error, self._error = self._error, None
-        try:
-            if error is not None:
-                raise error
-        finally:
-            del error
-
-
-class _NoExecutor(Executor):
-    """Stands in for the other pools, in which gradio_client's threads would poll one another."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> NoReturn:
-        raise NotImplementedError(f"{fn!r:.200} in a thread of its own")
-
-
-def _unchanged(*data: Any) -> tuple[Any, ...]:
-    return data

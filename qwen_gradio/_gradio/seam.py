@@ -19,14 +19,14 @@ from huggingface_hub import utils as hub_utils
 
 if TYPE_CHECKING:
     import httpx as httpx
-else:  # the one that gradio_client uses, under whichever name it is installed
+else:  # the module that gradio_client uses, httpx or a successor of another name
     httpx = getattr(gradio_module.httpx, "__wrapped__", gradio_module.httpx)
 
 _thread = threading.local()
 
 
 class _PassThrough:
-    """Stands in for httpx in gradio_client/client.py."""
+    """The replacement for httpx in gradio_client/client.py."""
 
     def __init__(self, wrapped: ModuleType) -> None:
         self.__wrapped__ = wrapped
@@ -74,8 +74,8 @@ def _sender_of_thread(original: Callable[..., Any], method: str) -> Callable[...
 
 
 def _build_hf_headers(**options: Any) -> dict[str, str]:
-    # huggingface_hub's own asks the hub which agents there are, describes this process in the user
-    # agent, and takes the token saved on disk.
+    # huggingface_hub's own function asks the Hub for agents, describes this process in the user
+    # agent, and uses the token saved on disk.
     if getattr(_thread, "send", None) is None:
         return dict(hub_utils.build_hf_headers(**options))  # type: ignore[attr-defined]
     headers = {"user-agent": f"{options['library_name']}/{options['library_version']}"}
@@ -85,7 +85,7 @@ def _build_hf_headers(**options: Any) -> dict[str, str]:
 
 
 def _install() -> None:
-    """Patch gradio_client, unless that was done: a reload of its module undoes it."""
+    """Patch gradio_client, also after a reload of its module."""
     if isinstance(gradio_module.httpx, ModuleType):
         gradio_module.httpx = _PassThrough(gradio_module.httpx)
         gradio_module.build_hf_headers = _build_hf_headers

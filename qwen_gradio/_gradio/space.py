@@ -1,4 +1,4 @@
-"""A Space as gradio_client describes it: read once in a while, and shared by the replies."""
+"""A Space's description: read by gradio_client, cached, and shared by its replies."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from copy import copy
+from dataclasses import dataclass, field
 from functools import partial
 from http.cookiejar import Cookie
 from threading import Event, Lock
@@ -17,9 +18,9 @@ from gradio_client import Client
 
 from .._access import Access, is_url
 from .._page.app import add_missing
-from .._page.chain import plan_of, require_protocol
 from .._page.fragments import Habits
 from .._page.plan import Plan, Step
+from .._page.planning import plan_of, require_protocol
 from .._reply import StreamStatus
 from ..errors import (
     QwenGradioError,
@@ -29,7 +30,7 @@ from ..errors import (
 )
 from .connection import Connection
 from .errors import connect_errors
-from .hub import STAGES, explain, locate
+from .hub import STARTING, explain, locate
 from .seam import requests_over
 
 logger = logging.getLogger("qwen_gradio")
@@ -37,13 +38,13 @@ logger = logging.getLogger("qwen_gradio")
 DESCRIPTION_TTL = 60.0
 """Seconds to cache a hub Space's description. Rebuilding a Space takes longer than that."""
 OWN_TTL = 5.0
-"""The same for other servers: an app under development is restarted often."""
+"""Seconds to cache the description of another server's app, which may be under development."""
 READ_LOCK_TIMEOUT = 1.0
 """Seconds a reply waits while another one reads the same Space, which may hang."""
 MAX_WAKING_TIME = 300.0
 """Seconds to wait for a Space that is asleep or starting."""
 MIN_WAKING_PAUSE, MAX_WAKING_PAUSE = 1.0, 10.0
-"""Seconds between two looks at such a Space, twice as many each time."""
+"""Seconds between two polls of such a Space, doubled each time."""
 MAX_SPACES = 32
 """Spaces whose descriptions are cached."""
 
@@ -51,7 +52,7 @@ MAX_SPACES = 32
 class SpaceClient(Client):  # type: ignore[misc]  # gradio_client is not typed
     """gradio_client's view of a Space: its addresses, config, info and endpoints.
 
-    Nothing is asked through it. A reply copies it, so that none is built anew for each.
+    It asks nothing itself: replies copy it, which is cheaper than building a new one.
     """
 
     def __init__(self, url: str, access: Access) -> None:
@@ -64,15 +65,14 @@ class SpaceClient(Client):  # type: ignore[misc]  # gradio_client is not typed
             verbose=False,
             download_files=False,
             analytics_enabled=False,
-            _skip_components=False,  # steps are given a value for each of their inputs, by place
+            _skip_components=False,  # steps get a value for each of their inputs, by position
         )
 
     def _get_config(self) -> dict[str, Any]:
         config = super()._get_config()
         require_protocol(config, self.src)  # gradio_client would ask a third host about old apps
         config = add_missing(config)
-        # A heartbeat keeps a session's state on the Space between requests, and here a session
-        # lasts for one question.
+        # A heartbeat keeps a session between requests; here, a session is one question.
         return {**config, "connect_heartbeat": False}
 
     def _stream_heartbeat(self, *args: Any) -> None:
@@ -82,35 +82,27 @@ class SpaceClient(Client):  # type: ignore[misc]  # gradio_client is not typed
         """Send no telemetry, which `analytics_enabled=False` alone does not prevent."""
 
     def __del__(self) -> None:
-        """Shut down no executors: they start no threads, and at exit under gevent it would fail."""
+        """Do not shut down executors: they run no threads, and under gevent it fails at exit."""
 
 
+@dataclass(eq=False)
 class Description:
-    """What a Space said about itself, and the cookies that it set.
+    """A Space's own description, and the cookies that it set.
 
-    :param space: the Space, as it was given; its new name if it was renamed.
-    :param access: how it was read.
-    :param habits: what replies have shown about each plan's steps; it outlives the description.
+    :ivar space: the Space, as it was given; its new name if it was renamed.
+    :ivar habits: what replies have shown, by a plan's steps. It outlives the description.
     """
 
-    def __init__(
-        self,
-        space: str,
-        access: Access,
-        client: SpaceClient,
-        cookies: list[Cookie],
-        habits: dict[tuple[Step, ...], Habits],
-    ) -> None:
-        self.client = client
-        self._habits = habits
-        self.cookies = cookies
-        self.read_at = time.monotonic()
-        self.is_on_hub = access.hub_key is not None
-        self.space = space
-        self._plans: dict[str | int | None, Plan] = {}
+    space: str
+    client: SpaceClient
+    cookies: list[Cookie]
+    is_on_hub: bool
+    habits: dict[tuple[Step, ...], Habits]
+    read_at: float = field(default_factory=time.monotonic)
+    _plans: dict[str | int | None, Plan] = field(default_factory=dict)
 
     def plan(self, api_name: str | int | None) -> Plan:
-        """Return how the Space is asked.
+        """Return the plan for asking the Space.
 
         :raises SpaceInterfaceError: if it offers no chat that can be used.
         """
@@ -120,11 +112,11 @@ class Description:
         return self._plans[api_name]
 
     def habits_of(self, plan: Plan) -> Habits:
-        """Return what the replies to such questions have shown, which replies may change."""
-        return self._habits.setdefault(plan.steps, Habits())
+        """Return the habits that replies to this plan have shown; replies update them."""
+        return self.habits.setdefault(plan.steps, Habits())
 
     def has_same_plan(self, other: Description, api_name: str | int | None) -> bool:
-        """Whether both would be sent a question at the same address and in the same form.
+        """Whether both descriptions lead to the same address and plan.
 
         :raises SpaceInterfaceError: if this one offers no chat that can be used.
         """
@@ -142,7 +134,7 @@ class Space:
         self._habits: dict[tuple[Step, ...], Habits] = {}
         self._lock = Lock()  # held while the Space is located and read
         self._description: Description | None = None
-        self._starting: SpaceUnavailableError | None = None  # what the last look at it found
+        self._starting: SpaceUnavailableError | None = None  # the last poll's result
         self._polled_at = 0.0
 
     def describe(
@@ -151,13 +143,13 @@ class Space:
         outdated: Description | None = None,
         polled_at: float | None = None,
     ) -> Description:
-        """Return the description that is cached, or read it. One reply reads; the others wait.
+        """Return the cached description, or read it. One reply reads; the others wait.
 
-        If it has expired, they go on with it meanwhile, as they do while one reply suspects that it
-        is outdated. Replies that wait for a Space which is starting share what each look finds.
+        While it is read anew because it has expired, or because one reply suspects that it is
+        outdated, the others use the old one. Replies that wait for a starting Space share polls.
 
-        :param outdated: a description that does not count.
-        :param polled_at: when the caller has last looked; another's look after that counts.
+        :param outdated: a description not to return.
+        :param polled_at: the time of the caller's last poll; a later poll of another reply counts.
         :raises QwenGradioError: if it cannot be reached.
         """
         since = time.monotonic() if polled_at is None else polled_at
@@ -184,16 +176,15 @@ class Space:
         stopped: Event,
         outdated: Description | None = None,
     ) -> tuple[Description, bool]:
-        """Return the description; wait for as long as the Hub says that the Space is starting.
+        """Return the description; wait while the Hub reports that the Space is starting.
 
-        :param report: called with a status before each pause.
-        :param stopped: ends a pause.
-        :param outdated: a description that does not count.
-        :returns: the description, and whether the Space had to be waited for.
+        :param report: called with a status before each pause, which `stopped` ends.
+        :param outdated: a description not to return.
+        :returns: the description, and whether the Space was starting.
         :raises QwenGradioError: if it cannot be read, and waiting would not help or did not.
         """
         ends_at = time.monotonic() + MAX_WAKING_TIME
-        # Each look is an update, which `stream_timeout` is counted from.
+        # Each poll is an update, and so restarts `stream_timeout`.
         pauses = min(MAX_WAKING_PAUSE, connection.timeout / 2)
         pause = MIN_WAKING_PAUSE
         was_starting = False
@@ -210,8 +201,7 @@ class Space:
                     late.stage = error.stage
                     raise late from error
                 was_starting = error.is_starting
-                stage = STAGES.get(error.stage)
-            what = "has started but does not answer yet" if stage is None else stage.text
+                what = STARTING.get(error.stage, "has started but does not answer yet")
             report(StreamStatus("waking", log=f"The Space {what}"))
             logger.info("%s %s", self._access.space, what)
             polled_at = time.monotonic()
@@ -227,10 +217,7 @@ class Space:
         return cached
 
     def read(self, connection: Connection) -> Description:
-        """Read the Space's description, and cache it.
-
-        :raises QwenGradioError: if it cannot be reached.
-        """
+        """Read the Space's description, and cache it."""
         self._starting = None
         try:
             self._description = description = self._read(connection)
@@ -244,27 +231,25 @@ class Space:
 
     def _read(self, connection: Connection) -> Description:
         access = self._access
-        with connect_errors(access.space):
-            name = url = access.space
-            if not is_url(access.space):
+        name = url = access.space
+        if not is_url(access.space):
+            with connect_errors(access.space):
                 listing = locate(access, connection)
-                name, url = listing.name, listing.host
+            name, url = listing.name, listing.host
+        # gradio_client gives its own headers, with these, to all requests but the login, which the
+        # Hub rejects without a token if the Space is private.
+        token = {} if access.api_key is None else {"x-hf-authorization": f"Bearer {access.api_key}"}
+        request = partial(connection.request, headers={**dict(access.headers), **token})
         try:
-            with (
-                connect_errors(access.space),
-                # gradio_client gives its own headers, with these, to all requests but the login.
-                requests_over(
-                    partial(connection.request, headers=access.login_headers),
-                    url.rstrip("/") + "/",
-                ),
-            ):
+            with connect_errors(access.space), requests_over(request, url.rstrip("/") + "/"):
                 client = SpaceClient(url, access)
         except SpaceUnavailableError as answer:
             if not answer.may_be_proxy:
                 raise
             raise explain(answer, access, connection) from answer.__cause__
         logger.debug("%s: Gradio %s at %s", name, client.config.get("version"), client.src)
-        return Description(name, access, client, connection.cookies, self._habits)
+        is_on_hub = access.hub_key is not None
+        return Description(name, client, [*connection.cookies], is_on_hub, self._habits)
 
 
 def space_at(access: Access) -> Space:
@@ -276,15 +261,9 @@ def space_at(access: Access) -> Space:
 
 
 def describe(access: Access, timeout: float = 60.0) -> Description:
-    """Read what a Space is, waiting up to `timeout` seconds for each answer.
-
-    :raises QwenGradioError: if it cannot be reached.
-    """
-    connection = Connection(access, timeout)
-    try:
+    """Read a Space's description, waiting up to `timeout` seconds for each answer."""
+    with closing(Connection(access, timeout)) as connection:
         return Space(access).read(connection)
-    finally:
-        connection.close()
 
 
 def _forget_parent() -> None:

@@ -1,82 +1,60 @@
-"""gradio_client's updates to ours: what its jobs report, as new text, reasoning and statuses."""
+"""gradio_client's updates to ours: new text, reasoning and statuses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from gradio_client import utils
 
-from .._files.attachments import Attachment
-from .._messages import Prompt
-from .._page.fragments import Habits
-from .._page.outputs import Reply, size_of
-from .._page.plan import Plan, Step
+from .._page.outputs import Reply
+from .._page.plan import Step
+from .._page.values import Values
 from .._reply import Progress, ReplyState, StreamStatus, Update
 from ..errors import SpaceInterfaceError
 from .events import MAX_BYTES
 
 MAX_GROWTH = 64
-"""A JSON text takes less than so many times its bytes in memory; nested lists take 44 times."""
+"""Bytes in memory per byte of JSON, at most; nested lists take 44."""
 
 
 class OutputSink:
-    """Stands in for gradio_client's queue of updates: reads each, and reports what is new.
+    """The queue in which gradio_client puts updates: reads each, and reports what is new.
 
-    :param state: the state to report to.
     :param received: returns the bytes of events so far.
     :param root: the URL under which the Space serves its files.
     """
 
     def __init__(
-        self,
-        plan: Plan,
-        prompt: Prompt,
-        habits: Habits,
-        state: ReplyState,
-        received: Callable[[], int],
-        root: str,
+        self, values: Values, state: ReplyState, received: Callable[[], int], root: str
     ) -> None:
-        self._plan = plan
-        self._prompt = prompt
-        self._habits = habits
-        self.values = plan.values(prompt, habits)
+        self._plan = values.plan
+        self._values = values
         self._state = state
         self._received = received
         self._root = root
-        self._step = plan.steps[0]
+        self._step = self._plan.steps[0]
         self._sizes: list[int] = []
         self._size_carried = 0
         self._reply: Reply | None = None  # from the first step on that writes it
         self._has_streamed = False  # in this step, whose completion repeats its last output
         self._queued: StreamStatus | None = None  # the last status, if it says so
 
-    @property
-    def notes(self) -> Sequence[str]:
-        """Which options were changed, so that the Space accepts them."""
-        return self.values.notes
-
-    def attach(self, upload: Callable[[Attachment], dict[str, Any]]) -> None:
-        """Give the components their files, uploading them."""
-        self._plan.attach(self.values, self._prompt, self._habits, upload)
-
     def start_step(self, step: Step) -> list[Any]:
-        """Expect the outputs of a step, and return what it is called with."""
+        """Expect the outputs of a step, and return its arguments."""
         self._step = step
         self._sizes = []
         self._has_streamed = False
         if len(self._plan.steps) > 1:
-            self._size_carried = size_of(self.values.held)
+            self._size_carried = size_of(self._values.held)
         if step.reply is not None and self._reply is None:
-            self._reply = self._plan.new_reply(self.values, self._prompt, self._habits, self._root)
-        return self.values.arguments_for(step)
+            self._reply = self._values.new_reply(self._root)
+        return self._values.arguments_for(step)
 
     def end(self) -> None:
-        """Report what was held back of the reply.
-
-        :raises SpaceInterfaceError: if there was no reply.
-        """
+        """Report the text held back of a complete reply, if there was one."""
         with self._as_interface_error():
             assert self._reply is not None  # some step of each plan writes it
             self._report(self._reply, self._reply.end())
@@ -87,18 +65,18 @@ class OutputSink:
             self._state.put(self._queued)
 
     def fail(self) -> None:
-        """Report what was held back of a reply that fails."""
+        """Report the text held back of a reply that fails."""
         if self._reply is not None:
             self._report(self._reply, self._reply.held_back())
 
     def put_nowait(self, update: Any) -> None:
-        """Take an update of gradio_client's."""
+        """Read one of gradio_client's updates."""
         if isinstance(update, utils.StatusUpdate):
             if (status := _status(update)) is not None:
                 self._queued = status if status.state == "queued" else None
                 self._state.put(status)
             return
-        if update.final:  # then it is the message as it was received
+        if update.final:  # then it is the raw message
             outputs = update.outputs.get("data")
         else:
             outputs = update.outputs
@@ -107,11 +85,11 @@ class OutputSink:
             return
         with self._as_interface_error():
             if self._step.writes:
-                self.values.write(self._step, outputs)
+                self._values.update(self._step, outputs)
             is_repeated = update.final and self._has_streamed and self._plan.source == "function"
             if self._step.reply is not None and self._reply is not None and not is_repeated:
                 self._report(self._reply, self._reply.feed(outputs[self._step.reply]))
-                if len(self._reply.text) > MAX_BYTES:  # of many pieces
+                if len(self._reply.text) > MAX_BYTES:  # joined from many pieces
                     raise self._error(f"more than {MAX_BYTES} bytes")
         self._has_streamed = not update.final
 
@@ -123,8 +101,8 @@ class OutputSink:
 
     def _limit(self, outputs: Sequence[Any]) -> None:
         if not self._size_carried and self._received() * MAX_GROWTH < MAX_BYTES:
-            return  # to count takes a tenth of a reply's time
-        # gradio_client adds each diff to what it has, also of outputs that later diffs leave out.
+            return  # counting takes a tenth of a reply's time
+        # gradio_client keeps outputs that later diffs leave out.
         self._sizes[: len(outputs)] = map(size_of, outputs)
         if sum(self._sizes) + self._size_carried > MAX_BYTES:
             raise self._error(f"more than {MAX_BYTES} bytes")
@@ -133,7 +111,7 @@ class OutputSink:
     def _as_interface_error(self) -> Iterator[None]:
         try:
             yield
-        except (LookupError, TypeError, ValueError) as error:
+        except (LookupError, RecursionError, TypeError, ValueError) as error:
             raise self._error(f"something that is not a chat's reply: {error}") from error
 
     def _error(self, what: str) -> SpaceInterfaceError:
@@ -152,14 +130,11 @@ def _status(update: utils.StatusUpdate) -> StreamStatus | None:
         case utils.Status.PROCESSING:
             return StreamStatus("processing", eta=_number(update.eta))
         case utils.Status.PROGRESS:
-            steps = update.progress_data or []
-            return StreamStatus(
-                "progress",
-                progress=tuple(
-                    Progress(step.index, step.length, step.unit, _number(step.progress), step.desc)
-                    for step in steps
-                ),
+            steps = tuple(
+                Progress(step.index, step.length, step.unit, _number(step.progress), step.desc)
+                for step in update.progress_data or []
             )
+            return StreamStatus("progress", progress=steps)
         case utils.Status.LOG if update.log:
             log, level = map(str, update.log)
             return StreamStatus("log", log=log, level=level)
@@ -167,5 +142,13 @@ def _status(update: utils.StatusUpdate) -> StreamStatus | None:
 
 
 def _number(value: Any) -> Any:
-    """A number that a Space gave, or None if it gave something else."""
+    """Return a number that a Space gave; None for other values."""
     return value if isinstance(value, (int, float)) else None
+
+
+def size_of(value: Any) -> int:
+    """Return the bytes that an output takes in memory."""
+    size = sys.getsizeof(value)
+    if isinstance(value, Mapping):
+        return size + sum(size_of(key) + size_of(held) for key, held in value.items())
+    return size + sum(map(size_of, value)) if isinstance(value, list) else size

@@ -1,44 +1,69 @@
 """What a Space says about itself, in `/config` and `/info`. Nothing here does I/O.
 
-Whatever has another form than Gradio's counts as absent, so that reading never fails.
+Values of an unexpected type are treated as missing, so parsing never raises.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from .bounds import Bounds
 
 TEXT_INPUTS = ("textbox", "textarea", "multimodalinput", "sender")
-"""How the types of components end in which a user writes text, in Gradio and its families."""
+"""Endings of the types of components that take text, in Gradio and component families."""
 TEXT_OUTPUTS = ("textbox", "markdown", "json", "html", "code")
-"""Where a reply without a chatbot is found; chat interfaces of Gradio 5 and 6 return JSON."""
+"""Endings of the types that may show a reply; chat interfaces of Gradio 5 and 6 return JSON."""
 CHATBOTS = ("chatbot", "bubblelist")
-"""How the types of components end that show a chat; a list of bubbles has it in `items`."""
+"""Endings of the types that show a chat; a list of bubbles has it in `items`."""
 MISSING = "missing"
-"""The type of an entry that stands in for a component which is not in `/config`."""
+"""The type of the entry for a component that `/config` does not have."""
 TABS = ("tabitem", "tabsitem")
 TURNS_NAMES = ("history", "messages", "chathistory")
-"""What authors call a parameter of a function without a page that takes the turns of a chat."""
-T = TypeVar("T")
+"""Names of a `gr.api` function's parameter for the turns of a chat."""
+Use: TypeAlias = Literal["query", "chat", "history", "system", "value", "upload", "earlier step"]
 
 
 @dataclass(frozen=True)
 class Component:
-    """A component of the page, and all that it is called.
+    """A component of the page.
 
-    :ivar tabs: the tabs that it is in, from the outermost in: their places on the page and their
-        labels. None if it is not on the page.
-    :ivar is_required: whether a caller must give it, as `/info` says.
+    :ivar names: its names in `/info` and its labels.
+    :ivar tabs: the places and labels of the tabs around it, the outermost first; None if it is not
+        on the page.
+    :ivar is_required: whether a caller must give it, by `/info`.
+    :ivar use: the source of its value in a plan: the query, all turns, earlier turns, the system
+        prompt, its own value, files to upload (one value for each call), or an earlier step.
     """
 
     id: int
     kind: str
-    props: Mapping[str, Any]
+    props: Mapping[str, Any] = field(compare=False, repr=False)
     names: tuple[str, ...]
-    tabs: tuple[tuple[int, str], ...] | None = None
-    is_required: bool = False
+    tabs: tuple[tuple[int, str], ...] | None = field(default=None, compare=False)
+    is_required: bool = field(default=False, compare=False)
+    use: Use = "value"
+    bounds: Bounds = field(default=Bounds(), compare=False)
+
+    @property
+    def name(self) -> str:
+        return self.names[0] if self.names else f"component {self.id}"
+
+    def is_called(self, name: str) -> bool:
+        """Whether a caller may call it so: `top_p` is "Top-p (nucleus sampling)"."""
+        short = (re.sub(r"\([^()]*\)", "", own).strip() or own for own in self.names)
+        return plain(name) in map(plain, (*self.names, *short))
+
+    @property
+    def fields(self) -> list[str]:
+        """The keys of the value, if this is a form."""
+        return list(self.value) if self.use == "value" and isinstance(self.value, dict) else []
+
+    def field_called(self, name: str) -> str | None:
+        """Return the field of this form that a caller may call `name`."""
+        return next((key for key in self.fields if plain(name) == plain(key)), None)
 
     @property
     def is_state(self) -> bool:
@@ -53,11 +78,6 @@ class Component:
         return self.props.get("visible") not in (False, "hidden")
 
     @property
-    def is_memory(self) -> bool:
-        """Whether an app may keep the conversation in it, unseen by the user."""
-        return self.kind in ("state", "browserstate", "json") or not self.is_visible
-
-    @property
     def is_multimodal(self) -> bool:
         return "multimodal" in self.kind
 
@@ -69,10 +89,8 @@ class Component:
 
     @property
     def is_text_output(self) -> bool:
-        if self.kind == "api":  # what is not declared, or an iterator, has no type
-            return not self.api_types or not self.api_types.isdisjoint(
-                ("string", "object", "array")
-            )
+        if self.kind == "api":  # undeclared results and iterators have no type
+            return not self.api_types or bool(self.api_types & {"string", "object", "array"})
         return self.kind.endswith(TEXT_OUTPUTS) and not self.is_multimodal
 
     @property
@@ -83,11 +101,15 @@ class Component:
         return self.kind == "json"
 
     @property
+    def _schemas(self) -> list[Any]:
+        """The JSON schema of a parameter or result of a `gr.api` function, and those in a union."""
+        info = get(self.props, "_api_info", dict)
+        return [info, *get(info, "oneOf", list), *get(info, "anyOf", list)]
+
+    @property
     def api_types(self) -> frozenset[str]:
         """The JSON types of a parameter or result of a `gr.api` function, which no page shows."""
-        info: dict[str, Any] = get(self.props, "_api_info", dict, {})
-        types = [get(each, "type", str, "") for each in (info, *_alternatives(info))]
-        return frozenset(filter(None, types))
+        return frozenset(filter(None, (get(schema, "type", str) for schema in self._schemas)))
 
     @property
     def is_turns(self) -> bool:
@@ -96,15 +118,14 @@ class Component:
 
     @property
     def takes_turns(self) -> bool:
-        """Whether that is declared to be a list, or not declared."""
+        """Whether that parameter may be a list."""
         return self.is_turns and (not self.api_types or "array" in self.api_types)
 
     @property
     def takes_pairs(self) -> bool:
-        """Whether the items of that list are lists themselves, `[user, assistant]`."""
-        info: dict[str, Any] = get(self.props, "_api_info", dict, {})
-        items = [get(each, "items", dict, {}) for each in (info, *_alternatives(info))]
-        return any(get(item, "type", str, "") == "array" for item in items)
+        """Whether the items of that list are pairs, `[user, assistant]`."""
+        items = (get(schema, "items", dict) for schema in self._schemas)
+        return any(get(item, "type", str) == "array" for item in items)
 
     @property
     def is_system_prompt(self) -> bool:
@@ -118,7 +139,7 @@ class Component:
 
     @property
     def value(self) -> Any:
-        """What it holds when the page opens. State is None: the Space keeps it, by session hash."""
+        """The value when the page opens. State is None: the Space keeps it by session hash."""
         name = {"browserstate": "default_value"}.get(self.kind, "value")
         value = None if self.is_state else self.props.get(name)
         if value is None and self.kind.endswith("bubblelist"):
@@ -139,9 +160,9 @@ class Function:
     """A function of the app, which `/config` calls a dependency.
 
     :ivar api_name: its name with a slash; None if it cannot be called by name.
-    :ivar events: what triggers it: a component, None for the page, and the name of its event.
-    :ivar after: the function at whose end it runs.
-    :ivar prop_inputs: the positions of the inputs that it takes with all properties (Gradio 6).
+    :ivar events: its triggers: a component, or None for the page, and the name of an event.
+    :ivar after: the function that it follows.
+    :ivar prop_inputs: the positions of inputs that are sent with all properties (Gradio 6).
     :ivar draws: whether it returns components and functions instead of values (`gr.render`).
     :ivar is_called: whether the Space runs it; the others are JavaScript in the page.
     """
@@ -165,40 +186,39 @@ class Function:
 class App:
     """The app behind a Space, as its components and functions.
 
-    :ivar max_file_bytes: the size of a file that it accepts; None sets no limit.
-    :ivar functions: in the order of `/config`, by number.
-    :ivar followers: the functions that run at the end of one that has not failed, by its number.
+    :ivar gradio: the major version of its Gradio.
+    :ivar followers: the functions that run after one that has not failed, by its number.
     """
 
     def __init__(self, config: Any, info: Any) -> None:
-        version = re.match(r"\d+", get(config, "version", str, ""))
+        version = re.match(r"\d+", get(config, "version", str))
         self.gradio = int(version[0][:9]) if version else 0
         self.max_file_bytes: int | None = get(config, "max_file_size", int, None)
-        endpoints = get(info, "named_endpoints", dict, {})
+        endpoints = get(info, "named_endpoints", dict)
         self.functions: dict[int, Function] = {}
         self.followers: dict[int | None, list[Function]] = {}
         names: dict[int, list[str]] = {}
         required: set[int] = set()
         components = [
-            (id_, get(entry, "type", str, ""), get(entry, "props", dict, {}))
-            for entry in get(config, "components", list, [])
+            (id_, get(entry, "type", str), get(entry, "props", dict))
+            for entry in get(config, "components", list)
             if (id_ := get(entry, "id", int, None)) is not None and entry.get("type") != MISSING
         ]
         kinds = {id_: kind for id_, kind, _ in components}
-        for position, entry in enumerate(get(config, "dependencies", list, [])):
+        for position, entry in enumerate(get(config, "dependencies", list)):
             function = _function(entry, position, endpoints)
             self.functions.setdefault(function.index, function)
-            if not get(entry, "trigger_only_on_failure", bool, False):
+            if not get(entry, "trigger_only_on_failure", bool):
                 self.followers.setdefault(function.after, []).append(function)
-            parameters = get(endpoints.get(function.api_name), "parameters", list, [])
-            for id_, parameter in _paired(function.inputs, kinds, parameters):
+            parameters = get(endpoints.get(function.api_name), "parameters", list)
+            for id_, parameter in _pair_with_parameters(function.inputs, kinds, parameters):
                 names.setdefault(id_, []).extend(_names(parameter, "parameter_name", "label"))
                 if get(parameter, "parameter_has_default", bool, True) is False:
                     required.add(id_)
         labels = {
-            id_: get(props, "label", str, "") for id_, kind, props in components if _is_tab(kind)
+            id_: get(props, "label", str) for id_, kind, props in components if kind.endswith(TABS)
         }
-        tabs = _find_tabs(get(config, "layout", dict, {}), labels)
+        tabs = _find_tabs(get(config, "layout", dict), labels)
         self._components = {
             id_: Component(
                 id_,
@@ -229,64 +249,48 @@ class App:
         return [component for component in self._components.values() if component.is_chatbot]
 
 
-def get(mapping: Any, key: str, kind: type[T], default: Any) -> Any:
-    """Return `mapping[key]` if it is of this kind, else the default."""
+def get(mapping: Any, key: str, kind: type, default: Any = ...) -> Any:
+    """Return `mapping[key]` if it is of this kind, else the default; without one, `kind()`."""
     value = mapping.get(key) if isinstance(mapping, dict) else None
-    return value if isinstance(value, kind) else default
+    if isinstance(value, kind):
+        return value
+    return kind() if default is ... else default
 
 
 def add_missing(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a `/config` with an entry for each component that one of its functions names.
 
-    gradio_client needs them. An app may leave some out, and its page works as long as it does not
-    have to give one of them.
+    gradio_client requires these entries. A page works without those that it does not send.
     """
     missing = [{"id": i, "type": MISSING, "props": {}} for i in App(config, {}).missing]
-    return {**config, "components": [*get(config, "components", list, []), *missing]}
+    return {**config, "components": [*get(config, "components", list), *missing]}
 
 
-def add_drawn(config: Mapping[str, Any], drawn: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a `/config` together with what functions of the page have drawn in one session."""
-    components = [*get(config, "components", list, [])]
-    dependencies = [*get(config, "dependencies", list, [])]
-    layouts = [get(config, "layout", dict, {})]
-    for part in drawn:
-        components += get(part, "components", list, [])
-        dependencies += [
-            {"rendered_in": 0, **entry}  # which Gradio 4 leaves out
-            for entry in get(part, "dependencies", list, [])
-            if isinstance(entry, dict)
-        ]
-        layouts.append(get(part, "layout", dict, {}))
+def add_drawn(config: Mapping[str, Any], drawn: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a `/config` with the components that functions of the page have drawn."""
+    parts = [config, *drawn]
+    added = [{"rendered_in": 0, **entry} for part in drawn for entry in _dependencies(part)]
     return {
         **config,
-        "components": components,
-        "dependencies": dependencies,
-        "layout": {"children": layouts},
+        "components": [each for part in parts for each in get(part, "components", list)],
+        "dependencies": [*_dependencies(config), *added],  # Gradio 4 leaves out `rendered_in`
+        "layout": {"children": [get(part, "layout", dict) for part in parts]},
     }
 
 
+def _dependencies(config: Any) -> list[Any]:
+    return [entry for entry in get(config, "dependencies", list) if isinstance(entry, dict)]
+
+
 def plain(name: str) -> str:
-    """Return a name without what authors write differently: Max new tokens, max_tokens."""
+    """Return a name in a form for comparison: "Max new tokens" and `max_tokens` are equal."""
     return re.sub(r"[\W_]|new", "", name.lower()) or name
-
-
-def _alternatives(info: Mapping[str, Any]) -> list[Any]:
-    """Return the types of a union, as JSON schema has them."""
-    return [*get(info, "oneOf", list, []), *get(info, "anyOf", list, [])]
-
-
-def _is_tab(kind: str) -> bool:
-    return kind.endswith(TABS)
 
 
 def _find_tabs(
     layout: Mapping[str, Any], labels: Mapping[int, str]
 ) -> dict[int, tuple[tuple[int, str], ...]]:
-    """Return the tabs around each component of the layout.
-
-    :param labels: the labels of all tabs, by id.
-    """
+    """Return the tabs around each component of the layout."""
     found: dict[int, tuple[tuple[int, str], ...]] = {}
     waiting: list[tuple[Any, tuple[tuple[int, str], ...]]] = [(layout, ())]
     while waiting:
@@ -295,47 +299,48 @@ def _find_tabs(
         found[id_] = tabs
         if id_ in labels:
             tabs = (*tabs, (len(found), labels[id_]))
-        waiting += [(child, tabs) for child in reversed(get(node, "children", list, []))]
+        waiting += [(child, tabs) for child in reversed(get(node, "children", list))]
     return found
 
 
 def _function(entry: Any, position: int, endpoints: Mapping[str, Any]) -> Function:
-    api_name = f"/{get(entry, 'api_name', str, '')}"
+    api_name = f"/{get(entry, 'api_name', str)}"
     events = tuple(
         (target[0] if isinstance(target[0], int) else None, target[1])
-        for target in get(entry, "targets", list, [])
+        for target in get(entry, "targets", list)
         if isinstance(target, list) and len(target) == 2 and isinstance(target[1], str)
     )
-    types = get(entry, "types", dict, {})
     is_drawn = get(entry, "rendered_in", int, None) is not None  # then `/info` does not list it
     return Function(
         index=get(entry, "id", int, position),
         api_name=api_name if api_name in endpoints or (is_drawn and api_name != "/") else None,
         events=events,
         after=get(entry, "trigger_after", int, None),
-        inputs=tuple(i for i in get(entry, "inputs", list, []) if isinstance(i, int)),
-        outputs=tuple(i for i in get(entry, "outputs", list, []) if isinstance(i, int)),
-        prop_inputs=tuple(
-            i for i in get(entry, "component_prop_inputs", list, []) if isinstance(i, int)
-        ),
+        inputs=_numbers(entry, "inputs"),
+        outputs=_numbers(entry, "outputs"),
+        prop_inputs=_numbers(entry, "component_prop_inputs"),
         draws=get(entry, "render_id", int, None) is not None,
         is_called=get(entry, "backend_fn", bool, True),
-        is_generator=get(types, "generator", bool, False),
+        is_generator=get(get(entry, "types", dict), "generator", bool),
     )
 
 
-def _paired(
+def _numbers(entry: Any, key: str) -> tuple[int, ...]:
+    return tuple(i for i in get(entry, key, list) if isinstance(i, int))
+
+
+def _pair_with_parameters(
     inputs: tuple[int, ...], kinds: Mapping[int, str], parameters: list[Any]
 ) -> list[tuple[int, Any]]:
-    """Pair inputs with the parameters of `/info`, which leaves out State and the like."""
-    shown = {get(parameter, "component", str, "").lower() for parameter in parameters}
+    """Pair inputs with the parameters of `/info`, which omits State."""
+    shown = {get(parameter, "component", str).lower() for parameter in parameters}
     paired = [component for component in inputs if kinds.get(component) in shown]
     return list(zip(paired, parameters, strict=True)) if len(paired) == len(parameters) else []
 
 
 def _names(mapping: Any, *keys: str) -> list[str]:
-    names = [get(mapping, key, str, "") for key in keys]
-    # Gradio makes up a name where there is none, and leaves some to be translated by the page.
+    names = [get(mapping, key, str) for key in keys]
+    # Gradio generates missing names, and leaves some for the page to translate.
     return [
         name
         for name in names

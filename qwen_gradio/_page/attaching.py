@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._files.attachments import Attachment
 from .._files.media import UNKNOWN, Kind
 from ..errors import SpaceInterfaceError
-from .app import get
-
-if TYPE_CHECKING:
-    from .plan import ComponentValue
+from .app import Component, get
 
 KINDS: Mapping[str, Kind] = {
     "image": "image",
@@ -32,9 +29,7 @@ class Slot:
     """A component that takes files.
 
     :ivar kind: their kind; "file" is any.
-    :ivar types: their types and endings, as Gradio's `file_types` has them, or as a modelscope
-        component's `accept` does, which is HTML's; () is any.
-    :ivar takes_several: whether it takes more than one.
+    :ivar types: their types and endings, from Gradio's `file_types` or HTML's `accept`; () is any.
     """
 
     component: int
@@ -59,7 +54,7 @@ class Slot:
         )
 
     def __str__(self) -> str:
-        """What it takes, for people."""
+        """What it takes, to show to a user."""
         what = {"file": "files" if self.takes_several else "a file"}.get(
             self.kind, f"{'an' if self.kind[0] in 'ia' else 'a'} {self.kind} file"
         )
@@ -67,26 +62,26 @@ class Slot:
         return f"{what}{types} in {self.name!r}"
 
 
-def find_slots(inputs: Iterable[ComponentValue]) -> list[Slot]:
+def find_slots(inputs: Iterable[Component]) -> list[Slot]:
     """Return the components that take files: the question's own box first, then by kind."""
     slots = [slot for held in inputs if (slot := _slot(held)) is not None]
     return sorted(slots, key=lambda slot: slot.kind == "file")
 
 
-def _slot(held: ComponentValue) -> Slot | None:
+def _slot(held: Component) -> Slot | None:
     props = held.props
     is_box = held.use == "query" and "multimodal" in held.kind
     kind = "file" if is_box else KINDS.get(held.kind) if held.use in ("value", UPLOAD) else None
-    if kind is None or props.get("interactive") is False or props.get("visible") is False:
+    if kind is None or props.get("interactive") is False or not held.is_visible:
         return None
-    accept = get(get(props, "upload_config", dict, {}), "accept", str, "")
+    accept = get(get(props, "upload_config", dict), "accept", str)
     types = get(props, "file_types", list, accept.replace(" ", "").split(","))
     takes_several = held.use == UPLOAD or (kind == "file" and takes_list(held))
     types = tuple(each for each in types if isinstance(each, str) and each)
     return Slot(held.id, held.name, kind, types, takes_several)
 
 
-def takes_list(held: ComponentValue) -> bool:
+def takes_list(held: Component) -> bool:
     """Whether its value is a list of files."""
     default = "multiple" if "multimodal" in held.kind else "single"  # of other families' boxes
     return held.props.get("file_count", default) in ("multiple", "directory")
@@ -94,7 +89,7 @@ def takes_list(held: ComponentValue) -> bool:
 
 def place_files(
     files: Sequence[Attachment],
-    inputs: Sequence[ComponentValue],
+    inputs: Sequence[Component],
     space: str,
     max_bytes: int | None = None,
 ) -> dict[int, list[Attachment]]:
@@ -102,7 +97,6 @@ def place_files(
 
     A multimodal box of the question takes all. Otherwise each goes into a component of its kind.
 
-    :param max_bytes: the size of a file that the Space accepts.
     :raises SpaceInterfaceError: if there is none for one of them; says what the Space takes.
     """
     slots = find_slots(inputs)
@@ -110,34 +104,26 @@ def place_files(
     slots = [slot for slot in slots if slot.component in boxes] or slots
     placed: dict[int, list[Attachment]] = {}
     for file in files:
+        takers = [slot for slot in slots if slot.takes(file)]
+        free = [slot for slot in takers if slot.takes_several or slot.component not in placed]
         if max_bytes is not None and file.data is not None and len(file.data) > max_bytes:
-            raise _rejection(
-                f"{space} takes files up to {max_bytes} bytes, and {file.name} has {len(file.data)}"
-            )
-        for slot in slots:
-            if slot.takes(file) and (slot.takes_several or slot.component not in placed):
-                placed.setdefault(slot.component, []).append(file)
-                break
+            why = f"takes files up to {max_bytes} bytes, and {file.name} has {len(file.data)}"
+        elif free:
+            placed.setdefault(free[0].component, []).append(file)
+            continue
         else:
+            what = f"{file.name} ({file.media_type})" + (" as well" if takers else "")
             taken = "; ".join(map(str, slots))
             only = f"Besides text, it takes {taken}" if taken else "It takes text only"
-            is_full = any(slot.takes(file) for slot in slots)
-            what = f"{file.name} ({file.media_type})" + (" as well" if is_full else "")
-            raise _rejection(f"{space} does not take {what}. {only}")
+            why = f"does not take {what}. {only}"
+        error = SpaceInterfaceError(f"{space} {why}")
+        error.is_about_files = True
+        raise error
     return placed
 
 
-def _rejection(message: str) -> SpaceInterfaceError:
-    error = SpaceInterfaceError(message)
-    error.is_about_files = True
-    return error
-
-
-def fill_in(held: ComponentValue, value: Any, files: list[dict[str, Any]], gradio: int) -> Any:
-    """Return the value of a component with files, as the page sends it.
-
-    :param gradio: the major version of Gradio.
-    """
+def fill_in(held: Component, value: Any, files: list[dict[str, Any]], gradio: int) -> Any:
+    """Return the value of a component with files, as the page of this major version sends it."""
     if "multimodal" in held.kind:
         return {**value, "files": files}
     if held.kind == "imageeditor":

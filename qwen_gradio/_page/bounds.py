@@ -22,9 +22,6 @@ MAX_NUMBER = 2.0**1023
 class Bounds:
     """What a component accepts.
 
-    :ivar is_number: whether that is a number.
-    :ivar minimum: the least number, if there is one.
-    :ivar maximum: the greatest number, if there is one.
     :ivar step: the distance between the numbers that a user can choose.
     :ivar choices: the names that are shown and the values that they stand for; () is anything.
     :ivar takes_several: whether a value is a list of choices.
@@ -38,9 +35,7 @@ class Bounds:
     takes_several: bool = False
 
     def check(self, value: Any) -> Any:
-        """Return the value that a page sends for one that a user has given.
-
-        A choice may be given by the name that is shown, and a number as text.
+        """Return a user's value as a page sends it: a choice may be its name, a number text.
 
         :raises ValueError: if the component does not accept it; says what it accepts.
         """
@@ -68,24 +63,19 @@ class Bounds:
             return self.check(value)
         if self.choices:
             numbers = [choice for _, choice in self.choices if _number(choice) is not None]
-            if not numbers or number in numbers:
-                return self.check(value)
-            return self.check(min(numbers, key=lambda choice: abs(number - float(choice))))
+            nearest = min(numbers, key=lambda choice: abs(number - float(choice)), default=value)
+            return self.check(nearest)
         limited = self._limit(number)
         return self._limit(self._to_step(limited)) if limited == number else limited
 
     def _choose(self, given: Any) -> Any:
-        for _, value in self.choices:
-            if type(value) is type(given) and value == given:
-                return value
-        for name, value in self.choices:
-            if name == given:
-                return value
-        if (number := _number(given)) is not None:
-            for _, value in self.choices:
-                if _number(value) == number:
-                    return value
-        raise ValueError(str(self))
+        number = _number(given)
+        same = [value for _, value in self.choices if type(value) is type(given) and value == given]
+        named = [value for name, value in self.choices if name == given]
+        equal = [v for _, v in self.choices if number is not None and _number(v) == number]
+        if not (found := [*same, *named, *equal]):
+            raise ValueError(str(self))
+        return found[0]
 
     def _limit(self, number: float) -> float:
         if self.minimum is not None and number < self.minimum:
@@ -107,7 +97,7 @@ class Bounds:
         return int(nearest) if is_whole else float(nearest)
 
     def __str__(self) -> str:
-        """What is accepted, for people."""
+        """What is accepted, to show to a user."""
         if self.choices:
             shown = [
                 f"{value!r:.100}" if name == str(value) else f"{name!r:.100} ({value!r:.100})"

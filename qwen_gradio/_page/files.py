@@ -12,11 +12,11 @@ Chatbots write them in several forms, some of which hold others:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from .._files.media import UNKNOWN, type_of_name
+from .._reply import FoundFile
 
 WRAPPERS = ("file", "image", "video", "audio", "value", "content", "files")
 """The keys under which such objects hold files, or more such objects."""
@@ -24,25 +24,10 @@ DESCRIPTIONS = ("alt_text", "caption", "alt")
 URLS = ("http://", "https://")
 
 
-@dataclass(frozen=True)
-class FoundFile:
-    """A file that a reply names.
-
-    :ivar url: where it is.
-    :ivar mime_type: its type, as the Space says or as its name ends.
-    :ivar alt: its description; "" if it has none.
-    """
-
-    url: str
-    mime_type: str
-    alt: str
-
-
 def find_files(said: Iterable[Any], root: str) -> tuple[FoundFile, ...]:
-    """Return the files in what an assistant said, in its order.
+    """Return the files in the contents of an assistant's messages, in their order.
 
-    :param said: the contents of its messages; a text is no file.
-    :param root: the URL under which the Space serves what it has at a path of its own.
+    :param root: the URL under which the Space serves its files.
     """
     return tuple(file for content in said for file in _find(content, "", root))
 
@@ -72,11 +57,7 @@ def _is_path(text: str) -> bool:
 
 
 def _url_of(file: Mapping[str, Any], root: str) -> str | None:
-    """Return where a file is.
-
-    A Space behind a proxy may not know its own address, so that the `url` which it gives for a path
-    of its own leads elsewhere.
-    """
+    """Return the URL of a file. A `url` is wrong if the Space, behind a proxy, is elsewhere."""
     path, url = file.get("path"), file.get("url")
     if isinstance(path, str) and path:
         return path if path.startswith(URLS) else f"{root}file={quote(path, safe='/:')}"

@@ -3,9 +3,8 @@
 A snapshot repeats the reply so far. Most apps only add to it, and then each fragment is what a
 snapshot adds. But pages also take back what they have shown: a cursor, a spinner, a counter, a
 placeholder ("Thinking..."), a code fence that is closed until more code arrives, or the margin of a
-list, which Gradio removes (`inspect.cleandoc`) until a line without a margin arrives. A caller of a
-stream cannot take anything back, so that an `Appender` emits, from an app that does so, only what
-two snapshots have in common, and goes on after the last word that was emitted.
+list, which Gradio removes (`inspect.cleandoc`) until a line without a margin arrives. From an app
+that does so, only what two snapshots have in common is emitted, after the last word that was.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from dataclasses import dataclass, field
 CURSORS = frozenset("\ufffd⏳⌛⬤⚫⚪") | frozenset(
     map(chr, (*range(0x2580, 0x2600), *range(0x2800, 0x2900)))
 )
-"""Characters that are no text at the end of a snapshot: blocks, circles and Braille spinners, which
-pages use as cursors, and what stands for a character until all its bytes have arrived."""
+"""Cursors at the end of a snapshot: blocks, circles and Braille spinners, and the character that
+replaces one whose bytes have not all arrived."""
 PLACEHOLDER = re.compile(
     r"""\W*(?:
         (?:thinking|loading|generating|searching|processing|working|waiting|typing|analyzing
@@ -26,36 +25,33 @@ PLACEHOLDER = re.compile(
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
-"""Text that an app shows before a reply: words such as "Thinking", or a line that ends in dots."""
+"""Text shown before a reply: words such as "Thinking", or a line that ends in dots."""
 MAX_PLACEHOLDER = 100
-"""Characters that a placeholder may have."""
+"""Maximum characters of a placeholder."""
 PROVISIONAL_END = re.compile(r"(?:\n[ \t]*(?:`{3,}|~{3,})|</\w+>)[\s</\w>]*\Z")
-"""What an app may add to a snapshot so that it can be shown: the end of a code block or element."""
+"""The end of a code block or an element, which an app may add to show an incomplete snapshot."""
 WORDLESS_END = re.compile(r"\n[ \t]*\n\W*\Z")
 """A last paragraph without words, which may be the start of a footer."""
 FOOTER = re.compile(r"\n[ \t]*\n(?:-{3,}|\*{3,}|[*_(\[<][^\n]*)(?:\n[^\n]{0,100})?\Z")
-"""What ends a first snapshot if its last paragraph is about the reply, such as its speed."""
+"""A last paragraph about the reply, such as its speed."""
 MIN_TAIL = 12
-"""Bytes in which two texts must be equal to be taken for the same place."""
+"""Minimum bytes that two texts must share to be at the same place."""
 MAX_SKIPPED = 100
-"""Characters before such a place that may be left out, such as a changed header."""
+"""Maximum characters before such a place to leave out, such as a changed header."""
 MAX_WORD = 100
-"""Characters within which a word ends."""
+"""Maximum characters of a word."""
 
 
 @dataclass
 class Habit:
-    """What the snapshots of earlier replies have shown about later ones.
-
-    :ivar only_grows: whether snapshots only add text; None until that is known.
-    """
+    """Whether an app's snapshots only add text; None until that is known."""
 
     only_grows: bool | None = None
 
 
 @dataclass
 class Habits:
-    """The habits of an app. Its replies share them, and nothing is kept on disk.
+    """The habits of an app, which its replies share in memory.
 
     :ivar omits_first_tag: whether reasoning begins without a tag and ends with one.
     :ivar answers_in_parts: whether the chatbot's answers are lists of parts; None until one came.
@@ -70,13 +66,9 @@ class Habits:
 class Appender:
     """Turns the snapshots of one reply into fragments.
 
-    While an app only adds text, a fragment is what the newest snapshot adds; the first reply of an
-    app may begin one snapshot later, as two are needed to see what it does. Once it has changed
-    words that it had shown, what two snapshots have in common is emitted.
-
-    Joined, the fragments are the last snapshot, but for whitespace that has changed and for words
-    that were emitted before they were taken back. Where an app begins anew, a blank line follows
-    what was emitted, and then the new text.
+    An app's first reply may begin one snapshot later, as two are needed to see what it does. If an
+    app begins anew, a blank line follows, and then the new text. Joined, the fragments are the last
+    snapshot, except for whitespace that has changed and words that were taken back.
     """
 
     def __init__(self, habit: Habit) -> None:
@@ -87,11 +79,7 @@ class Appender:
         self._placeholder = ""
 
     def feed(self, snapshot: str) -> tuple[str, str]:
-        """Take the next snapshot.
-
-        :returns: a fragment, and a placeholder that is to be shown as a status; most often one of
-            them is empty.
-        """
+        """Take a snapshot; return a fragment and a placeholder to show as a status, or ""."""
         text, last = _without_cursor(snapshot), self._last
         if text == last:
             if self._habit.only_grows is None and last:
@@ -134,7 +122,7 @@ class Appender:
         return self._advance(snapshot, snapshot)
 
     def held_back(self) -> str:
-        """Return the text held back of a reply that fails; a placeholder is none."""
+        """Return the text held back of a reply that fails, without a placeholder."""
         return self._advance(self._last, self._last)
 
     def _is_placeholder(self, text: str) -> bool:
@@ -145,21 +133,21 @@ class Appender:
 
     @property
     def _is_trusted(self) -> bool:
-        """Whether what a snapshot shows is taken to stay."""
+        """Whether the app is believed to keep the text that a snapshot shows."""
         grows = self._habit.only_grows
         return self._has_grown or self._is_confirmed if grows is None else grows
 
     def _advance(self, settled: str, text: str, begun: str | None = None) -> str:
-        """Return what is to be emitted so that `settled`, which begins `text`, has been.
+        """Return the fragment that completes `settled`, a start of `text`.
 
-        :param begun: what `settled` is known to begin with.
+        :param begun: a text that `settled` is known to begin with.
         """
         emitted = self._emitted
         is_begun = emitted is begun and len(settled) >= len(emitted)
         if is_begun or settled.startswith(emitted):
             self._emitted = settled
             return settled[len(emitted) :]
-        if emitted.startswith(settled):  # it was taken back, or has not come as far again
+        if emitted.startswith(settled):  # text was taken back, or is not complete again
             return ""
         start = _common_length(emitted, settled)
         old, new = _squeeze(emitted[start:]), _squeeze(settled[start:])
@@ -176,7 +164,7 @@ class Appender:
         return self._go_on(settled, _skip(settled, start, at)) if at <= len(new) else ""
 
     def _go_on(self, settled: str, at: int) -> str:
-        """Return what follows `at`, without whitespace that was emitted."""
+        """Return the text after `at`, without whitespace that was emitted."""
         emitted, self._emitted = self._emitted, settled
         rest = settled[at:]
         before = emitted[len(emitted.rstrip()) :]
@@ -184,10 +172,9 @@ class Appender:
         return rest[_common_length(before, space) :]
 
     def _begin_anew(self, settled: str, old_at: int, new_at: int) -> str:
-        """Return a blank line and the new text, from the last line on that was emitted as it is.
+        """Return a blank line and the new text, from the first line that differs.
 
-        :param old_at: where what was emitted differs.
-        :param new_at: where `settled` differs.
+        :param old_at, new_at: where the emitted text and `settled` differ.
         """
         emitted, self._emitted = self._emitted, settled
         line_ended = emitted[:old_at].endswith("\n") or re.match(r"[ \t]*\n", emitted[old_at:])
@@ -198,7 +185,7 @@ class Appender:
 
 
 def _without_cursor(snapshot: str) -> str:
-    """Return text without a cursor, and without the space before it, which may be the cursor's."""
+    """Return text without a cursor and the space before it."""
     end = len(snapshot)
     while end and snapshot[end - 1] in CURSORS:
         end -= 1
@@ -235,7 +222,7 @@ def _common_length(one: str, other: str) -> int:
 
 
 def _common_words(last: str, text: str) -> str:
-    """Return the whole words that both begin with."""
+    """Return the complete words that both texts begin with."""
     end = _common_length(last, text)
     if end == len(text) or text[end].isspace():
         return text[:end]
@@ -261,10 +248,7 @@ def _skip(text: str, start: int, count: int) -> int:
 
 
 def _find_tail(old: str, new: str, same: int) -> int | None:
-    """Find where in `new` the end of `old` stands, and return the position after it.
-
-    :param same: the length in which both begin alike; not much more may be left out.
-    """
+    """Find the end of `old` in `new`, soon after their common start; return the place after it."""
     low, high = 0, len(old)
     while low < high:  # the longest end of `old` that is in `new`
         middle = (low + high + 1) // 2

@@ -7,23 +7,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .app import Use
 from .attaching import Slot, find_slots
 from .bounds import Bounds
-from .plan import Plan, Use
+from .plan import Plan
 
 
 @dataclass(frozen=True)
 class SpaceInput:
     """An input of a Space, for which `inputs=` may give a value.
 
-    :ivar names: what it is called in `/info` and on the page; any of them may be used.
+    :ivar names: its names in `/info` and on the page; any of them may be used.
     :ivar kind: the type of its component, such as "textbox" or "slider".
-    :ivar use: what it is given: "value" is its own default; "query", "chat", "history" and "system"
-        are parts of the question.
-    :ivar default: what it holds when the page opens; a dict if it is a form, whose fields are
-        inputs as well.
+    :ivar use: the source of its value: "value" is its default; "query", "chat", "history" and
+        "system" are parts of the question.
+    :ivar default: its value when the page opens; a dict if it is a form, whose fields are inputs
+        as well.
     :ivar bounds: what it accepts: `minimum`, `maximum` and `step` of a number, `choices` as pairs
-        of the name that the page shows and the value, and whether it `takes_several`.
+        of a shown name and a value, and whether it `takes_several`.
     """
 
     names: tuple[str, ...]
@@ -46,19 +47,18 @@ class SpaceInput:
 class Inspection:
     """What a Space offers, and how a question would be asked. As text, it is easy to read.
 
-    :ivar space: its name, the new one if it was renamed, or its URL.
+    :ivar space: its URL or its name, the new one if it was renamed.
     :ivar steps: the calls that its page makes for a question, in order.
     :ivar inputs: the inputs of these steps.
-    :ivar files: the inputs that take the files of a question, each with the `kind` of files, their
-        `types` and whether it `takes_several`; () if the Space takes text only.
-    :ivar api_names: the other endpoints that may be a chat, each with the tab of the page that it
-        is in, or "".
+    :ivar files: the inputs that take files, each with their `kind`, their `types` and whether it
+        `takes_several`; () if the Space takes text only.
+    :ivar api_names: the other endpoints that may be a chat, with the tab of each, or "".
     :ivar notes: what else to know.
     :ivar former_name: the name that was given, if the Space was renamed.
-    :ivar url: where the app is.
+    :ivar url: the app's address.
     :ivar gradio: the version of its Gradio.
-    :ivar stage: what the Hub says that it does, such as "RUNNING"; "" elsewhere.
-    :ivar hardware: what it runs on, as far as the Hub says.
+    :ivar stage: the Space's stage on the Hub, such as "RUNNING", or "".
+    :ivar hardware: the hardware that it runs on, if the Hub says so.
     """
 
     space: str
@@ -80,10 +80,8 @@ class Inspection:
         if self.former_name:
             lines.append(f"{self.former_name} is now {self.space}")
         if self.stage or self.hardware:
-            lines.append(
-                f"On the Hub: {self.stage or 'unknown stage'} on "
-                f"{self.hardware or 'unknown hardware'}"
-            )
+            stage, hardware = self.stage or "unknown stage", self.hardware or "unknown hardware"
+            lines.append(f"On the Hub: {stage} on {hardware}")
         if lines:
             lines.append("")
         count = f"{len(self.steps)} steps" if len(self.steps) > 1 else "1 step"
@@ -104,10 +102,7 @@ class Inspection:
 
 
 def inspect_plan(plan: Plan, **more: str) -> Inspection:
-    """Return how the Space of a plan is asked.
-
-    :param more: the other attributes, from `former_name` on.
-    """
+    """Return how the Space of a plan is asked, with the attributes from `former_name` on."""
     names = {held.id: held.name for held in plan.held}
     given = {
         held.id: reprlib.repr(held.value) if held.use == "value" else f"<{held.use}>"

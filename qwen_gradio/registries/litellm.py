@@ -26,10 +26,11 @@ from uuid import uuid4
 
 from .. import errors
 from .._extras import needing
-from .._messages import as_messages, to_turn
+from .._messages import to_turn
 from .._models import provider_of, providers
 from .._openai import UNSUPPORTED, complete_text, cut, cut_async, stop_sequences, unsupported
 from .._options import QuestionOptions, Sampling
+from .._page.history import as_messages
 from .._reply import Reasoning
 from ..sync import pieces, read
 

@@ -18,7 +18,7 @@ from .._files.reading import read_files
 from .._models import provider_of, providers
 from .._openai import complete_text, cut, cut_async, estimated_usage
 from .._options import Options, Sampling
-from .._page.plan import Session
+from .._page.session import Session
 from .._reply import Reasoning
 from .._stream import FragmentStream
 from ..errors import QwenGradioError

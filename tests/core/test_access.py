@@ -59,7 +59,7 @@ def test_a_url_without_a_host_or_with_an_impossible_port_is_rejected(given: str)
     ],
 )
 def test_a_space_on_the_hub_has_a_name_there(space: str, key: str | None) -> None:
-    assert Access.to(space).hub_key == key
+    assert Access.parse(space).hub_key == key
 
 
 @pytest.mark.parametrize(
@@ -82,21 +82,21 @@ def test_a_space_on_the_hub_has_a_name_there(space: str, key: str | None) -> Non
 )
 def test_a_header_that_cannot_be_sent_is_rejected(headers: Any) -> None:
     with pytest.raises(ValueError, match=r"^headers: ") as caught:
-        Access.to("a/b", headers=headers)
+        Access.parse("a/b", headers=headers)
     assert "secret" not in str(caught.value)
 
 
 def test_an_oauth_token_may_end_in_a_newline_and_must_be_one() -> None:
-    assert Access.to("a/b", oauth_token="hf_secret\n").oauth_token == "hf_secret"
+    assert Access.parse("a/b", oauth_token="hf_secret\n").oauth_token == "hf_secret"
     with pytest.raises(AuthenticationError, match="oauth_token"):
-        Access.to("a/b", oauth_token="hf_sécret")
+        Access.parse("a/b", oauth_token="hf_sécret")
 
 
 def test_no_secret_is_in_the_repr() -> None:
-    access = Access.to("a/b", "secret", headers={"X-Key": "secret"}, oauth_token="secret")
+    access = Access.parse("a/b", "secret", headers={"X-Key": "secret"}, oauth_token="secret")
     assert "secret" not in repr(access)
 
 
 def test_headers_are_sent_as_they_are_given() -> None:
     headers = {"Authorization": "Basic YWRhOng=", "X-Source": "an hf_space", "X-Empty": ""}
-    assert dict(Access.to("a/b", headers=headers).headers) == headers
+    assert dict(Access.parse("a/b", headers=headers).headers) == headers

@@ -16,11 +16,12 @@ from qwen_gradio import InvalidMessagesError, SpaceInterfaceError
 from qwen_gradio._files.attachments import MAX_FILE_BYTES, from_bytes, from_part, from_url
 from qwen_gradio._files.media import ending_of, kind_of, type_of_bytes, type_of_name
 from qwen_gradio._files.reading import read_files
-from qwen_gradio._messages import as_messages, as_pairs, as_parts, as_segments, prompt_from
+from qwen_gradio._messages import prompt_from
+from qwen_gradio._page.app import Component
 from qwen_gradio._page.attaching import fill_in, place_files
-from qwen_gradio._page.fragments import Habits
+from qwen_gradio._page.history import as_messages, as_pairs, as_parts, as_segments
 from qwen_gradio._page.inspection import inspect_plan
-from qwen_gradio._page.plan import ComponentValue
+from qwen_gradio._page.values import Values
 
 from ..support.plans import BOX, RESPOND, planned
 
@@ -215,8 +216,8 @@ def test_an_open_file_has_its_name(tmp_path: Path) -> None:
         assert [file.name for file in read_files([opened, path, str(path)])] == ["red.png"] * 3
 
 
-def held(id_: int, kind: str, use: Any = "value", **props: Any) -> ComponentValue:
-    return ComponentValue(id_, kind, use, (f"the {kind}",), None, props=props)
+def held(id_: int, kind: str, use: Any = "value", **props: Any) -> Component:
+    return Component(id_, kind, props, (f"the {kind}",), use=use)
 
 
 TEXT_BOX = held(1, "textbox", "query")
@@ -232,7 +233,7 @@ FILES = {
 }
 
 
-def placed(names: str, *inputs: ComponentValue, **limits: Any) -> dict[int, list[str]]:
+def placed(names: str, *inputs: Component, **limits: Any) -> dict[int, list[str]]:
     files = [FILES[name] for name in names.split()]
     found = place_files(files, inputs, "it", **limits)
     return {component: [file.name for file in files] for component, files in found.items()}
@@ -264,6 +265,7 @@ def test_other_inputs_take_files_of_their_kind() -> None:
         ("a.png", TEXT_BOX, r"it does not take a\.png \(image/png\)\. It takes text only"),
         ("a.png", held(2, "image", interactive=False), "It takes text only"),
         ("a.png", held(2, "image", visible=False), "It takes text only"),
+        ("a.png", held(2, "image", visible="hidden"), "It takes text only"),
         ("a.png", held(2, "image", "earlier step"), "It takes text only"),
         ("a.wav", held(2, "image"), "Besides text, it takes an image file in 'the image'"),
         ("a.png a.png", held(2, "image"), r"a\.png \(image/png\) as well\. Besides"),
@@ -271,7 +273,7 @@ def test_other_inputs_take_files_of_their_kind() -> None:
     ],
 )
 def test_what_does_not_fit_is_an_error_that_says_what_does(
-    names: str, component: ComponentValue, complaint: str
+    names: str, component: Component, complaint: str
 ) -> None:
     with pytest.raises(SpaceInterfaceError, match=complaint):
         placed(names, component)
@@ -386,8 +388,8 @@ def test_a_plan_gives_a_url_to_the_box_and_uploads_nothing() -> None:
     plan = planned(RESPOND, components=box)
     file = from_url("it", "https://a.b/c", "image")
     prompt = prompt_from([{"role": "user", "content": "?"}], files=[file])
-    values = plan.values(prompt)
-    plan.attach(values, prompt, Habits(), lambda file: file.value(file.url or ""))
+    values = Values(plan, prompt)
+    values.attach(lambda file: file.value(file.url or ""))
     asked, _ = values.arguments_for(plan.steps[0])
     assert (asked["text"], [each["path"] for each in asked["files"]]) == ("?", [file.url])
     assert "with files=... for a file of the types image in 'component 1'" in str(

@@ -16,9 +16,9 @@ REGISTRIES = {"g4f", "inspect_ai", "langchain_core", "litellm", "llm"}
 PURE = [
     *("_access", "_controls", "_messages", "_openai", "_reply", "errors"),
     *("_page/app", "_page/bounds", "_page/chain", "_page/plan", "_page/outputs", "_page/fragments"),
-    *("_page/attaching", "_page/files", "_page/inspection", "_files/media", "_files/attachments"),
-    "_files/links",
-    *("api/_answers", "api/_requests"),
+    *("_page/attaching", "_page/files", "_page/history", "_page/inspection"),
+    *("_page/planning", "_page/session", "_page/tags", "_page/turns", "_page/values"),
+    *("_files/attachments", "_files/links", "_files/media"),
     *("api/_anthropic", "api/_answers", "api/_prompts", "api/_requests", "api/_responses"),
     "api/_shaping",
     "_gradio/events",

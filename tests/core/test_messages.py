@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen_gradio._messages import as_messages, as_pairs, as_parts, prompt_from, to_messages
+from qwen_gradio._messages import prompt_from, to_messages
+from qwen_gradio._page.history import as_messages, as_pairs, as_parts
 from qwen_gradio.errors import InvalidMessagesError, QwenGradioError
 
 

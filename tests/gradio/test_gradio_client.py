@@ -27,8 +27,9 @@ from qwen_gradio._access import Access
 from qwen_gradio._gradio import seam
 from qwen_gradio._gradio.connection import Connection
 from qwen_gradio._gradio.events import MAX_BYTES
-from qwen_gradio._gradio.reply import ReplyClient, _Events
+from qwen_gradio._gradio.reply import ReplyClient
 from qwen_gradio._gradio.space import Space, SpaceClient
+from qwen_gradio._gradio.standins import Events
 from qwen_gradio._messages import prompt_from
 from qwen_gradio._reply import ReplyState, Update
 from qwen_gradio._worker import generate_session_hash
@@ -227,7 +228,7 @@ def test_events_are_turned_into_updates_in_their_order() -> None:
         for event in ({"msg": "estimation", "rank": 2, "queue_size": 3}, output, more, completed):
             yield dict(event)
 
-    pending = {"e": _Events(received())}
+    pending = {"e": Events(received())}
     utils.stream_sse_v1plus(helper, pending, Lock(), "e", "sse_v3")
     assert pending == {}
     codes = [u.code for u in helper.updates if isinstance(u, utils.StatusUpdate)]

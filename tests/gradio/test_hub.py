@@ -18,7 +18,7 @@ from qwen_gradio import (
     StreamStatus,
     StreamTimeoutError,
 )
-from qwen_gradio._gradio.hub import STAGES
+from qwen_gradio._gradio.hub import DOWN
 
 from ..support.asking import ask
 from ..support.fronts import Endless, Forward, Front, Request, answer
@@ -116,7 +116,7 @@ async def test_the_pauses_between_two_looks_grow(
     assert anyio.current_time() - started >= 0.1 + 0.2 + 0.4 + 0.5 + 0.5
 
 
-@pytest.mark.parametrize("stage", [name for name, stage in STAGES.items() if not stage.is_starting])
+@pytest.mark.parametrize("stage", DOWN)
 @each_way
 async def test_a_space_that_will_not_start_is_reported_at_once(
     serve: Callable[[Hub], str], asking: Asking, stage: str
@@ -324,7 +324,9 @@ async def test_a_hub_that_redirects_in_a_circle_or_elsewhere_is_an_error(
 
 async def test_a_name_that_the_hub_does_not_show_is_named(serve: Callable[[Hub], str]) -> None:
     stream = by_name(serve(Hub("RUNNING", token="hf_secret")))
-    with pytest.raises(SpaceUnavailableError, match=f"no Space {stream.space} .* api_key"):
+    with pytest.raises(
+        SpaceUnavailableError, match=f"no public Space named {stream.space} .* api_key"
+    ):
         await stream.text()
 
 

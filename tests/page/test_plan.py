@@ -9,8 +9,9 @@ import pytest
 from qwen_gradio import SpaceInterfaceError
 from qwen_gradio._files.attachments import from_bytes
 from qwen_gradio._messages import prompt_from
-from qwen_gradio._page.chain import plan_of
 from qwen_gradio._page.inspection import inspect_plan
+from qwen_gradio._page.planning import plan_of
+from qwen_gradio._page.values import Values
 
 from ..support.plans import (
     BOT,
@@ -302,7 +303,7 @@ def test_a_component_that_uploads_hands_over_its_files_first_if_there_are_any() 
     question = [{"role": "user", "content": "?"}]
     file = from_bytes("it", b"%PDF-1")
     steps = {
-        count: plan.values(prompt_from(question, files=[file] * count)).steps_of(plan, None)
+        count: Values(plan, prompt_from(question, files=[file] * count)).steps()
         for count in (0, 1, 2)
     }
     assert [[step.fn_index for step in each] for each in steps.values()] == [

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from qwen_gradio import SpaceInterfaceError
 from qwen_gradio._page.app import App, add_drawn, add_missing
-from qwen_gradio._page.chain import plan_of
-from qwen_gradio._page.fragments import Habits
 from qwen_gradio._page.inspection import inspect_plan
+from qwen_gradio._page.planning import plan_of
+from qwen_gradio._page.values import Values
 
 from ..support.plans import (
     BOT,
@@ -110,13 +110,13 @@ def test_no_description_raises_anything_but_our_error(
     assert str(inspect_plan(plan))
     assert plan.draws or any(step.reply is not None for step in plan.steps)
     with suppress(SpaceInterfaceError):
-        plan.values(replace(NATIVE, inputs=inputs))
-    values = plan.values(replace(NATIVE, options=inputs))
+        Values(plan, replace(NATIVE, inputs=inputs))
+    values = Values(plan, replace(NATIVE, options=inputs))
     for step in plan.steps:
         assert len(values.arguments_for(step)) == len(step.inputs)
-        reply = plan.new_reply(values, NATIVE, Habits())
+        reply = values.new_reply()
         for output in outputs:
-            values.write(step, output)
+            values.update(step, output)
             if step.reply is not None and step.reply < len(output):
                 with suppress(ValueError):
                     reply.feed(output[step.reply])

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from qwen_gradio import SpaceInterfaceError
-from qwen_gradio._page.fragments import Habits
 from qwen_gradio._page.inspection import inspect_plan
+from qwen_gradio._page.values import Values
 
 from ..support.plans import (
     BOT,
@@ -39,12 +39,12 @@ from ..support.plans import (
 def test_a_component_holds_its_value_then_what_earlier_steps_wrote() -> None:
     bot = function("bot", THEN, [CHATBOT, BOX, SLIDER, 20, 21], [CHATBOT], trigger_after=0)
     plan = planned(USER, bot, components={20: ("image", {}), 21: ("json", {})})
-    values = plan.values(QUESTION)
-    values.write(plan.steps[0], ["", {"__type__": "update", "value": [["4?", None]]}])
+    values = Values(plan, QUESTION)
+    values.update(plan.steps[0], ["", {"__type__": "update", "value": [["4?", None]]}])
     assert values.arguments_for(plan.steps[1]) == [[["4?", None]], "", 512, None, {}]
-    values.write(plan.steps[0], [{"__type__": "update", "interactive": False}, [["4?", ""]]])
+    values.update(plan.steps[0], [{"__type__": "update", "interactive": False}, [["4?", ""]]])
     assert values.arguments_for(plan.steps[1]) == [[["4?", ""]], "", 512, None, {}]
-    reply = plan.new_reply(values, QUESTION, Habits())
+    reply = values.new_reply()
     assert reply.feed([["4?", ""]]) == []
     assert reply.feed([["4?", "yes"]]) == []
     assert reply.end() == ["yes"]
@@ -53,8 +53,8 @@ def test_a_component_holds_its_value_then_what_earlier_steps_wrote() -> None:
 def test_a_box_that_is_only_disabled_keeps_the_question() -> None:
     disable = function("disable", SUBMIT, [], [BOX])
     plan = planned(disable, {**RESPOND, "targets": [[None, "then"]], "trigger_after": 0})
-    values = plan.values(QUESTION)
-    values.write(plan.steps[0], [{"__type__": "update", "interactive": False}])
+    values = Values(plan, QUESTION)
+    values.update(plan.steps[0], [{"__type__": "update", "interactive": False}])
     assert values.arguments_for(plan.steps[1]) == ["4?", []]
 
 
@@ -73,11 +73,11 @@ def test_what_loads_with_the_page_is_called_if_the_chain_reads_it() -> None:
     components: dict[int, Any] = {20: ("dropdown", {"label": "Model"})}
     plan = planned(load, other, chat, components=components)
     assert [(step.fn_index, step.is_load) for step in plan.steps] == [(0, True), (2, False)]
-    values = plan.values(QUESTION)
-    values.write(plan.steps[0], [None, "large", ""])
+    values = Values(plan, QUESTION)
+    values.update(plan.steps[0], [None, "large", ""])
     assert values.arguments_for(plan.steps[1]) == ["4?", None, 512, "large"]
-    chosen = plan.values(replace(QUESTION, inputs={"model": "small"}))
-    chosen.write(plan.steps[0], [None, "large", ""])
+    chosen = Values(plan, replace(QUESTION, inputs={"model": "small"}))
+    chosen.update(plan.steps[0], [None, "large", ""])
     assert chosen.arguments_for(plan.steps[1]) == ["4?", None, 512, "small"]
 
 
@@ -167,9 +167,9 @@ def test_thinking_is_switched_off_by_an_input_else_by_the_question() -> None:
 def test_inputs_that_no_step_has_are_an_error_and_options_are_not() -> None:
     plan = planned(SETTINGS)
     with pytest.raises(SpaceInterfaceError, match=r"no input 'volume'; it has query, tokens, sett"):
-        plan.values(replace(QUESTION, inputs={"volume": 11}))
+        Values(plan, replace(QUESTION, inputs={"volume": 11}))
     with pytest.raises(SpaceInterfaceError, match=r"model, thinking_budget$"):
-        plan.values(replace(QUESTION, inputs={"": 11}))
+        Values(plan, replace(QUESTION, inputs={"": 11}))
     assert plan.unused(["temperature", "max_tokens", "model"]) == ["temperature"]
     assert first_inputs(plan, replace(QUESTION, options={"temperature": 1})) == first_inputs(plan)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from qwen_gradio import SpaceInterfaceError
-from qwen_gradio._page.chain import plan_of
+from qwen_gradio._page.planning import plan_of
 
 from ..spaces.recordings import RECORDINGS, recording
 

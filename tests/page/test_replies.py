@@ -12,8 +12,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from qwen_gradio._gradio.updates import size_of
 from qwen_gradio._page.fragments import Habit, Habits
-from qwen_gradio._page.outputs import THOUGHT_TAGS, UNCHANGED, Reply, Source, size_of, written
+from qwen_gradio._page.outputs import Reply, Source
+from qwen_gradio._page.tags import THOUGHT_TAGS
+from qwen_gradio._page.turns import UNCHANGED, written
 from qwen_gradio._reply import Reasoning, StreamStatus, Update
 from qwen_gradio.errors import GenerationError
 

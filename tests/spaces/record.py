@@ -170,7 +170,7 @@ def record_zoo() -> None:
 
 
 def record_space(kind: str, space: str, page_calls: list[int]) -> None:
-    found = describe(Access.to(space)).client
+    found = describe(Access.parse(space)).client
     recorded = {
         "space": space,
         "gradio": found.config["version"],

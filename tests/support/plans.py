@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from qwen_gradio._messages import Prompt, prompt_from
-from qwen_gradio._page.chain import plan_of
 from qwen_gradio._page.plan import Plan
+from qwen_gradio._page.planning import plan_of
+from qwen_gradio._page.values import Values
 
 BOX, CHATBOT, STATE, BUTTON, SYSTEM, SLIDER, OUT, FORM = range(1, 9)
 COMPONENTS: dict[int, tuple[str, dict[str, Any]]] = {
@@ -114,7 +115,7 @@ RESPOND = function("respond", SUBMIT, [BOX, CHATBOT], [BOX, CHATBOT], streams=Tr
 
 
 def first_inputs(plan: Plan, prompt: Prompt = QUESTION) -> list[Any]:
-    return plan.values(prompt).arguments_for(plan.steps[0])
+    return Values(plan, prompt).arguments_for(plan.steps[0])
 
 
 SETTINGS = function(
