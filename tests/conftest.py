@@ -7,7 +7,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import filterfalse
 from pathlib import Path
 
@@ -228,17 +228,15 @@ def embedded(server: None) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def thinking(server: None) -> Iterator[ZooSpace]:
     """A Space whose model thinks "Let me", then " think.", and then answers."""
-    space = ZooSpace("6", "messages", "thoughts")
-    yield space
-    space.close()
+    with closing(ZooSpace("6", "messages", "thoughts")) as space:
+        yield space
 
 
 @pytest.fixture(scope="session")
 def seeing_apps(server: None) -> Iterator[Zoo]:
     """Apps that answer with the question, and with what is in its files."""
-    apps = Zoo(program="seeing.py")
-    yield apps
-    apps.close()
+    with closing(Zoo(program="seeing.py")) as apps:
+        yield apps
 
 
 @pytest.fixture(scope="session")
@@ -250,9 +248,8 @@ def seeing(seeing_apps: Zoo) -> str:
 @pytest.fixture(scope="session")
 def drawing(server: None) -> Iterator[Zoo]:
     """Apps that change what they have shown, or reply with pictures, such as "pictures-mixed"."""
-    apps = Zoo(program="rewriting.py")
-    yield apps
-    apps.close()
+    with closing(Zoo(program="rewriting.py")) as apps:
+        yield apps
 
 
 @pytest.fixture(
@@ -264,9 +261,8 @@ def any_gradio(server: None, request: pytest.FixtureRequest) -> Iterator[Scripte
     """A scripted Space on each version of Gradio, with each form of history that it has."""
     gradio, form = request.param
     assert gradio in GRADIOS
-    space = ScriptedSpace(gradio, form)
-    yield space
-    space.close()
+    with closing(ScriptedSpace(gradio, form)) as space:
+        yield space
 
 
 @pytest.fixture
