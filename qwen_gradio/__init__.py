@@ -28,7 +28,6 @@ __version__ = "0.3.0"
 if TYPE_CHECKING:
     from . import batch as batch
     from . import notebook as notebook
-    from ._files.downloads import ReplyFile as ReplyFile
     from ._messages import Messages as Messages
     from ._models import Qwen_Qwen_2_5 as Qwen_Qwen_2_5
     from ._models import Qwen_Qwen_2_5_Max as Qwen_Qwen_2_5_Max
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from ._page.inspection import SpaceInput as SpaceInput
     from ._reply import Progress as Progress
     from ._reply import StreamStatus as StreamStatus
+    from ._reply_files import ReplyFile as ReplyFile
     from ._stream import FragmentStream as FragmentStream
     from ._worker import generate_session_hash as generate_session_hash
     from .chat import Chat as Chat
@@ -57,7 +57,7 @@ _HOME = {
     ],
     "_messages": ["Messages"],
     "_page.inspection": ["Inspection", "SpaceInput"],
-    "_files.downloads": ["ReplyFile"],
+    "_reply_files": ["ReplyFile"],
     "_stream": ["FragmentStream"],
     "sync": ["Fragments", "ask", "inspect", "stream"],
     "chat": ["Chat"],

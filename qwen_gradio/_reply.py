@@ -21,10 +21,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar
 
-from ._page.files import FoundFile
 from .errors import QwenGradioError, StreamInterruptedError, StreamTimeoutError
 
 E = TypeVar("E", bound=Exception)
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """A file that a reply names, with its description as `alt`."""
+
+    url: str
+    mime_type: str
+    alt: str
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from typing import Any
 import anyio
 from anyio.lowlevel import checkpoint, current_token
 
-from ._files.downloads import ReplyFile
 from ._page.session import Session
 from ._reply import End, Reasoning, ReplyState, StreamStatus, Update
+from ._reply_files import ReplyFile
 from ._tasks import stoppable
 from ._worker import Question, ask
 

@@ -15,9 +15,9 @@ import anyio
 
 from ._controls import without_controls
 from ._extras import needing
-from ._files.downloads import ReplyFile
 from ._files.media import type_of_bytes
 from ._reply import StreamStatus
+from ._reply_files import ReplyFile
 from ._stream import FragmentStream
 from ._tasks import task_group, without_await
 from .errors import QwenGradioError

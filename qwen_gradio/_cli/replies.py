@@ -16,9 +16,9 @@ import typer
 
 from .._controls import without_controls
 from .._files.attachments import clean_name
-from .._files.downloads import ReplyFile
 from .._files.media import ending_of, type_of_name
 from .._reply import StreamStatus
+from .._reply_files import ReplyFile
 from .._stream import FragmentStream
 from ..errors import QwenGradioError
 from .terminal import note, notes, write

@@ -1,1 +1,1 @@
-"""Files that go with a question (`reading`, `attachments`) or come with a reply (`downloads`)."""
+"""Files that go with a question (`reading`, `attachments`), and links to those of a reply."""

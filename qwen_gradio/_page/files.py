@@ -12,25 +12,16 @@ Chatbots write files in several forms, some of them nested:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from .._files.media import UNKNOWN, type_of_name
+from .._reply import FoundFile
 
 WRAPPERS = ("file", "image", "video", "audio", "value", "content", "files")
 """The keys that hold files or nested forms."""
 DESCRIPTIONS = ("alt_text", "caption", "alt")
 URLS = ("http://", "https://")
-
-
-@dataclass(frozen=True)
-class FoundFile:
-    """A file that a reply names. `alt` is its description."""
-
-    url: str
-    mime_type: str
-    alt: str
 
 
 def find_files(said: Iterable[Any], root: str) -> tuple[FoundFile, ...]:

@@ -7,9 +7,9 @@ import reprlib
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
-from .._reply import Reasoning, StreamStatus, Update
+from .._reply import FoundFile, Reasoning, StreamStatus, Update
 from ..errors import GenerationError
-from .files import FoundFile, find_files
+from .files import find_files
 from .fragments import Appender, Habits
 from .tags import split_leading_thought, split_tags
 from .turns import (

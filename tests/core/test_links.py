@@ -6,7 +6,7 @@ import pytest
 
 from qwen_gradio._files.links import links_after
 from qwen_gradio._openai import complete_text, cut
-from qwen_gradio._page.files import FoundFile
+from qwen_gradio._reply import FoundFile
 
 
 class Reply:

@@ -10,8 +10,9 @@ import pytest
 
 from qwen_gradio import QwenGradioError, ReplyFile, SpaceInterfaceError, SpaceUnavailableError
 from qwen_gradio._access import Access
-from qwen_gradio._page.files import FoundFile, find_files
+from qwen_gradio._page.files import find_files
 from qwen_gradio._page.outputs import Reply
+from qwen_gradio._reply import FoundFile
 
 from ..support.fronts import Forward, Front
 from ..support.servers import NOBODY, PATIENCE, ScriptedSpace

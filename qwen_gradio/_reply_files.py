@@ -7,8 +7,8 @@ from functools import partial
 
 import anyio.to_thread
 
-from .._access import Access
-from .attachments import MAX_FILE_BYTES
+from ._access import Access
+from ._files.attachments import MAX_FILE_BYTES
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,6 @@ class ReplyFile:
 
     def read_sync(self, max_bytes: int = MAX_FILE_BYTES) -> bytes:
         """Do what `read` does, without `await`."""
-        from .._gradio.downloads import download  # imports gradio_client
+        from ._gradio.downloads import download  # imports gradio_client
 
         return download(self.url, self._access, self._timeout, max_bytes)
