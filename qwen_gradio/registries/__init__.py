@@ -1,1 +1,1 @@
-"""One file for each supported registry; none of them imports another."""
+"""Adapters to other libraries, a file for each. No adapter imports another."""

@@ -1,8 +1,9 @@
-"""g4f: `register()`, then ask its clients for the model `qwen-2-5-max`.
+"""g4f: call `register()`, then ask its clients for the model `qwen-2-5-max`.
 
-g4f also takes a provider as a class, without `register()`, which makes its names known. For a model
-that g4f serves already, such as `qwen-3-32b`, name the provider, too. To serve them through g4f's
-HTTP API, run `python -m qwen_gradio.registries.g4f api` instead of `python -m g4f api`.
+You can also pass a provider class to g4f; `register()` is only needed for names. If g4f already
+serves a model of that name, such as `qwen-3-32b`, name the provider, too. To serve the models
+through g4f's HTTP API, run `python -m qwen_gradio.registries.g4f api` instead of `python -m g4f
+api`.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ ERRORS: dict[type[errors.QwenGradioError], type[Exception]] = {
     errors.RateLimitError: g4f.errors.RateLimitError,
     errors.QueueFullError: g4f.errors.RateLimitError,
 }
-"""Errors for which g4f has its own, with a status in its HTTP API. Others are raised unchanged."""
+"""g4f's errors for ours; its HTTP API has statuses for them. Other errors are raised unchanged."""
 
 
 class Registered(provider.Provider, AsyncGeneratorProvider, ProviderModelMixin):  # type: ignore[misc]
-    """A provider with g4f's errors, its form of reasoning, and its choice of a token.
+    """A provider with g4f's errors, reasoning objects and selection of tokens.
 
-    g4f's own classes are among its bases only for code that checks for them.
+    Its bases from g4f are only for code that checks for them.
     """
 
     @classmethod
@@ -50,18 +51,18 @@ class Registered(provider.Provider, AsyncGeneratorProvider, ProviderModelMixin):
         stream: bool | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[str | Reasoning]:
-        # g4f's HTTP API passes on what its clients send. `files` may name files of this computer;
-        # `media` may not, as text in it is a URL.
+        # g4f's HTTP API passes on its clients' options. `files` could name files on this computer;
+        # in `media`, text is always a URL.
         if kwargs.pop("files", None):
-            raise g4f.errors.BadRequestError("files cannot be given through g4f")
-        if kwargs.get("max_tokens") == 0:  # no limit, for some clients
+            raise g4f.errors.BadRequestError("files cannot be passed through g4f: use media")
+        if kwargs.get("max_tokens") == 0:  # some clients mean no limit
             del kwargs["max_tokens"]
-        # A key for g4f itself is not passed on; of several keys, this provider's own is.
+        # This drops a key for g4f itself, and selects this provider's key if there are several.
         token, _ = AuthManager.resolve_api_key(cls, api_key)
         try:
             reply = super().create_async_generator(model, messages, api_key=token, **kwargs)
             async with reply:
-                if stream is False:  # the page's final text, which fragments may differ from
+                if stream is False:  # the final text; fragments may differ from it
                     await reply.text()
                     if reply.reasoning:
                         yield Reasoning(reply.reasoning)
@@ -112,7 +113,7 @@ def _register(cls: type[provider.Provider]) -> None:
     name = cls.__name__
     ProviderLoader.names.append(name)
     ProviderLoader.loaded[name] = cls
-    # g4f also looks up names in this form, ignoring case, "-" and "_".
+    # g4f also looks up names without "-" and "_", in lower case.
     ProviderLoader.loaded[name.lower().replace("_", "")] = cls
     for model in dict.fromkeys([*cls.models, *cls.model_aliases]):
         model_map.setdefault(model, {})[name] = cls.get_model(model)

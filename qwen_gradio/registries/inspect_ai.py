@@ -1,7 +1,7 @@
 """Inspect: `inspect eval task.py --model qwen-gradio/qwen-2.5-max`, with `-M space=owner/name`.
 
-Other options of the provider are given with `-M`, too, such as `-M history=flat`. Usage is an
-estimate, of four bytes to a token: a Space does not report tokens.
+`-M` also sets other options of the provider, such as `-M history=flat`. Usage is an estimate of one
+token per four bytes: Spaces report none.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .._openai import (
 from ..provider import require_known
 
 with needing("inspect"):
-    from inspect_ai._util.error import PrerequisiteError  # the one that is reported as a line
+    from inspect_ai._util.error import PrerequisiteError  # Inspect reports it in one line
     from inspect_ai.model import (
         ChatCompletionChoice,
         ChatMessage,
@@ -47,15 +47,15 @@ with needing("inspect"):
     from inspect_ai.tool import ToolChoice, ToolInfo
 
 TRANSIENT = (errors.StreamInterruptedError, errors.StreamTimeoutError)
-"""Errors that are worth a retry, besides those that are `transient`."""
+"""Errors that are worth a retry, in addition to `transient` ones."""
 
 
 @modelapi("qwen-gradio")
 class QwenGradio(ModelAPI):
-    """A provider's model. Inspect itself retries, and limits how many questions are asked at once.
+    """A provider's model. Inspect itself retries, and limits concurrent questions.
 
-    :param base_url: the Space; as a setting of the model, `space`.
-    :param api_key: Hugging Face token; else `$QWEN_GRADIO_API_KEY`.
+    :param base_url: the Space; `space` in `model_args` takes precedence.
+    :param api_key: Hugging Face token; by default `$QWEN_GRADIO_API_KEY`.
     :param model_args: options of the provider.
     """
 
@@ -84,7 +84,7 @@ class QwenGradio(ModelAPI):
     ) -> ModelOutput:
         """Ask, and return the complete reply.
 
-        :raises QwenGradioError: if there is none; see `should_retry`.
+        :raises QwenGradioError: if the reply fails; see `should_retry`.
         """
         requested = {
             **config.model_dump(include=set(UNSUPPORTED)),
@@ -125,7 +125,7 @@ class QwenGradio(ModelAPI):
         )
 
     def should_retry(self, ex: Exception) -> RetryDecision:
-        """Retry what the Space may accept or complete later."""
+        """Retry if the Space may accept or complete the request later."""
         if isinstance(ex, (errors.RateLimitError, errors.QueueFullError)):
             return RetryDecision.rate_limit(ex.retry_after)
         if isinstance(ex, errors.QwenGradioError) and (ex.transient or isinstance(ex, TRANSIENT)):
@@ -133,7 +133,7 @@ class QwenGradio(ModelAPI):
         return RetryDecision.no()
 
     def retry_wait(self) -> WaitBaseT:
-        """Wait for as long as the Space says, else for longer each time."""
+        """Wait as long as the Space says; if it does not say, longer each time."""
         return _wait
 
     def is_auth_failure(self, ex: Exception) -> bool:
@@ -141,7 +141,7 @@ class QwenGradio(ModelAPI):
         return isinstance(ex, errors.AuthenticationError)
 
     def connection_key(self) -> str:
-        """Let the models on one Space share Inspect's limit of connections."""
+        """Return a key by which models on one Space share Inspect's connection limit."""
         return f"{self._options['space']} {self._provider.url} {self.initial_api_key}"
 
 
@@ -154,7 +154,7 @@ def _wait(attempt: RetryCallState) -> float:
 
 
 def _parts(content: str | list[Content]) -> str | list[dict[str, Any]]:
-    """Convert content to parts, whose files are `data:` or https URLs."""
+    """Convert content to parts. Their files are `data:` or https URLs."""
     return content if isinstance(content, str) else list(map(_part, content))
 
 

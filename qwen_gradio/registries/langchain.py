@@ -42,41 +42,41 @@ class ChatQwenGradio(BaseChatModel):
         print(chunk.text, end="", flush=True)
     ```
 
-    Fields can also be given for one call, as in `model.invoke(..., timeout=10)`. Messages may have
-    images, audio and files, which a Space takes or not. Replies are text, complete or streamed,
-    with links to their files at the end: tools, structured output and several choices are rejected.
-    Ask for JSON in the prompt, and parse the reply with an output parser.
-    What the model thinks before it answers is among a message's `content_blocks`, as "reasoning".
+    Fields can also be set for one call, as in `model.invoke(..., timeout=10)`. Messages may contain
+    images, audio and files, if the Space takes them. Replies are text, complete or streamed, with
+    links to their files at the end. Tools, structured output and several choices are rejected. Ask
+    for JSON in the prompt, and parse the reply with an output parser. The model's reasoning is in a
+    message's `content_blocks`.
 
-    `usage_metadata` is an estimate, by LangChain's `count_tokens_approximately`, about four
-    characters to a token: a Space does not report tokens. Do not bill by it.
+    `usage_metadata` is an estimate by LangChain's `count_tokens_approximately`, of about one token
+    per four characters: Spaces report none. Do not use it for billing.
 
-    :raises ValueError: when asked, if the call needs more than a text chat.
+    :raises ValueError: when asked, if the call requires more than a text chat.
     :raises NotImplementedError: at once, for tools and structured output.
-    :raises QwenGradioError: if there is no reply, or no complete one.
+    :raises QwenGradioError: if the reply fails or is not complete.
     """
 
     model: str = "qwen-2-5-max"
     space: str | None = Field(default_factory=from_env("QWEN_GRADIO_SPACE", default=None))
-    """The Space, as `owner/name` or URL; else `$QWEN_GRADIO_SPACE`, else the model's own."""
+    """The Space, as `owner/name` or URL; by default `$QWEN_GRADIO_SPACE`, else the model's own."""
     api_key: SecretStr | None = None
     """A Hugging Face token, sent only to the Space and the Hub. Without it, no token is sent."""
     auth: tuple[str, SecretStr] | SecretStr | None = Field(default=None, repr=False)
     """User and password, or "user:password", for a Gradio app with a login."""
     oauth_token: SecretStr | None = None
-    """A Hugging Face token with which the Space's code may act for you, where it asks for one."""
+    """A Hugging Face token that lets the Space's code act for you, if it asks for one."""
     proxy: str | None = Field(default=None, repr=False)
     headers: Mapping[str, str] | None = Field(default=None, repr=False)
-    """Sent with every request to the Space, besides those that are sent anyway."""
+    """Additional headers for every request to the Space."""
     ssl_verify: bool | SSLContext = True
-    """False trusts every server, which is dangerous; a context may trust one more certificate."""
+    """A context can trust a self-signed certificate. False trusts every server: dangerous."""
     timeout: float | None = None
     """Seconds for the complete reply."""
     stream_timeout: float | None = 300.0
-    """Seconds that may pass between two updates."""
+    """Maximum seconds between two updates."""
     max_retries: float = 2
     history: History = "native"
-    """Whether earlier turns go in the Space's history input, where it has one ("native"), or in the
+    """Whether earlier turns go in the Space's history input, if it has one ("native"), or in the
     query ("flat")."""
     stop: list[str] | str | None = None
     """Sequences before which the reply ends. A stream also stops the Space there."""
@@ -91,19 +91,19 @@ class ChatQwenGradio(BaseChatModel):
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     enable_thinking: bool | None = None
-    """False asks Qwen3 and Spaces with such an input not to think."""
+    """False turns thinking off, for Qwen3 and Spaces that have an input for it."""
     thinking_budget: int | None = None
     """Limit for the reasoning of Qwen3, in thousands of tokens."""
     inputs: Mapping[str, Any] | None = None
     """Values for other inputs of the Space, by name."""
     api_name: str | int | None = None
-    """The name or number of the Space's endpoint, where several could be meant."""
+    """The name or number of the endpoint to ask, if the Space has several."""
     reasoning_tags: ReasoningTags | None = None
-    """Whether text between tags such as `<think>` is reasoning, or the pairs of tags."""
+    """Whether text between tags such as `<think>` is reasoning, or your own pairs of tags."""
     on_status: Callable[[StreamStatus], object] | None = Field(
         default=None, repr=False, exclude=True
     )
-    """Called with each status, such as the position in the queue."""
+    """Called with each `StreamStatus`, such as the position in the queue."""
     on_reasoning: Callable[[str], object] | None = Field(default=None, repr=False, exclude=True)
     """Called with each piece of reasoning."""
 
@@ -239,7 +239,7 @@ def _chunk(piece: str | Reasoning, **fields: Any) -> ChatGenerationChunk:
 
 
 def _reasoning_fields(text: str) -> dict[str, str]:
-    """Return reasoning as LangChain expects it, which makes a content block of it."""
+    """Return reasoning in the field from which LangChain makes a content block."""
     return {"reasoning_content": text}
 
 

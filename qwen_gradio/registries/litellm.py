@@ -1,8 +1,7 @@
-"""LiteLLM: `register()`, then ask for the model `qwen-gradio/qwen-2-5-max` or another provider's.
-Usage is an estimate, by LiteLLM's `token_counter`: a Space does not report tokens.
+"""LiteLLM: call `register()`, then ask for `qwen-gradio/qwen-2-5-max` or any other model.
 
-LiteLLM's proxy serves that model through OpenAI's API, with this configuration and a key of your
-own in `LITELLM_MASTER_KEY`:
+Usage is an estimate by LiteLLM's `token_counter`: Spaces report none. LiteLLM's proxy serves the
+model through OpenAI's API with this configuration, and your own key in `LITELLM_MASTER_KEY`:
 
     model_list:
       - model_name: qwen-2-5-max
@@ -68,13 +67,13 @@ FOR_CALLERS = {
     *("api_key", "timeout", "stream_timeout", "max_retries"),
     *("history", "inputs", "api_name", "reasoning_tags", *Sampling.__annotations__),
 }
-"""Options that callers may give. Callers of LiteLLM's proxy can send any parameter, and must not
-direct the proxy's token to another Space, or choose how it is reached."""
+"""Options that callers may set. Clients of LiteLLM's proxy can send any parameter, but must not
+send the proxy's token to another Space, or change the route to it."""
 
 FORBIDDEN = QuestionOptions.__annotations__.keys() - FOR_CALLERS
 
 HANDLED = ("stream", "stream_options", "stop", "timeout", "stream_timeout")
-"""Options that are handled here or by LiteLLM; all others are passed on, to be used or logged."""
+"""Options handled here or by LiteLLM. All others are passed to the provider."""
 
 
 MODEL_INFO = {
@@ -89,14 +88,14 @@ MODEL_INFO = {
     "supports_system_messages": True,
     "supports_vision": True,
 }
-"""What LiteLLM reports about every model. Tools plan with the limits, as no Space reports its own.
-A Space that takes no images raises an error."""
+"""LiteLLM's information about every model. Tools plan with these limits; Spaces report none. A
+Space that takes no images raises an error."""
 
 
 def register() -> None:
     """Register the models `qwen-gradio/...` with LiteLLM. A second call changes nothing."""
     if not any(entry["provider"] == PROVIDER for entry in litellm.custom_provider_map):
-        # This must be a new list: other modules may have imported the first one.
+        # Assign a new list: other modules may have imported the old one.
         entry: Any = {"provider": PROVIDER, "custom_handler": handler}
         litellm.custom_provider_map = [*litellm.custom_provider_map, entry]
     litellm.utils.custom_llm_setup()  # type: ignore[no-untyped-call]
@@ -105,7 +104,7 @@ def register() -> None:
 
 
 class Handler(CustomLLM):
-    """The provider as LiteLLM calls it: a method for each way of asking."""
+    """The handler that LiteLLM calls, with a method for each kind of call."""
 
     def completion(self, *args: Any, **call: Any) -> ModelResponse:
         reply = Call(call)
@@ -120,11 +119,11 @@ class Handler(CustomLLM):
                 await reply.stream.text()
                 return reply.response()
 
-    def streaming(  # type: ignore[override]  # LiteLLM also takes chunks in OpenAI's format
+    def streaming(  # type: ignore[override]  # LiteLLM also accepts chunks in OpenAI's format
         self, *args: Any, **call: Any
     ) -> Iterator[Chunk]:
         chunks = Call(call).chunks()
-        # An error before the first fragment is raised here, so that LiteLLM can ask another model.
+        # Raises an error before the first fragment here: LiteLLM can then fall back.
         first = next(chunks)
         return _chain(first, chunks)
 
@@ -137,7 +136,7 @@ class Handler(CustomLLM):
 class Call:
     """The reply to one call, in LiteLLM's types.
 
-    :raises litellm.BadRequestError: at once, if the call needs more than a text chat.
+    :raises litellm.BadRequestError: at once, if the call requires more than a text chat.
     """
 
     def __init__(self, call: dict[str, Any]) -> None:
@@ -156,7 +155,7 @@ class Call:
                     call["messages"],
                     space=call.get("api_base"),
                     api_key=call.get("api_key"),
-                    # LiteLLM's timeout limits each fragment of a stream, else the complete reply.
+                    # LiteLLM's timeout is for each fragment of a stream, or for a complete reply.
                     timeout=None if is_streamed else self.seconds,
                     stream_timeout=self.seconds,
                     on_status=self._check_deadline,
@@ -172,7 +171,7 @@ class Call:
             raise self._error(
                 exceptions.UnsupportedParamsError,
                 f"{PROVIDER} does not support {', '.join(rejected)}. "
-                "To leave out unsupported options, set `drop_params=True`",
+                "To drop unsupported options, set `drop_params=True`",
             )
         if forbidden := sorted(options.keys() & FORBIDDEN):
             raise self._error(
@@ -227,7 +226,7 @@ class Call:
 
     def _chunk(self, piece: str | Reasoning, is_last: bool = False) -> Chunk:
         if isinstance(piece, Reasoning):
-            # Of its own form of chunk, LiteLLM passes on the text only.
+            # LiteLLM drops reasoning from chunks of its own type.
             delta = Delta(role="assistant", content=None, reasoning_content=piece.text)
             choice = StreamingChoices(delta=delta)
             return ModelResponseStream(id=self.id, model=self.model, choices=[choice])
@@ -244,7 +243,7 @@ class Call:
         self._deadline = time.monotonic() + (self.seconds or float("inf"))
 
     def _check_deadline(self, status: object) -> None:
-        """Raise if no fragment came in time: status updates do not restart the deadline."""
+        """Raise if no fragment came in time. Status updates do not restart the deadline."""
         if time.monotonic() > self._deadline:
             raise errors.StreamTimeoutError(
                 f"{self.stream.space} sent no fragment for {self.seconds} seconds"
@@ -252,7 +251,7 @@ class Call:
 
     @contextmanager
     def litellm_errors(self) -> Iterator[None]:
-        """Translate an error of ours to LiteLLM's."""
+        """Translate our errors to LiteLLM's."""
         try:
             yield
         except errors.QwenGradioError as error:
@@ -265,8 +264,8 @@ class Call:
                 request = httpx.Request("POST", error.space or "")
                 details["response"] = httpx.Response(status, headers=after, request=request)
             metadata = self.call["litellm_params"].get("metadata") or {}
-            if kind is exceptions.Timeout and "model_group" in metadata:  # it is from a router
-                # During a stream, a router takes the usual 408 for the caller's fault and does not
+            if kind is exceptions.Timeout and "model_group" in metadata:  # a router called
+                # During a stream, a router treats the usual 408 as the caller's fault, and does not
                 # fall back to another deployment.
                 details["exception_status_code"] = 504
             raise self._error(kind, str(error), **details) from error
@@ -285,4 +284,4 @@ def _seconds(timeout: float | httpx.Timeout | None) -> float | None:
 
 
 handler = Handler()
-"""The handler to name in the configuration of LiteLLM's proxy."""
+"""The `custom_handler` for the configuration of LiteLLM's proxy."""

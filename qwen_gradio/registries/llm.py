@@ -1,8 +1,8 @@
 """A plugin for llm (https://llm.datasette.io): `llm -m qwen-2-5-max "..."`.
 
-Usage is an estimate, of four bytes to a token: a Space does not report tokens.
+Usage is an estimate of one token per four bytes: Spaces report none.
 
-llm imports this file on every run, so the code that reads replies is imported only for a prompt.
+llm imports this file on every run. The code that reads replies is only imported for a prompt.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ with needing("llm"):
     from pydantic import Field, create_model
 
 KEY = "qwen-gradio"
-"""The name for an optional Hugging Face token in `llm keys set`."""
+"""The name of an optional Hugging Face token in `llm keys set`."""
 SESSION = "qwen_gradio_session"
-"""The key in an answer's metadata for the Space's session, in which the next turn goes on."""
+"""The key for the Space's session in an answer's metadata. The next turn continues it."""
 
 
 @llm.hookimpl
@@ -45,16 +45,16 @@ def register_models(register: Callable[..., None]) -> None:
 
 
 OPTIONS = {
-    "space": 'The Space, as "owner/name" or URL; else $QWEN_GRADIO_SPACE',
+    "space": 'The Space, as "owner/name" or URL; by default $QWEN_GRADIO_SPACE',
     "timeout": "Seconds for the complete reply",
-    "stream_timeout": "Seconds that may pass between two updates; else 300",
-    "history": "How earlier turns are sent: in the Space's own chat (native, the default) "
+    "stream_timeout": "Maximum seconds between two updates; by default 300",
+    "history": "How to send earlier turns: in the Space's own history (native, the default) "
     "or in the question (flat)",
     "reasoning_tags": "Whether text between tags such as <think> is reasoning",
-    "api_name": "The Space's endpoint, where several could be meant",
-    **dict.fromkeys(Sampling.__annotations__, "For Spaces that have such an input"),
+    "api_name": "The name or number of the endpoint to ask, if the Space has several",
+    **dict.fromkeys(Sampling.__annotations__, "Passed to Spaces that have an input for it"),
 }
-"""The options that llm's users may give, each with its help text."""
+"""The options for llm's users, with their help texts."""
 
 
 def _options() -> type[llm.Options]:
@@ -132,7 +132,7 @@ class AsyncQwen(_Shared, llm.AsyncKeyModel):  # type: ignore[misc]
 def _ask(
     model: str, prompt: llm.Prompt, messages: list[dict[str, Any]], key: str | None
 ) -> tuple[FragmentStream, Session]:
-    """Ask, in the session of the last turn if the Space keeps the conversation."""
+    """Ask. If the Space keeps the conversation, continue the session of the last turn."""
     options = {"history": "native", **prompt.options.model_dump(exclude_none=True)}
     provider = provider_of(model)
     try:
@@ -153,7 +153,7 @@ def _end(
     reply: FragmentStream,
     session: Session,
 ) -> Iterator[StreamEvent]:
-    """Report the usage, and yield what llm keeps for the next question."""
+    """Report the usage, and yield the session for llm to keep with the answer."""
     asked, said, thought = estimated_usage(messages, complete_text(reply), reply.reasoning)
     details = {"reasoning_tokens": thought} if thought else None
     response.set_usage(input=asked, output=said, details=details)
@@ -176,7 +176,7 @@ def _messages(prompt: llm.Prompt) -> list[dict[str, Any]]:
         {"role": message.role, "content": [_part(part) for part in message.parts]}
         for message in prompt.messages
     ]
-    # llm omits the system prompt of a later turn, as in `llm -c -s "Be brief." "..."`.
+    # llm leaves out a system prompt that a later turn adds, as in `llm -c -s "Be brief." "..."`.
     system = {"role": "system", "content": [{"type": "text", "text": prompt.system}]}
     return messages if not prompt.system or system in messages else [*messages, system]
 
