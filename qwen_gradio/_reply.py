@@ -28,7 +28,7 @@ E = TypeVar("E", bound=Exception)
 
 @dataclass(frozen=True)
 class FoundFile:
-    """A file that a reply names, with its description as `alt`."""
+    """A file that a reply names. `alt` is its description."""
 
     url: str
     mime_type: str

@@ -104,7 +104,7 @@ def register() -> None:
         if cls.__name__ not in ProviderLoader.names:
             _register(cls)
     models.ModelUtils.refresh()
-    # The module is not imported only for this, as it then fetches a list from the network.
+    # Only if it is imported already: importing it fetches a list from the network.
     if (any_provider := sys.modules.get("g4f.providers.any_provider")) is not None:
         any_provider.AnyModelProviderMixin.models[:] = model_map
 
