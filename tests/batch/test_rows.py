@@ -148,7 +148,7 @@ def test_lines_in_openais_format_are_items(scripted: ScriptedSpace, tmp_path: Pa
         (line(stop=["x"]), r"body\.stop is not supported"),
         (line(n=2), r"body\.n is not supported"),
         (line(tools=[{"type": "function"}]), r"body\.tools is not supported"),
-        (line(response_format={"type": "json_object"}), r"body\.response_format cannot"),
+        (line(response_format={"type": "json_object"}), r"body\.response_format is not supported"),
         (line(temperature="hot"), "temperature must be a number"),
         (line(messages=[]), "the list is empty"),
         ({"prompt": "?", "model": 7}, "model must be text"),

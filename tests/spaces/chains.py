@@ -1,6 +1,6 @@
 """Apps whose page runs several functions, one after another, for a question.
 
-The reply is what the model was given, as JSON; where it is more than that, the kind says so.
+The reply is the model's input as JSON, unless the docstring of the kind says otherwise.
 """
 
 import itertools
@@ -72,7 +72,7 @@ def a_step_between_runs_in_the_browser(app):
 
 @blocks("load", calls=[0, 1, 2])
 def loading_the_page_fills_what_the_chain_reads(app):
-    """The model is given `settings` from a State, and `name` from a text box without a value."""
+    """The model gets `settings` from a State, and `name` from an empty text box."""
 
     def bot(history, settings, name):
         for text in model(history=plain(history), settings=settings, name=name):
@@ -120,7 +120,7 @@ if MAJOR >= 6:
 
     @blocks("nameless", calls=[0, 1])
     def steps_named_false(app):
-        """Gradio 6 takes `api_name=False` for a name: "false"."""
+        """Gradio 6 treats `api_name=False` as the name "false"."""
         chatbot, box = chat(), gr.Textbox()
         asking = box.submit(user, [box, chatbot], [box, chatbot], queue=False, api_name=False)
         asking.then(bot, chatbot, chatbot, api_name=False)
@@ -136,7 +136,7 @@ def steps_that_are_not_listed(app):
 
 @blocks("retrieval", calls=[0, 1, 2])
 def a_step_between_looks_things_up(app):
-    """The model is given `found`, which the second step puts into a State."""
+    """The model gets `found`, which the second step writes to a State."""
     retrieval(lambda history: DOCS)
 
 
@@ -177,7 +177,7 @@ def a_bot_that_does_not_end(app):
 
 @blocks("turns", calls=[0, 1])
 def a_state_counts_the_turns_of_a_session(app):
-    """The model is given `turn`, 1 for a session's first question."""
+    """The model gets `turn`, which is 1 for the first question of a session."""
 
     def count(message, history, turns):
         return "", asked(history, message), turns + 1
@@ -193,7 +193,7 @@ def a_state_counts_the_turns_of_a_session(app):
 
 @blocks("remembered", calls=[0, 1])
 def a_state_holds_the_chat(app):
-    """The chatbot is only shown; the model is given the `history` that a State holds."""
+    """The chatbot is only for display; the model gets the `history` in a State."""
 
     def note(message, said):
         said = [*said, ["user", message]]
@@ -216,7 +216,7 @@ def a_state_holds_the_chat(app):
 
 @blocks("stateful", calls=[0, 1, 2])
 def the_box_is_emptied_into_a_state(app):
-    """The question goes into a State first, and is read from there by the step that answers."""
+    """The question goes into a State first. The step that answers reads it from there."""
 
     def reply(message, history):
         for text in model(message=message, history=plain(history)):

@@ -1,4 +1,4 @@
-"""Functions without a page, of `gr.api` and `gr.Server`, each an app of its own."""
+"""Functions of `gr.api` and `gr.Server` without a page, each in a separate app."""
 
 from collections.abc import Iterator
 
@@ -39,7 +39,7 @@ if MAJOR >= 5:
 
     @function("api-footers")
     def objects_with_a_footer(message: str) -> Iterator[dict]:
-        """The text of an object does not begin with that of the one before."""
+        """Each object's text does not begin with the text of the previous object."""
         for text in SNAPSHOTS:
             yield {"content": f"{text} ({len(text)} characters)", "reasoning": "let me see"}
 
@@ -86,5 +86,5 @@ if MAJOR >= 5:
 
     @function("api-text-history", calls=())
     def history_is_text(message: str, history: str) -> str:
-        """No chat: what a history should be as text is not known."""
+        """No chat: the format of a history as text is unknown."""
         return "Hello there"

@@ -1,6 +1,6 @@
-"""Chat interfaces, whose function says what it was given, as JSON, in each form that one may use.
+"""Chat interfaces whose functions reply with their input as JSON, in every form of a reply.
 
-The page of a chat interface runs functions of Gradio's own, and for an API there is one more.
+The page of a chat interface runs Gradio's own functions; there is another one for the API.
 """
 
 import gradio as gr
@@ -27,7 +27,7 @@ def strings():
 
 @kind("history", STREAMING)
 def strings_after_earlier_turns():
-    """A session keeps its turns, which the model is given as `history`."""
+    """A session keeps its turns. The model gets them as `history`."""
 
     def reply(message, history):
         yield from model(message=message, history=plain(history))
@@ -80,7 +80,7 @@ if MAJOR >= 5 and not PAIRS:
 
     @kind("list", STREAMING)
     def lists_of_strings_and_messages():
-        """The reply is two messages: "First." and what the model was given."""
+        """The reply is two messages: "First." and the model's input."""
 
         def reply(message, history):
             for text in model(message=message):

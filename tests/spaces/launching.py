@@ -1,4 +1,4 @@
-"""Serves an app on loopback, and reports to the tests."""
+"""Serve an app on loopback, and report to the tests."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ def tell(**what):
 
 
 def launch(app, **options):
-    """Return the app's URL."""
+    """Launch an app, and return its URL."""
     server, url, _ = app.launch(
         server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **options
     )

@@ -1,6 +1,6 @@
-"""Apps whose page runs one function, with inputs and outputs of every sort; apps with no chat.
+"""Apps whose page runs one function, with all kinds of inputs and outputs; apps with no chat.
 
-The reply is what the model was given, as JSON.
+The reply is the model's input as JSON.
 """
 
 import json
@@ -18,7 +18,7 @@ def query_and_history(app):
 
 @blocks("remember", calls=[0])
 def a_state_keeps_the_questions(app):
-    """The model is given the questions that the session `seen` before this one."""
+    """The model gets `seen`: the earlier questions of the session."""
 
     def remember(message, history, seen):
         for text in model(seen=seen):
@@ -97,7 +97,7 @@ def text_in_and_markdown_out(app):
 
 @blocks("form", calls=[0])
 def settings_are_one_value(app):
-    """The model is given `settings`, by default {"model": "large", "budget": 8}."""
+    """The model gets `settings`, by default {"model": "large", "budget": 8}."""
 
     def reply(message, history, settings):
         for text in model(message=message, history=plain(history), settings=settings):
@@ -110,7 +110,7 @@ def settings_are_one_value(app):
 
 @blocks("two-chats", calls=[0])
 def two_chats(app):
-    """The model is given the `name` of the chat: first or second, its endpoint's name, too."""
+    """The model gets the `name` of the chat and of its endpoint: first or second."""
     for name in ("first", "second"):
 
         def reply(message, history, name=name):
@@ -124,7 +124,7 @@ def two_chats(app):
 
 @blocks("two-texts", calls=[0])
 def two_functions_of_text(app):
-    """Which one is the chat cannot be known: summarize or translate."""
+    """Nothing shows whether summarize or translate is the chat."""
     for name in ("summarize", "translate"):
 
         def reply(text, name=name):

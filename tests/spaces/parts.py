@@ -52,13 +52,13 @@ def blocks(name, calls):
 
 
 def model(**given) -> Iterator[str]:
-    """Say what a model is given, as JSON, a character more in each output."""
+    """Yield a model's input as JSON, with one more character in each output."""
     text = json.dumps(given)
     return (text[:end] for end in range(len(text) - 2, len(text) + 1))
 
 
 def plain(history):
-    """The history as lists of role and text, the same on each Gradio and in each form."""
+    """Return a history as lists of role and text, the same for every Gradio and form."""
 
     def text(content):
         return content if isinstance(content, str) else "".join(part["text"] for part in content)
@@ -70,24 +70,24 @@ def plain(history):
 
 
 def asked(history, query):
-    """The history with a question more."""
+    """Return the history with another question."""
     return [*(history or []), [query, None] if PAIRS else {"role": "user", "content": query}]
 
 
 def answered(history, text):
-    """The history whose last question has this answer."""
+    """Return the history with this answer to the last question."""
     if PAIRS:
         return [*history[:-1], [history[-1][0], text]]
     return [*history, {"role": "assistant", "content": text}]
 
 
 def unanswered(history):
-    """The history without its last answer."""
+    """Return the history without its last answer."""
     return answered(history, None) if PAIRS else history[:-1]
 
 
 def turn(history, query, text):
-    """The history with one turn more."""
+    """Return the history with another turn."""
     return answered(asked(history, query), text)
 
 
@@ -101,7 +101,7 @@ def user(message, history):
 
 
 def bot(history):
-    """The second: answer what the chatbot holds."""
+    """The second step: answer the question in the chatbot."""
     for text in model(history=plain(history)):
         yield answered(history, text)
 

@@ -1,7 +1,7 @@
 """Stand-ins for Qwen/Qwen3-Demo and Qwen/Qwen3-VL-Demo: modelscope_studio 1 on Gradio 5.27.
 
-They think "Let me think." first. As in the Spaces, the model is not given `sys_prompt`, and a
-session keeps its turns, which the model is given as `history`.
+They think "Let me think." first. As in the real Spaces, the model does not get `sys_prompt`, and a
+session keeps its turns, which the model gets as `history`.
 """
 
 import gradio as gr
@@ -23,7 +23,7 @@ def part(kind, content, **options):
 
 
 def texts(message):
-    """What a message says, without what was thought."""
+    """Return the text of a message without reasoning."""
     content = message["content"]
     if isinstance(content, str):
         return content
@@ -31,7 +31,7 @@ def texts(message):
 
 
 def answers(query, earlier, settings, thinking):
-    """The parts of an answer, more in each output."""
+    """Yield the parts of an answer, with more text in each output."""
     thought = []
     if thinking["enable_thinking"]:
         for text in ("Let", "Let me think."):
@@ -132,7 +132,7 @@ def space(app):
 
 @blocks("qwen-3-vl-space", calls=[1, 2])
 def space_that_sees(app):
-    """A turn of the user is a part with files, as paths or URLs, and one with text."""
+    """A user turn has a part with files, as paths or URLs, and a part with text."""
     state = gr.State({"history": []})
     with base.Application(), antdx.XProvider():
         conversations = antdx.Conversations()

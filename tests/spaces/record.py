@@ -1,6 +1,6 @@
 """Record how apps describe themselves.
 
-`python -m tests.spaces.record` records each app of the zoo anew, and
+`python -m tests.spaces.record` records every app of the zoo again, and
 `python -m tests.spaces.record KIND SPACE CALL...` a Space, as KIND, with the functions that its
 page calls for one question, by number: `fn_index` in what a browser sends to `queue/join`.
 """
@@ -27,7 +27,7 @@ FORMS = {
     "qwen-2.5": "pairs",
     "qwen-3": "messages",
 }
-"""The form of history that a recording has, as most apps of that time have it."""
+"""The form of the history in recordings, which most apps of that version use."""
 
 PROPS = {
     "_api_info",
@@ -72,7 +72,7 @@ PARAMETER = {"component", "label", "parameter_default", "parameter_has_default",
 
 
 def described(gradio: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each kind of app that runs on this Gradio, and its recording."""
+    """Return the recording of every kind of app that runs on this Gradio."""
     done = subprocess.run(
         [python_with(gradio), SPACES / zoo_program(gradio), "--form", FORMS[gradio], "--describe"],
         env=os.environ | QUIET,
@@ -96,7 +96,7 @@ def described(gradio: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def trimmed_config(config: dict[str, Any]) -> dict[str, Any]:
-    """What matters of a /config: the dependencies, the components that they name, and tabs."""
+    """Return the relevant parts of a /config: dependencies, their components, and tabs."""
     dependencies = [only(DEPENDENCY, dependency) for dependency in config["dependencies"]]
     for dependency in dependencies:
         if dependency.pop("js", None) is not None:
@@ -146,7 +146,7 @@ def only(fields: set[str], of: dict[str, Any]) -> dict[str, Any]:
 
 
 def written(value: Any, levels: int = 3) -> str:
-    """JSON with a line for each component, dependency and endpoint."""
+    """Return JSON with a line for each component, dependency and endpoint."""
     if levels and value and isinstance(value, dict):
         items = [f"{json.dumps(k)}: {written(v, levels - 1)}" for k, v in sorted(value.items())]
         return "{\n" + ",\n".join(items) + "\n}"
@@ -162,7 +162,7 @@ def save(kind: str, recorded: dict[str, Any]) -> None:
 
 def record_zoo() -> None:
     for name in RECORDINGS:
-        if "space" not in recording(name):  # what a Space said may not be had again
+        if "space" not in recording(name):  # a Space's description may no longer be available
             (FOLDER / f"{name}.json").unlink()
     for gradio in FORMS:
         for kind, recorded in described(gradio):

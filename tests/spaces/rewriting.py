@@ -1,4 +1,4 @@
-"""Apps that change what they have shown, in each way that is known. Runs on Gradio 4.44, 5 and 6.
+"""Apps that change text they have shown, in all known ways. Runs on Gradio 4.44, 5 and 6.
 
 Serves kinds as the zoo does: a shape in a chatbot, a text box or a chat interface, such as
 "box-cursor".
@@ -82,7 +82,7 @@ def interface_of(shape):
 
 
 def pictures(*said):
-    """An app that says texts and pictures, each in a message of its own."""
+    """An app that replies with texts and pictures, each in a separate message."""
 
     def bot(history):
         for content in said:

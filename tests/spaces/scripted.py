@@ -1,20 +1,20 @@
-"""A stand-in Space that does what the query tells it to. Runs on Gradio 4.44, 5 and 6.
+"""A stand-in Space that follows the instructions in the query. Runs on Gradio 4.44, 5 and 6.
 
-The query is JSON (any other query is said back):
+The query is JSON (any other query is echoed):
 
     say     the fragments of the reply, each added to the text so far
     every   seconds before each of them
-    text    instead of `say`: the texts to yield, as they are
-    finish  "fail" raises when all is said, "hang" yields the same text from then on
+    text    instead of `say`: the snapshots to yield
+    finish  "fail" raises at the end, "hang" keeps yielding the same text
     error   the message and title of the `gr.Error` to fail with; without a message, an exception
-    quota   a name, and for how many seconds after it is first named to fail as if it were spent
-    meet    a name and a number: wait until so many queries with that name have begun
-    show    "session_hash" or "inputs": reply with what the Space sees of the request
+    quota   a name, and the seconds after its first use during which to fail as if it were spent
+    meet    a name and a number: wait until that many queries with the name have begun
+    show    "session_hash" or "inputs": reply with this attribute of the request
     steps   fractions of progress to report first
     log     lines to report first
-    warn    a line to warn with when all is said
+    warn    a warning to show at the end
 
-What happens is written to standard output, a JSON object a line, with the query's `tag`: "started",
+Events are written to standard output, a JSON object per line, with the query's `tag`: "started",
 "finished", "stopped" when Gradio closes the generator or no longer asks it for more (4.44 leaves it
 for the garbage collector to close).
 """
@@ -60,7 +60,7 @@ threading.Thread(target=notice_the_abandoned, daemon=True).start()
 
 
 def held(history, query, text):
-    """The history with one turn more, in this Space's form."""
+    """Return the history with another turn, in this Space's form."""
     if options.form == "pairs":
         return [*history, [query, text]]
     return [*history, {"role": "user", "content": query}, {"role": "assistant", "content": text}]
@@ -86,7 +86,7 @@ def model_chat(query, history, system, request: gr.Request, progress=gr.Progress
             meetings.setdefault(name, threading.Barrier(parties)).wait()
         for step in script.get("steps", []):
             progress(step, desc="thinking")
-            time.sleep(0.2)  # Gradio sends the newest step now and then, not each
+            time.sleep(0.2)  # Gradio sends only some of the steps
         for line in script.get("log", []):
             gr.Info(line)
         texts = script.get("text")
@@ -112,7 +112,7 @@ def model_chat(query, history, system, request: gr.Request, progress=gr.Progress
             yield "", held(history, query, text), system
         tell(event="finished", tag=tag)
     except GeneratorExit:
-        if asked_for_more.pop(tag, True):  # it may be closed before it was asked for more
+        if asked_for_more.pop(tag, True):  # it may be closed before its next yield
             tell(event="stopped", tag=tag)
         raise
 

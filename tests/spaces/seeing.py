@@ -1,4 +1,4 @@
-"""Apps that say what they see: the kinds and sizes of the files that they were given.
+"""Apps that reply with the kinds and sizes of the files they get.
 
 A picture is seen as "image 3x2", so that a lost or broken upload shows. Runs on Gradio 5 and 6.
 """
@@ -11,7 +11,7 @@ from PIL import Image
 
 
 def see(*paths):
-    """What is in the files at these paths."""
+    """Describe the contents of the files at these paths."""
     return " and ".join(map(look, paths)) or "nothing"
 
 
@@ -25,7 +25,7 @@ def look(path):
 
 
 def paths_in(history):
-    """The paths of the files in a history, in each form that Gradio hands it over in."""
+    """Return the paths of the files in a history, in any of Gradio's forms."""
     for message in history:
         content = message["content"]
         for part in content if isinstance(content, list) else [content]:
@@ -56,7 +56,7 @@ def a_chat_interface_that_sees_what_came_before():
 
 @blocks("see-chain", [])
 def a_chain_that_takes_the_question_from_its_box(app):
-    """What it sees is in the chatbot's history, as the page of a multimodal chat has it."""
+    """The files are in the chatbot's history, as on the page of a multimodal chat."""
     chatbot, box = chat(), gr.MultimodalTextbox(file_count="single")
 
     def ask(message, history):
@@ -98,7 +98,7 @@ def a_list_of_files(app):
 
 @blocks("see-upload", [])
 def a_button_that_uploads(app):
-    """As in the web demos of Qwen-VL: a file goes to the chatbot and State once it is chosen."""
+    """As in Qwen-VL's web demos: a file goes to the chatbot and a State once it is chosen."""
     chatbot, box, task = chat(), gr.Textbox(label="Input"), gr.State([])
     button, submit = gr.UploadButton("Upload", file_types=["image"]), gr.Button("Submit")
 

@@ -15,7 +15,7 @@ from parts import options
 
 
 def free_port():
-    """One that no app had a moment ago, and that no outgoing connection can be given meanwhile."""
+    """Return a port that no app has just had, and that no outgoing connection will get."""
     while True:
         port = 20_000 + secrets.randbelow(12_000)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
@@ -44,7 +44,7 @@ def run(kinds):
     if options.describe:
         describe(kinds)
         return
-    gc.disable()  # all apps stay, and searching them for garbage would take a third of the time
+    gc.disable()  # apps are never freed; searching them for garbage would take a third of the time
     running = []
     for line in sys.stdin:  # until the tests close it, or are gone
         name = line.strip()

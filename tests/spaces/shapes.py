@@ -1,6 +1,6 @@
 """Apps whose chat is one of several, or is shown or remembered in an unusual component.
 
-The reply is what the model was given, as JSON.
+The reply is the model's input as JSON.
 """
 
 import json
@@ -12,7 +12,7 @@ from parts import respond as reply_at_once
 
 @blocks("chat-tabs", calls=[])
 def chat_interfaces_in_tabs(app):
-    """The model is given the `name` of the tab and its `seen` State; the first tab is the chat."""
+    """The model gets the `name` of the tab and its `seen` State. The first tab is the chat."""
     for name in ("Chat", "Code"):
 
         def chat(message, history, seen, name=name):
@@ -27,7 +27,7 @@ def chat_interfaces_in_tabs(app):
 
 @blocks("tools", calls=[0])
 def a_button_and_tools_in_later_tabs(app):
-    """The model of the main tab is given `asked`; the tools' functions are given `searched`."""
+    """The model of the main tab gets `asked`; the tools' functions get `searched`."""
 
     def answer(text):
         yield from model(asked=text)
@@ -46,7 +46,7 @@ def a_button_and_tools_in_later_tabs(app):
 
 @blocks("arena", calls=[0, 1, 2])
 def two_chatbots_side_by_side(app):
-    """The model of the left chatbot is given `side` "left"."""
+    """The model of the left chatbot gets `side` "left"."""
 
     def ask_both(message, left, right):
         return "", asked(left, message), asked(right, message)
@@ -76,7 +76,7 @@ def two_chatbots_written_by_one_function(app):
 
 
 def remembering(memory):
-    """A chat whose function keeps the turns in this component; the chatbot is only shown."""
+    """A chat that keeps its turns in this component; the chatbot is only for display."""
 
     def remember(message, turns):
         turns = [*(turns or []), message]
@@ -130,7 +130,7 @@ if MAJOR >= 5:  # before, they were always in /config
 
     @blocks("missing-input", calls=[])
     def an_input_that_is_not_on_the_page(app):
-        """No chat: the function needs what no page can give it."""
+        """No chat: the function needs an input that is not on the page."""
         hidden = gr.Textbox(render=False)
         chatbot, box = chat(), gr.Textbox()
         box.submit(lambda *_: None, [box, chatbot, hidden], [chatbot], api_name="respond")
@@ -138,7 +138,7 @@ if MAJOR >= 5:  # before, they were always in /config
 
 @kind("bounds", calls=[])
 def settings_with_bounds():
-    """The model is given `settings`: tokens, temperature, top-p, speed and mode."""
+    """The model gets `settings`: tokens, temperature, top-p, speed and mode."""
 
     def reply(message, history, *settings):
         yield from model(settings=settings)
@@ -164,7 +164,7 @@ def an_empty_system_box():
 
 @blocks("drawn", calls=[0, 1])
 def the_page_draws_the_chat_when_it_opens(app):
-    """The model is given `settings` from a slider that is drawn, too."""
+    """The model gets `settings` from a slider that is also drawn."""
 
     def respond(message, history, temperature):
         for text in model(message=message, history=plain(history), at=temperature):
@@ -193,7 +193,7 @@ if MAJOR >= 6:
 
     @blocks("props", calls=[0])
     def parameters_annotated_with_components(app):
-        """The model is given the message's `label`, and the `most` that the slider allows."""
+        """The model gets the message's `label` and the slider's maximum, `most`."""
 
         def reply(message: gr.Textbox, history, temperature: gr.Slider):
             given = {"label": message.label, "most": temperature.maximum, "at": temperature.value}

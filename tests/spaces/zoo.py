@@ -1,7 +1,7 @@
-"""Stand-in Spaces of every kind that people write. Runs on Gradio 4.44, 5 and 6.
+"""Stand-in Spaces of all known kinds. Runs on Gradio 4.44, 5 and 6.
 
 Reads names of kinds from standard input, a line each, and serves an app of that kind until standard
-input is closed. `--describe` prints what each kind serves at /config and /info, and ends.
+input is closed. `--describe` prints each kind's /config and /info, and exits.
 """
 
 import chains  # noqa: F401

@@ -1,4 +1,4 @@
-"""How tests ask a Space."""
+"""Ask a Space."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 def ask(
     space: str | ScriptedSpace | ZooSpace, *messages: dict[str, Any], **options: Any
 ) -> FragmentStream:
-    """Ask a Space as a registry does, and once unless `max_retries` says otherwise."""
+    """Ask a Space as a registry does. There are no retries unless `max_retries` is set."""
     url = space if isinstance(space, str) else space.url
     options = {"max_retries": 0, **options}
     return Qwen_Qwen_2_5_Max.create_async_generator(

@@ -1,4 +1,4 @@
-"""What tests of batches share."""
+"""Helpers for tests of batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks for each HTTP API in OpenAI's format, and readers of its replies."""
+"""Checks for HTTP APIs in OpenAI's format, and readers of their replies."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def texts(chunks: Any) -> list[str]:
 
 
 async def atexts(chunks: AsyncIterator[Any]) -> list[str]:
-    """Return the fragments of a reply that is streamed to async code."""
+    """Return the fragments of a streamed reply, asynchronously."""
     return texts([chunk async for chunk in chunks])
 
 
 def client_of(url: str, key: str = "unused", **options: Any) -> openai.OpenAI:
-    """Return a client that asks once, and not again."""
+    """Return a client that does not retry."""
     return openai.OpenAI(
         base_url=url, api_key=key, **{"max_retries": 0, "timeout": PATIENCE, **options}
     )
@@ -51,7 +51,7 @@ def assert_it_streams(client: openai.OpenAI, **wanted: Any) -> None:
 
 
 def assert_it_answers(client: openai.OpenAI) -> None:
-    """Check that a reply can also come as a whole."""
+    """Check that a reply can also be complete instead of streamed."""
     messages: Any = [script(say=PIECES)]
     completion = client.chat.completions.create(model="qwen-2-5-max", messages=messages)
     assert whole(completion) == "Hello, world"

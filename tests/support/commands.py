@@ -1,4 +1,4 @@
-"""How tests run the command, also on a terminal."""
+"""Run the command, also on a terminal."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _take_control() -> None:
 
 
 def interrupt(process: Program) -> None:
-    """Send what Ctrl-C sends once a process waits."""
+    """Send the signal of Ctrl-C to a process once it waits."""
     _wait_until_it_waits(process)
     process.send_signal(signal.SIGINT)
 
@@ -99,7 +99,7 @@ def _wait_until_it_waits(process: Program) -> None:
 
 
 class Terminal:
-    """A pseudo-terminal of 80 columns that a command runs on, and all that it has shown."""
+    """A pseudo-terminal of 80 columns for a command, and everything it has shown."""
 
     def __init__(self) -> None:
         import fcntl
@@ -119,7 +119,7 @@ class Terminal:
         os.close(self.its)
 
     def wait_for(self, text: str, patience: float = PATIENCE) -> None:
-        """Read until that text was shown."""
+        """Read until the text was shown."""
         while text not in self.shown:
             assert select.select([self._ours], [], [], patience)[0], self.shown
             self.shown += os.read(self._ours, 1000).decode()

@@ -22,7 +22,7 @@ COMMAND = [sys.executable, "-m", "qwen_gradio", "api"]
 
 @contextmanager
 def endpoint(*spaces: str, **options: Any) -> Iterator[str]:
-    """Serve it during a `with` block, and give the base URL for clients."""
+    """Serve the endpoint during a `with` block, and yield the base URL for clients."""
     config = uvicorn.Config(
         app(spaces, **options), port=0, log_level="warning", timeout_graceful_shutdown=1
     )
@@ -45,7 +45,7 @@ def endpoint(*spaces: str, **options: Any) -> Iterator[str]:
 def endpoint_command(
     *options: str, **environment: str
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the command at a free port, and give its process and the base URL that it reports."""
+    """Run the command at a free port, and yield its process and the base URL it reports."""
     with subprocess.Popen(
         [*COMMAND, "--port", str(free_port()), *options],
         env=os.environ | environment,

@@ -25,7 +25,7 @@ WARM = ROOT / "tests" / "spaces" / "warm.py"
 
 
 class Fork:
-    """A program in a process of its own, with what tests use of `subprocess.Popen`."""
+    """A program in its own process, with the subset of `subprocess.Popen` that tests use."""
 
     def __init__(
         self,
@@ -144,12 +144,12 @@ PIPES: dict[str, Any] = {"stdin": PIPE, "stdout": PIPE, "stderr": DEVNULL}
 
 
 def started(command: Sequence[str], env: Mapping[str, str]) -> Program:
-    """Start a program in `spaces/`, by a fork where that is known to work."""
+    """Start a program in `spaces/`, by a fork if that is known to work."""
     if sys.platform != "linux":
         return started_anew(command, env)
     return Fork(command, env, channel(command[0], ("gradio",), frozenset(env.items())), **PIPES)
 
 
 def started_anew(command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[str]:
-    """Start any program that reads and writes as those in `spaces/` do."""
+    """Start any program with the same input and output as those in `spaces/`, without a fork."""
     return subprocess.Popen(command, cwd=ROOT, env=env, text=True, **PIPES)

@@ -1,6 +1,6 @@
-"""An HTTP server in front of a real Space, or of nothing, that misbehaves as a test tells it to.
+"""An HTTP server in front of a real Space, or of nothing, that misbehaves as configured.
 
-It is also a forward proxy, which takes every name to be that Space's. Given a TLS context, it
+It is also a forward proxy that routes every name to that Space. Given a TLS context, it
 speaks HTTPS.
 """
 
@@ -52,27 +52,27 @@ class Endless:
 
 
 JOIN, EVENTS, CANCEL = "/gradio_api/queue/join", "/gradio_api/queue/data", "/gradio_api/cancel"
-"""The paths of the requests that a reply takes after a Space's description was read."""
+"""The paths of a reply's requests, after the Space's description was read."""
 
 Behaviour = Callable[[Request], "bytes | Forward | Endless"]
 
 
 def answer(status: str, body: str = "", kind: str = "application/json", **headers: str) -> bytes:
-    """A whole HTTP response."""
+    """Return a complete HTTP response."""
     lines = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", f"Content-Length: {len(body.encode())}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return ("\r\n".join([*lines, "Connection: close", "", ""]) + body).encode()
 
 
 FULL = '{"detail": "Queue is full. Max size is 1 and size is 1."}'
-"""The body of Gradio's answer, with the status 503, to who joins a queue that is full."""
+"""The body of Gradio's response, with the status 503, if the queue is full."""
 
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 """The head of a response that is a stream of events."""
 
 
 def misbehaving(path: str, reply: bytes | Forward | Endless, times: int = 10**6) -> Behaviour:
-    """What a front does: answer the first `times` requests of `path`, and forward all else."""
+    """Return a handler that answers the first `times` requests of `path`, and forwards the rest."""
 
     def behave(request: Request) -> bytes | Forward | Endless:
         return reply if request.path == path and request.seen < times else Forward()
@@ -89,7 +89,7 @@ def output(*data: Any) -> bytes:
 
 
 class Front:
-    """Runs in a thread of its own from `with` to its end."""
+    """Runs in its own thread during a `with` block."""
 
     def __init__(
         self, behave: Behaviour, upstream: str = NOBODY, tls: ssl.SSLContext | None = None
@@ -221,13 +221,13 @@ class Front:
 
 
 async def _up_to_completion(stream: asyncio.StreamReader) -> bytes:
-    """An event stream's bytes, to the end of the event that completes the reply."""
+    """Yield an event stream's bytes up to the end of the event that completes the reply."""
     before = await stream.readuntil(b'"process_completed"')
     return before + await stream.readuntil(b"\n\n")
 
 
 class SocksFront(Front):
-    """A SOCKS5 proxy (RFC 1928) without a login, which takes every name to be one Space's."""
+    """A SOCKS5 proxy (RFC 1928) without a login, which routes every name to one Space."""
 
     def __init__(self, upstream: str) -> None:
         super().__init__(lambda request: Forward(), upstream)

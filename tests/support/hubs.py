@@ -1,4 +1,4 @@
-"""A stand-in for the hub, in front of a Space."""
+"""A stand-in for the Hub, in front of a Space."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ ASLEEP = answer("503 Service Unavailable", "<html>This Space is asleep</html>", 
 
 
 class Hub:
-    """What a front does that stands for the hub and for a Space, which answers when it runs.
+    """A handler that acts as the Hub and as a Space, which answers while it runs.
 
-    :ivar stages: reported one after the other, the last one from then on.
-    :ivar outage: answered instead, while there is one.
-    :ivar page: answered in place of the Space while it does not run.
-    :ivar token: required by the hub and by the Space, if it is not None.
-    :ivar hardware: that the Space has and is to have.
-    :ivar moved: where every name but "ada/chat" is redirected to, if anywhere.
+    :ivar stages: the stages to report, one after the other; the last one is repeated.
+    :ivar outage: the response to every request, if it is not None.
+    :ivar page: the response in place of the Space while it does not run.
+    :ivar token: the token that the Hub and the Space require, if any.
+    :ivar hardware: the Space's current and requested hardware.
+    :ivar moved: the target of redirects for every name but "ada/chat", if any.
     """
 
     def __init__(self, *stages: str, token: str | None = None) -> None:
@@ -63,15 +63,15 @@ class Hub:
 
 
 def by_name(url: str, **options: Any) -> FragmentStream:
-    """Ask by a name that no other test asks, as descriptions are cached."""
+    """Ask by a name that no other test uses, because descriptions are cached."""
     return ask(f"someone/{uuid.uuid4().hex}", script(say=["x"]), **options)
 
 
 def by_subdomain(url: str, **options: Any) -> FragmentStream:
-    """Ask by a URL that leads to the front, which is a proxy, too."""
+    """Ask by a URL that leads to the front, which is also a proxy."""
     return ask(f"http://{uuid.uuid4().hex}.hf.space", script(say=["x"]), proxy=url, **options)
 
 
 Asking: TypeAlias = Callable[..., FragmentStream]
 each_way = pytest.mark.parametrize("asking", [by_name, by_subdomain], ids=lambda way: way.__name__)
-"""A Space is asked by its name, and by the URL that the hub gives it."""
+"""Ask a Space by its name, and by its URL on the Hub."""

@@ -1,4 +1,4 @@
-"""Runs the notebooks in a real kernel: `python -m tests.support.notebooks` stores their outputs."""
+"""Run the notebooks in a real kernel. `python -m tests.support.notebooks` stores the outputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 
 def executed(path: Path, folder: Path, max_tokens: int = 512) -> nbformat.NotebookNode:
-    """A notebook with the outputs of a fresh run, in that folder.
+    """Return a notebook with the outputs of a fresh run in the directory.
 
     :param max_tokens: limit for the replies of the embedded Space, whose model is slow.
     :raises nbclient.exceptions.CellExecutionError: if a cell raises.

@@ -1,4 +1,4 @@
-"""Apps described for tests of plans, as `/config` and `/info` would."""
+"""Build `/config` and `/info` of apps, for tests of plans."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def function(
     outputs: Sequence[int],
     **more: Any,
 ) -> dict[str, Any]:
-    """One of an app's functions, as `/config` has it."""
+    """Return a function as in `/config`."""
     return {
         "api_name": name,
         "targets": [list(trigger)] if trigger else [],
@@ -45,7 +45,7 @@ def function(
 
 
 def in_tabs(*tabs: Sequence[int]) -> dict[str, Any]:
-    """The layout of a page with these components in tabs, whose own numbers are 101, 102, ..."""
+    """Return a layout with these components in tabs. The ids of the tabs are 101, 102, ..."""
     items = [
         {"id": 101 + n, "children": [{"id": 90, "children": [{"id": i} for i in tab]}]}
         for n, tab in enumerate(tabs)
@@ -59,7 +59,7 @@ def described(
     version: str = "5.49.1",
     layout: dict[str, Any] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The `/config` and `/info` of an app with these functions."""
+    """Return the `/config` and `/info` of an app with these functions."""
     components = COMPONENTS | (components or {})
     config = {
         "version": version,

@@ -1,4 +1,4 @@
-"""Programs that ask a Space, each in a process of its own."""
+"""Programs that ask a Space, each in its own process."""
 
 from __future__ import annotations
 

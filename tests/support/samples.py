@@ -1,4 +1,4 @@
-"""Small files: pictures with a size to see, and a sound."""
+"""Small files: pictures with a known size, and a sound."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import zlib
 
 
 def png(width: int = 3, height: int = 2, padding: int = 0) -> bytes:
-    """A picture of this size, with a chunk of so many bytes that nobody reads."""
+    """Return a picture of this size, padded with a chunk that no reader uses."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         checksum = zlib.crc32(kind + data)

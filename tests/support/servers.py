@@ -1,4 +1,4 @@
-"""Real Gradio servers for the tests to talk to, each a process of its own."""
+"""Real Gradio servers for the tests, each in its own process."""
 
 from __future__ import annotations
 
@@ -47,23 +47,23 @@ ENVIRONMENTS = {
     "lm-eval": ["lm_eval[api]"],
     "agents": ["dspy", "llama-index-llms-openai-like", "openai-agents", "smolagents[openai]"],
 }
-"""What is installed for the Spaces, and for tools that ask them; nothing for what is here."""
+"""The packages to install for Spaces, and for tools that ask them."""
 
 NOBODY = "http://127.0.0.1:9"
 """An address at which nobody listens."""
 
 SPACES = ROOT / "tests" / "spaces"
 QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "PYTHONWARNINGS": "ignore"}
-"""What keeps Gradio from writing and sending what no test is about."""
+"""Variables that keep Gradio from printing, and from sending telemetry."""
 UNTRACED = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-"""The environment of programs that run none of the package, before tests have changed it."""
+"""The environment for programs that do not use the package, before tests change it."""
 
 PATIENCE = 60.0
-"""Seconds after which a test gives up waiting; it says nothing of how fast anything is."""
+"""Seconds after which a test gives up waiting; not a statement about speed."""
 
 
 def python_with(environment: str) -> str:
-    """A Python that has this version of Gradio; its environment is built once and kept."""
+    """Return a Python with this version of Gradio. Its environment is built once and kept."""
     wanted = ENVIRONMENTS[environment]
     if not wanted:
         return sys.executable
@@ -86,7 +86,7 @@ def python_with(environment: str) -> str:
 
 
 def free_port() -> int:
-    """A port on loopback at which nobody listens, and that no outgoing connection is given."""
+    """Return a free port on loopback that no outgoing connection will get."""
     while True:
         port = 20_000 + secrets.randbelow(12_000)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
@@ -100,7 +100,7 @@ def uvicorn_at(
     folder: Path,
     patience: float = 2 * PATIENCE,
 ) -> Iterator[str]:
-    """Run a command that serves HTTP with uvicorn, and give the URL that it says it has."""
+    """Run a command that serves HTTP with uvicorn, and yield the URL it reports."""
     process = subprocess.Popen(
         command,
         env=os.environ | environment,
@@ -136,7 +136,7 @@ def uvicorn_at(
 
 @contextmanager
 def embedded_space(*options: str) -> Iterator[str]:
-    """Run `qwen-gradio serve`, and give its URL. Ctrl-C stops it."""
+    """Run `qwen-gradio serve`, and yield its URL. Ctrl-C stops it."""
     port = free_port()
     command = [sys.executable, "-m", "qwen_gradio", "serve", "--port", str(port), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -163,7 +163,7 @@ class SpaceProgram:
         self._listener.start()
 
     def wait_for(self, event: str, tag: str | None = None) -> dict[str, Any]:
-        """The first event of that name, from the question with that tag, waiting for it."""
+        """Wait for the first event of this name for the question with this tag, and return it."""
 
         def heard() -> dict[str, Any] | None:
             return next(
@@ -198,11 +198,11 @@ class SpaceProgram:
 
 
 class ScriptedSpace(SpaceProgram):
-    """`spaces/scripted.py`, and where it is."""
+    """A running `spaces/scripted.py`, and its URL."""
 
     def __init__(self, gradio: str = "6", form: str = "messages", *options: str) -> None:
         if "--port" not in options:
-            # One that no other Space had a moment ago, as its description is cached.
+            # A port that no other Space has just had, because descriptions are cached.
             options += ("--port", str(free_port()))
         super().__init__("scripted.py", gradio, form, *options)
         self.url: str = self.wait_for("listening")["url"]
@@ -210,7 +210,7 @@ class ScriptedSpace(SpaceProgram):
 
 @contextmanager
 def scripted_space(*options: str) -> Iterator[ScriptedSpace]:
-    """A scripted Space of one's own, to do harm to."""
+    """A scripted Space for one test, which may break it."""
     space = ScriptedSpace("6", "messages", *options)
     try:
         yield space
@@ -219,9 +219,9 @@ def scripted_space(*options: str) -> Iterator[ScriptedSpace]:
 
 
 class Zoo(SpaceProgram):
-    """`spaces/zoo.py`, or the Space that an environment is for; it serves an app of any kind.
+    """`spaces/zoo.py`, or the Space of an environment. It serves an app of any kind.
 
-    :param program: another such program.
+    :param program: another program with the same interface.
     """
 
     def __init__(
@@ -231,18 +231,18 @@ class Zoo(SpaceProgram):
         self._asked_for: set[str] = set()
 
     def url_of(self, kind: str) -> str:
-        """Where an app of that kind is served; it is started at the first call."""
+        """Return the URL of an app of this kind, which is started on the first call."""
         if kind not in self._asked_for:
             self._asked_for.add(kind)
             assert self.process.stdin is not None
-            with suppress(BrokenPipeError):  # then it has ended, which is what is reported
+            with suppress(BrokenPipeError):  # the program has ended, which is reported
                 self.process.stdin.write(f"{kind}\n")
                 self.process.stdin.flush()
         return str(self.wait_for("listening", kind)["url"])
 
 
 def zoo_program(environment: str) -> str:
-    """The program in `spaces/` that has the apps for an environment."""
+    """Return the program in `spaces/` with the apps for an environment."""
     return {"qwen-2.5": "qwen_2_5.py", "qwen-3": "qwen_3.py"}.get(environment, "zoo.py")
 
 
@@ -255,12 +255,12 @@ class ZooSpace(Zoo):
 
 
 def script(**what: Any) -> dict[str, Any]:
-    """A user message that tells a scripted Space what to do; its `tag` marks what that tells."""
+    """Return a message with instructions for a scripted Space. Events carry its `tag`."""
     return {"role": "user", "content": json.dumps({"tag": uuid.uuid4().hex, **what})}
 
 
 def query(**what: Any) -> str:
-    """The text of such a message."""
+    """Return the text of such a message."""
     return str(script(**what)["content"])
 
 
@@ -269,5 +269,5 @@ def tag_of(message: dict[str, Any]) -> str:
 
 
 async def stopped(space: ScriptedSpace, question: dict[str, Any]) -> None:
-    """Wait until the Space has stopped its reply to that message."""
+    """Wait until the Space has stopped its reply to the message."""
     await anyio.to_thread.run_sync(space.wait_for, "stopped", tag_of(question))
