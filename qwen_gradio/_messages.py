@@ -91,10 +91,8 @@ class Prompt:
     def query_and_history(self, *, history: bool, system: bool) -> tuple[str, tuple[Turn, ...]]:
         """Return the query, and the turns before it.
 
-        :param history: whether the Space has an input for earlier turns. If not, the query
-            includes them.
-        :param system: whether it has an input for the system prompt. If not, the query begins
-            with it.
+        :param history: whether the Space has an input for earlier turns; else the query has them.
+        :param system: whether it has one for the system prompt; else the query begins with it.
         """
         if self.native and history:
             return flat(self._system_turn(system) + self.turns[-1:]), self.turns[:-1]
@@ -111,10 +109,7 @@ class Prompt:
         return tuple(said)
 
     def all_turns(self, *, system: bool) -> tuple[Turn, ...]:
-        """Return all turns.
-
-        :param system: whether the Space has an input for the system prompt. If not, it comes first.
-        """
+        """Return all turns. Unless the Space has an input for it, the system prompt comes first."""
         return (*self._system_turn(system), *self._turns_with_names())
 
     def _system_turn(self, has_input: bool) -> tuple[Turn, ...]:

@@ -107,8 +107,7 @@ def to_provider(given: type[Provider] | str | None, model: str | None) -> type[P
     """Return a provider.
 
     :param given: the provider or its name; None for the provider of `model`.
-    :raises ModelNotFoundError: if no provider has the model.
-    :raises TypeError, ValueError: if `given` is not a provider or the name of one.
+    :raises ModelNotFoundError, TypeError, ValueError: if there is no such provider.
     """
     if given is None:
         return provider_of(model)

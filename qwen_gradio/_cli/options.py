@@ -221,11 +221,9 @@ class Options:
 
 
 def with_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add fields of `Options` to a command's own options.
+    """Add fields of `Options`, by default all, to a command's own options.
 
     The command gets them as its argument `options`. Fields it does not have are at their defaults.
-
-    :param names: the fields to add; by default, all.
     """
     declared = inspect.signature(Options, eval_str=True).parameters
     shared = [declared[name] for name in names or declared]
@@ -265,10 +263,7 @@ def _pairs(given: list[str] | None, option: str, separator: str) -> dict[str, st
 
 @contextmanager
 def arguments_to_ask(options: Options) -> Iterator[dict[str, Any]]:
-    """Yield the arguments to ask with. With `--local`, run the embedded Space meanwhile.
-
-    :raises typer.BadParameter: if options do not go together.
-    """
+    """Yield the arguments to ask with. With `--local`, run the embedded Space meanwhile."""
     arguments = options.to_arguments()
     if options.local and options.space is not None:
         raise typer.BadParameter("--local and --space cannot be used together")
@@ -286,10 +281,7 @@ def arguments_to_ask(options: Options) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def embedded_space(**options: Any) -> Iterator[str]:
-    """Run the embedded Space during a `with` block, and yield its URL.
-
-    If it cannot start, exit with code 1 and one line of explanation.
-    """
+    """Run the embedded Space, and yield its URL. If it cannot start, exit with code 1."""
     from ..local import running
 
     with ExitStack() as stack:

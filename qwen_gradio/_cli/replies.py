@@ -31,8 +31,6 @@ async def write_reply(stream: FragmentStream, folder: Path | None = None) -> Non
     """Write the fragments of a reply as they arrive. A terminal also shows the reasoning.
 
     :param folder: where to save the reply's files; None writes their URLs instead.
-    :raises QwenGradioError: if the reply fails.
-    :raises typer.Exit: if a file cannot be saved.
     """
     reply = _Lines(write)
     reasoning = _Lines(lambda text: notes().out(without_controls(text), style="dim", end=""))
@@ -69,8 +67,6 @@ async def write_as_json(stream: FragmentStream, folder: Path | None = None) -> N
     """Write the complete reply as one JSON object. If it fails, the object includes the error.
 
     :param folder: where to save the reply's files; the object then has their paths.
-    :raises QwenGradioError: if the reply fails.
-    :raises typer.Exit: if a file cannot be saved.
     """
     error = None
     began = anyio.current_time()

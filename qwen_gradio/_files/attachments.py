@@ -135,10 +135,7 @@ def from_part(where: str, part: Mapping[str, Any]) -> Attachment:
 
 
 def require_size(where: str, size: int) -> None:
-    """Reject a file that is too large.
-
-    :raises InvalidMessagesError: with the limit.
-    """
+    """Reject a file that is too large."""
     if size > MAX_FILE_BYTES:
         raise InvalidMessagesError(
             f"{where} is larger than the limit of {MAX_FILE_BYTES // 2**20} MB"
@@ -146,10 +143,7 @@ def require_size(where: str, size: int) -> None:
 
 
 def require_count(count: int) -> None:
-    """Reject too many files.
-
-    :raises InvalidMessagesError: with the limit.
-    """
+    """Reject too many files."""
     if count > MAX_FILES:
         raise InvalidMessagesError(f"{count} files are too many: the limit is {MAX_FILES}")
 

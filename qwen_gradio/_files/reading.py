@@ -40,8 +40,6 @@ def read_media(where: str, media: Sequence[Any]) -> tuple[Attachment, ...]:
     """Read files in g4f's format: a list of files, or of pairs of a file and its name.
 
     Text is a `data:` or https URL and never a path: it may come from a client of a server.
-
-    :raises InvalidMessagesError: with the first file that cannot be sent.
     """
     if not isinstance(media, (list, tuple)):
         raise InvalidMessagesError(f"{where} must be a list of files, each with its name")

@@ -110,8 +110,6 @@ class ReplyClient(Client):  # type: ignore[misc]
         """Ask the Space, and report its reply until it is complete.
 
         A second call, after a transient error, continues with the step that failed.
-
-        :raises QwenGradioError: if a step fails.
         """
         with requests_over(self._connection.request, self.src):
             try:

@@ -90,8 +90,7 @@ class Description:
     """A Space's own description, and the cookies it set.
 
     :ivar space: the Space as given by the caller; its new name if it was renamed.
-    :ivar habits: the habits learned from replies, by the steps of their plan. They are kept when
-        the description is read again.
+    :ivar habits: the habits learned from replies, by their plan's steps. They outlive this object.
     """
 
     space: str
@@ -150,8 +149,7 @@ class Space:
         outdated, the others use that meanwhile. Replies that wait for a starting Space share polls.
 
         :param outdated: a description not to return.
-        :param polled_at: the time of the caller's last poll. A later poll by another reply is
-            reused.
+        :param polled_at: the time of the caller's last poll; a later poll by others is reused.
         :raises QwenGradioError: if the Space cannot be read.
         """
         since = time.monotonic() if polled_at is None else polled_at
@@ -180,8 +178,7 @@ class Space:
     ) -> tuple[Description, bool]:
         """Return the description. Wait while the Hub reports that the Space is starting.
 
-        :param report: called with a status before each pause.
-        :param stopped: ends the wait.
+        :param report: called with a status before each pause, which `stopped` ends.
         :param outdated: a description not to return.
         :returns: the description, and whether the Space was starting.
         :raises QwenGradioError: if the Space cannot be read, and waiting does not help.
@@ -220,10 +217,7 @@ class Space:
         return cached
 
     def read(self, connection: Connection) -> Description:
-        """Read the Space's description, and cache it.
-
-        :raises QwenGradioError: if it cannot be read.
-        """
+        """Read the Space's description, and cache it."""
         self._starting = None
         try:
             self._description = description = self._read(connection)
@@ -267,10 +261,7 @@ def space_at(access: Access) -> Space:
 
 
 def describe(access: Access, timeout: float = 60.0) -> Description:
-    """Read a Space's description without the cache, with `timeout` seconds for each response.
-
-    :raises QwenGradioError: if it cannot be read.
-    """
+    """Read a Space's description without the cache, with `timeout` seconds for each response."""
     with closing(Connection(access, timeout)) as connection:
         return Space(access).read(connection)
 

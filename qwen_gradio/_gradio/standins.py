@@ -27,10 +27,7 @@ class Events:
         return 1
 
     def popleft(self) -> dict[str, Any]:
-        """Wait for the next event that gradio_client handles, and return it.
-
-        :raises EOFError: if the stream ends first.
-        """
+        """Wait for the next event that gradio_client handles, and return it."""
         for event in self._events:
             match event["msg"]:
                 case "heartbeat":

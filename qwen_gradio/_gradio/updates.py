@@ -54,10 +54,7 @@ class OutputSink:
         return self._values.arguments_for(step)
 
     def end(self) -> None:
-        """Check the complete reply, and report the text held back until now.
-
-        :raises SpaceInterfaceError: if it is not a chat's reply.
-        """
+        """Check the complete reply, and report the text held back until now."""
         with self._as_interface_error():
             assert self._reply is not None  # some step of each plan writes it
             self._report(self._reply, self._reply.end())

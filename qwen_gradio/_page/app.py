@@ -267,10 +267,7 @@ def add_missing(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def add_drawn(config: Mapping[str, Any], drawn: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a `/config` with the components and functions that the page has drawn.
-
-    :param drawn: the `render_config` of each function that drew some.
-    """
+    """Return a `/config` with the components and functions that the page has drawn."""
     parts = [config, *drawn]
     added = [{"rendered_in": 0, **entry} for part in drawn for entry in _dependencies(part)]
     return {

@@ -29,8 +29,7 @@ class Slot:
     """A component that takes files.
 
     :ivar kind: the kind of file; "file" is any.
-    :ivar types: accepted types and extensions, from Gradio's `file_types` or HTML's `accept`; ()
-        is any.
+    :ivar types: accepted types and extensions (`file_types` or HTML's `accept`); () is any.
     """
 
     component: int
@@ -94,12 +93,10 @@ def place_files(
     space: str,
     max_bytes: int | None = None,
 ) -> dict[int, list[Attachment]]:
-    """Assign files to components, as a user of the page would.
+    """Assign files to components, as a user of the page would. Return them by component id.
 
-    A multimodal box for the question takes all files. Otherwise each file goes into a component of
-    its kind.
+    A multimodal box for the question takes all files. Otherwise, each goes to one of its kind.
 
-    :returns: the files by component id.
     :raises SpaceInterfaceError: if no component takes a file. The message says what is accepted.
     """
     slots = find_slots(inputs)

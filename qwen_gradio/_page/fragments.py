@@ -248,10 +248,7 @@ def _skip(text: str, start: int, count: int) -> int:
 
 
 def _find_tail(old: str, new: str, same: int) -> int | None:
-    """Find the longest tail of `old` in `new`; return the position after it.
-
-    :param same: the length of their common prefix, soon after which the tail must begin.
-    """
+    """Find the longest tail of `old` in `new`, soon after `same`; return the position after it."""
     low, high = 0, len(old)
     while low < high:  # the longest tail of `old` that is in `new`
         middle = (low + high + 1) // 2

@@ -101,10 +101,7 @@ class Inspection:
 
 
 def inspect_plan(plan: Plan, **more: str) -> Inspection:
-    """Describe a plan.
-
-    :param more: the attributes from `former_name` on.
-    """
+    """Describe a plan. `more` has the attributes from `former_name` on."""
     names = {held.id: held.name for held in plan.held}
     given = {
         held.id: reprlib.repr(held.value) if held.use == "value" else f"<{held.use}>"

@@ -37,8 +37,7 @@ def plan_of(
     :param api_name: the name or number of the endpoint to ask, if the Space has several.
     :param is_drawn: whether the config includes what the page draws on opening (`gr.render`).
     :returns: the plan. If the page may draw a chat on opening, it is the plan to draw the page.
-    :raises SpaceInterfaceError: if there is no chat, or more than one. The message lists the
-        endpoints.
+    :raises SpaceInterfaceError: if there is no chat, or more than one; lists the endpoints.
     """
     require_protocol(config, space)
     app = App(config, info)
@@ -75,10 +74,7 @@ def plan_of(
 
 
 def require_protocol(config: Any, space: str) -> None:
-    """Reject apps on a Gradio before 4.2.
-
-    :raises SpaceInterfaceError: if the protocol is not supported.
-    """
+    """Reject apps on a Gradio before 4.2."""
     if (protocol := get(config, "protocol", object, None)) not in PROTOCOLS:
         raise SpaceInterfaceError(
             f"{space} runs a Gradio before 4.2 (protocol {protocol!r:.100}), which is not supported"

@@ -32,11 +32,7 @@ class Session:
         return {"hash": self.hash, "app": self._app, "written": self.written}
 
     def start_turn(self, app: str, new_hash: str) -> None:
-        """Continue the session if its last turn is complete and `app` is the same; else begin anew.
-
-        :param app: identifies the app and its plan.
-        :param new_hash: the hash for a new session.
-        """
+        """Continue the session if its last turn is complete and of this app; else begin anew."""
         self.goes_on = self._is_complete and self.is_remembered and self._app == app
         self._is_complete = self.is_remembered = False
         if not self.goes_on:

@@ -49,10 +49,7 @@ def written(output: Any) -> Any:
 
 
 def contents_of(value: Any) -> list[Any]:
-    """Return the assistant's contents in an output that is not a list.
-
-    :raises ValueError: if the output is in no known form of a reply.
-    """
+    """Return the assistant's contents in an output that is not a list."""
     if value is None:
         return []
     if isinstance(value, str):
@@ -66,10 +63,7 @@ def contents_of(value: Any) -> list[Any]:
 
 
 def find_last_turn(value: list[Any]) -> tuple[int, list[Any]]:
-    """Return the index of the user's last item, or -1, and the assistant's contents after it.
-
-    :raises ValueError: if an item is in no known form.
-    """
+    """Return the index of the user's last item, or -1, and the assistant's contents after it."""
     said: list[Any] = []
     for index in range(len(value) - 1, -1, -1):
         item = value[index]

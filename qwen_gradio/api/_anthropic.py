@@ -15,10 +15,7 @@ STOP_REASONS = {"stop": "end_turn", "length": "max_tokens"}
 
 
 def anthropic_request(body: bytes | bytearray) -> ChatRequest:
-    """Read the body of a request to `/v1/messages`. Unknown fields are ignored.
-
-    :raises RequestError: if the body is not valid.
-    """
+    """Read the body of a request to `/v1/messages`. Unknown fields are ignored."""
     given = read_object(body)
     messages = given.get("messages")
     if not isinstance(messages, list) or not messages:

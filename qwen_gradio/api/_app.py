@@ -205,10 +205,7 @@ class Endpoint:
 
 
 def _parse_space(given: str) -> tuple[str, dict[str, Any]]:
-    """Return the model name of a Space to serve, and its options.
-
-    :raises ValueError, SpaceUnavailableError: if it is not in the form `[name=]space[?query]`.
-    """
+    """Return the model name of a Space to serve, and its options."""
     found = OFFERED.fullmatch(given)
     assert found is not None  # it matches any text
     options: dict[str, Any] = {"space": address_of(found["space"]), "inputs": {}}

@@ -20,10 +20,7 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
 
 
 def prompt_request(body: bytes | bytearray) -> ChatRequest:
-    """Read the body of a request to `/v1/completions`. Each prompt is a chat with one turn.
-
-    :raises RequestError: if the body is not valid.
-    """
+    """Read the body of a request to `/v1/completions`. Each prompt is a chat with one turn."""
     given = read_object(body)
     reject(given, (n for n, none in HARMLESS.items() if given.get(n) not in (None, False, *none)))
     prompt = given.get("prompt")

@@ -77,10 +77,7 @@ class ChatRequest:
 
 
 def chat_request(body: bytes | bytearray) -> ChatRequest:
-    """Read the body of a request to `/v1/chat/completions`. Unknown fields are ignored.
-
-    :raises RequestError: if the body is not valid.
-    """
+    """Read the body of a request to `/v1/chat/completions`. Unknown fields are ignored."""
     given = read_object(body)
     if not isinstance(given.get("messages"), list):
         raise RequestError("messages must be a list of messages", "messages")
@@ -93,10 +90,7 @@ def chat_request(body: bytes | bytearray) -> ChatRequest:
 
 
 def check_request(given: Mapping[str, Any], questions: list[list[Any]]) -> ChatRequest:
-    """Check the fields that all formats share, and return the request.
-
-    :raises RequestError: with the first invalid field.
-    """
+    """Check the fields that all formats share, and return the request."""
     if not isinstance(given.get("model"), str):
         raise RequestError("model must be the name of a model; /v1/models lists them", "model")
     handled = (*OPTIONAL, "response_format")

@@ -28,10 +28,7 @@ FAILURES = {400: "invalid_prompt", 429: "rate_limit_exceeded"}
 
 
 def responses_request(body: bytes | bytearray) -> ChatRequest:
-    """Read the body of a request to `/v1/responses`. Unknown fields are ignored.
-
-    :raises RequestError: if the body is not valid.
-    """
+    """Read the body of a request to `/v1/responses`. Unknown fields are ignored."""
     given = read_object(body)
     reject(given, (name for name in UNSUPPORTED if given.get(name) not in (None, False)))
     instructions = given.get("instructions")

@@ -91,8 +91,7 @@ async def run(
 
     :param prompts: a file, or the prompts themselves, as described in `qwen_gradio.batch`.
     :param out: the output file, with a `Row` as JSON on each line.
-    :param retry_errors: whether to ask failed items again. The old row stays until there is a new
-        one.
+    :param retry_errors: whether to ask failed items again. Old rows stay until there are new ones.
     :param keep: what to do with replies in `out` to other messages, or from another Space, model,
         `inputs` or sampling: True keeps them, False asks again, and None raises an error.
     :param progress: whether to show a progress bar, on a terminal or in a notebook.

@@ -79,8 +79,7 @@ class Asker:
 
     :ivar reader: reads and checks the items.
     :ivar pace: decides how many items are asked at once.
-    :ivar on_wait: called with the reason for a pause, and with "" when asking resumes; may be
-        assigned.
+    :ivar on_wait: called with the reason for a pause, and with "" when it ends; may be assigned.
     :ivar has_accepted: whether the Space has ever accepted an item; may be assigned.
     :raises TypeError, ValueError, QwenGradioError: if a parameter is wrong.
     """

@@ -17,7 +17,6 @@ class Attempt:
     """The result of asking once.
 
     :ivar text: the text that arrived; the reply if there is no error.
-    :ivar began: the time of asking, on the clock of the event loop.
     :ivar state: the state of the last status; "waking" or "queued" if the Space has not begun.
     :ivar files: the URLs of the files that came with the reply.
     """

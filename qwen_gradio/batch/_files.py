@@ -23,7 +23,6 @@ Reject: TypeAlias = Callable[[int, object], None]
 def read_file(path: Path, reject: Reject) -> Iterator[tuple[int, Any]]:
     """Yield the raw items of a file, each with its line number.
 
-    :param reject: called for each item that cannot be read.
     :raises InvalidItemsError: if the file as a whole cannot be read.
     """
     kind = path.suffix.lower()

@@ -81,7 +81,6 @@ class ItemReader:
         """Return all items by id, as text.
 
         :raises InvalidItemsError: with the numbers of items that cannot be asked.
-        :raises TypeError: if `prompts` is not a file or a list.
         """
         if isinstance(prompts, (Mapping, AsyncIterable)) or hasattr(prompts, "columns"):
             raise TypeError(
@@ -128,10 +127,7 @@ class ItemReader:
         return Item(_id(fields.get("id"), number), messages, _digest(messages, settings), own)
 
     def _read(self, prompts: Prompts, items: dict[str, Item]) -> Iterator[None]:
-        """Add items to `items`, one per iteration.
-
-        :raises InvalidItemsError: at the end, with the numbers of items that cannot be asked.
-        """
+        """Add items to `items`, one per iteration."""
         rejected: list[str] = []
 
         def reject(number: int, reason: object) -> None:
@@ -167,10 +163,7 @@ def _source(
 
 
 def _resolve_in(folder: str, written: Any) -> str:
-    """Return the real path of a file, which must be inside `folder`; return URLs unchanged.
-
-    :raises ValueError: if the file is elsewhere, perhaps through a link.
-    """
+    """Return the real path of a file, which must be inside `folder`; return URLs unchanged."""
     if _is_url(written):
         return str(written)
     if not isinstance(written, str):
@@ -189,10 +182,7 @@ def _check_file(given: Any) -> Any:
 
 
 def only_url(written: Any) -> str:
-    """Return a URL. Reject paths, because they mean nothing on another machine.
-
-    :raises ValueError: if it is not a URL.
-    """
+    """Return a URL. Reject paths, because they mean nothing on another machine."""
     if not _is_url(written):
         raise ValueError("files must be data: or https: URLs")
     return str(written)

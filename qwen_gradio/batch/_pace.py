@@ -20,8 +20,8 @@ MIN_ROUNDS = 3
 class Pace:
     """Congestion control as in TCP: the limit rises slowly with answers, and falls on rejections.
 
-    Times are in seconds. One overload causes many rejections, so an outcome counts only if its item
-    was asked after the limit last fell.
+    Times are in seconds; `asked` is when an item was asked. One overload causes many rejections, so
+    an outcome counts only if its item was asked after the limit last fell.
 
     :ivar resumes_at: the time before which no item may be asked.
     """
@@ -50,10 +50,7 @@ class Pace:
         self._silent_since = None
 
     def answered(self, asked: float, now: float) -> None:
-        """Raise the limit: fast up to its value before a pause, then by one per round.
-
-        :param asked: when the item was asked.
-        """
+        """Raise the limit: fast up to its value before a pause, then by one per round."""
         self._silent_since = now
         if asked >= self._lowered_at:
             self._rounds = 0
@@ -61,11 +58,7 @@ class Pace:
             self._limit = min(self._limit + step, self._max)
 
     def full(self, asked: float, now: float, running: int) -> None:
-        """Lower the limit because the Space's queue is full.
-
-        :param asked: when the rejected item was asked.
-        :param running: the number of items in progress, which is the new maximum.
-        """
+        """Lower the limit because the Space's queue is full. `running` items are in progress."""
         limit = min(self._limit, running)
         if asked >= self._lowered_at:
             limit = min(limit, self._limit * DECREASE)
@@ -79,7 +72,6 @@ class Pace:
 
         Pauses grow until there is an answer. Returns None if the last pause covers this outcome.
 
-        :param asked: when the rejected item was asked.
         :param retry_after: the minimum in seconds.
         :param first: the seconds of a first pause.
         """

@@ -22,8 +22,7 @@ class Row(TypedDict):
     asked. The seconds until the first fragment and until the end are those of the last attempt.
     `reasoning` is the model's reasoning; None if the Space shows none. `files` are the URLs of the
     files that came with the reply; Spaces keep them only for a while. `characters` is the length of
-    `reply` or `partial`. `digest` identifies the question: a row is never taken for the reply to
-    another one.
+    `reply` or `partial`. `digest` identifies the question, to detect rows for another one.
     """
 
     id: str | int | None
@@ -139,10 +138,7 @@ class Rows:
             yield from filter(bytes.strip, file)
 
     def _repair(self) -> None:
-        """Remove an incomplete last line, which a killed run may have left.
-
-        :raises OutputError: if any other line is not a row.
-        """
+        """Remove an incomplete last line, which a killed run may have left."""
         end = rows_end = 0
         newline = b""
         with self.path.open("r+b") as file:

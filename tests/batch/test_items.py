@@ -87,7 +87,7 @@ def test_a_file_may_be_a_pipe(tmp_path: Path) -> None:
 def test_utf_16_that_is_cut_off_is_rejected(tmp_path: Path, name: str, end: bytes) -> None:
     path = tmp_path / name
     path.write_bytes("prompt\n".encode("utf-16") + end)
-    with pytest.raises(InvalidItemsError, match="is not UTF-16"):
+    with pytest.raises(InvalidItemsError, match="not valid UTF-16"):
         items_of(path)
 
 
