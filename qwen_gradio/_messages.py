@@ -95,8 +95,8 @@ class Prompt:
         :param system: whether it has one for the system prompt; else the query begins with it.
         """
         if self.native and history:
-            return flat(self._system_turn(system) + self.turns[-1:]), self.turns[:-1]
-        return flat(self.all_turns(system=system)), ()
+            return to_flat_text(self._system_turn(system) + self.turns[-1:]), self.turns[:-1]
+        return to_flat_text(self.all_turns(system=system)), ()
 
     def history_with_files(self) -> tuple[tuple[str, str | Attachment], ...]:
         """Return the turns before the question. As on a page, the files of a turn precede it."""
@@ -146,7 +146,7 @@ def prompt_from(
     attached: dict[int, Sequence[Attachment]] = {}
     for number, message in enumerate(listed, first):
         where = "system" if number < 0 else f"messages[{number}]"
-        role, text = _turn(where, message)
+        role, text = _check_turn(where, message)
         if role == "system":
             system.append(text)
         elif role == "user" or text:
@@ -181,10 +181,10 @@ def to_messages(question: str | Messages, system: str | None = None) -> list[Map
 
 def to_turn(message: Message) -> Turn:
     """Return the role and the text of a message, as sent to a Space."""
-    return _turn("message", _as_mapping(message))
+    return _check_turn("message", _as_mapping(message))
 
 
-def flat(turns: Sequence[Turn]) -> str:
+def to_flat_text(turns: Sequence[Turn]) -> str:
     """Join turns into one text: a single turn verbatim, several as lines that name the role."""
     if len(turns) == 1:
         return turns[0][1]
@@ -224,7 +224,7 @@ def _as_mapping(message: Any) -> Any:
     return {"role": role, "content": content, **{k: v for k, v in tools.items() if v}}
 
 
-def _turn(where: str, message: Any) -> Turn:
+def _check_turn(where: str, message: Any) -> Turn:
     """Check one message; return its role, and its text without files and reasoning."""
     if not isinstance(message, Mapping):
         raise InvalidMessagesError(
@@ -245,7 +245,7 @@ def _turn(where: str, message: Any) -> Turn:
         raise InvalidMessagesError(
             f"{where} has {found}; roles are system (or developer), user and assistant"
         )
-    text = _text(where, role, message.get("content"))
+    text = _read_text(where, role, message.get("content"))
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -256,7 +256,7 @@ def _turn(where: str, message: Any) -> Turn:
     return role, text
 
 
-def _text(where: str, role: str, content: Any) -> str:
+def _read_text(where: str, role: str, content: Any) -> str:
     if isinstance(content, str):
         return content
     is_list = isinstance(content, (list, tuple))
@@ -269,10 +269,10 @@ def _text(where: str, role: str, content: Any) -> str:
             f"{where}: content must be text or a list of text parts, not {type(content).__name__}"
         )
     parts = enumerate(content)
-    return "".join(_part(f"{where}, part {number}", role, part) for number, part in parts)
+    return "".join(_read_part(f"{where}, part {number}", role, part) for number, part in parts)
 
 
-def _part(where: str, role: str, part: Any) -> str:
+def _read_part(where: str, role: str, part: Any) -> str:
     kind = part.get("type") if isinstance(part, Mapping) else None
     if role == "user" and kind in FILE_PARTS:
         return ""

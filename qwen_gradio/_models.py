@@ -94,7 +94,7 @@ def providers() -> dict[str, type[Provider]]:
     }
 
 
-def names_listed() -> dict[str, type[Provider]]:
+def list_models() -> dict[str, type[Provider]]:
     """Return the provider of every model. A model with several names is listed once."""
     return {
         name: provider

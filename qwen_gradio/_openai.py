@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from ._files.links import File, links_after
 from ._messages import to_turn
-from ._page.tags import without_begun
+from ._page.tags import strip_partial
 from ._reply import Reasoning
 
 UNSUPPORTED: dict[str, tuple[Any, ...]] = {
@@ -50,16 +50,16 @@ def stop_sequences(stop: str | Sequence[str] | None) -> list[str]:
 BYTES_PER_TOKEN = 4
 
 
-def estimated_tokens(text: str) -> int:
+def estimate_tokens(text: str) -> int:
     """Estimate the tokens in a text, as one per four bytes. Spaces do not report usage."""
     return math.ceil(len(text.encode(errors="replace")) / BYTES_PER_TOKEN)
 
 
-def estimated_usage(messages: Iterable[Any], text: str, reasoning: str) -> tuple[int, int, int]:
+def estimate_usage(messages: Iterable[Any], text: str, reasoning: str) -> tuple[int, int, int]:
     """Estimate the tokens of the messages, of the reply with its reasoning, and of the latter."""
-    asked = sum(estimated_tokens(to_turn(message)[1]) for message in messages)
-    thought = estimated_tokens(reasoning)
-    return asked, estimated_tokens(text) + thought, thought
+    asked = sum(estimate_tokens(to_turn(message)[1]) for message in messages)
+    thought = estimate_tokens(reasoning)
+    return asked, estimate_tokens(text) + thought, thought
 
 
 def cut(
@@ -131,6 +131,6 @@ class StopSearch:
         if found:
             self.is_over, self.held = True, ""
             return text[: min(found)[1]]
-        certain = without_begun(self._stops, text)
+        certain = strip_partial(self._stops, text)
         self.held = text[len(certain) :]
         return certain

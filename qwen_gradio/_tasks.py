@@ -68,7 +68,7 @@ async def task_group() -> AsyncIterator[TaskGroup]:
         raise error
 
 
-def without_await(function: Callable[P, Awaitable[T]]) -> Callable[P, T]:
+def to_sync(function: Callable[P, Awaitable[T]]) -> Callable[P, T]:
     """Make an async function synchronous: each call runs in an event loop in a new thread."""
 
     @wraps(function)

@@ -14,7 +14,7 @@ import anyio
 
 from . import __version__
 from ._extras import needing
-from ._models import names_listed
+from ._models import list_models
 from .chat import Chat
 from .errors import InvalidItemsError
 from .sync import inspect as inspect_space
@@ -186,7 +186,7 @@ def inspect(
 @app.command()
 def models() -> None:
     """List the models, each with its Space."""
-    for model, provider in names_listed().items():
+    for model, provider in list_models().items():
         typer.echo(f"{model:24}{provider.url}")
 
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import anyio
 
-from ._controls import without_controls
+from ._controls import strip_controls
 from ._extras import needing
 from ._files.media import type_of_bytes
 from ._reply import StreamStatus
 from ._reply_files import ReplyFile
 from ._stream import FragmentStream
-from ._tasks import task_group, without_await
+from ._tasks import task_group, to_sync
 from .errors import QwenGradioError
 from .sync import Fragments
 
@@ -71,7 +71,7 @@ def show(stream: FragmentStream | Fragments) -> Any:
         raise RuntimeError("show() needs IPython. Elsewhere, loop over qwen_gradio.stream(...)")
     if _caller_can_await():
         return _show(stream)
-    return without_await(_show)(stream)
+    return to_sync(_show)(stream)
 
 
 async def _show(given: FragmentStream | Fragments) -> Shown:
@@ -87,12 +87,12 @@ async def _show(given: FragmentStream | Fragments) -> Shown:
 async def _write(stream: FragmentStream) -> None:
     try:
         async for fragment in stream:
-            sys.stdout.write(without_controls(fragment))
+            sys.stdout.write(strip_controls(fragment))
             sys.stdout.flush()
     finally:
         sys.stdout.write("\n")
     for file in stream.files:
-        sys.stdout.write(without_controls(f"{file.mime_type}: {file.url}") + "\n")
+        sys.stdout.write(strip_controls(f"{file.mime_type}: {file.url}") + "\n")
 
 
 async def _draw(stream: FragmentStream) -> None:

@@ -19,7 +19,7 @@ from ._options import QuestionOptions, require
 from ._page.inspection import Inspection, inspect_plan
 from ._reply import Reasoning, Update
 from ._stream import FragmentStream
-from ._tasks import without_await
+from ._tasks import to_sync
 from ._worker import ask as ask_in_thread
 from .provider import Provider, require_known
 
@@ -205,6 +205,6 @@ async def _finish(result: Coroutine[Any, Any, object]) -> None:
 def _call(callback: Callable[[Any], object], argument: Any) -> None:
     try:
         if isinstance(result := callback(argument), Coroutine):
-            without_await(_finish)(result)
+            to_sync(_finish)(result)
     except StopIteration as error:  # it would look like the end of the reply
         raise RuntimeError("A callback raised StopIteration") from error

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import anyio
 import typer
 
-from .._controls import without_controls
+from .._controls import strip_controls
 from .._files.attachments import clean_name
 from .._files.media import ending_of, type_of_name
 from .._reply import StreamStatus
@@ -33,7 +33,7 @@ async def write_reply(stream: FragmentStream, folder: Path | None = None) -> Non
     :param folder: where to save the reply's files; None writes their URLs instead.
     """
     reply = _Lines(write)
-    reasoning = _Lines(lambda text: notes().out(without_controls(text), style="dim", end=""))
+    reasoning = _Lines(lambda text: notes().out(strip_controls(text), style="dim", end=""))
 
     with _status_of(stream) as spinner:
 
@@ -152,7 +152,7 @@ def _status_of(stream: FragmentStream) -> Iterator[Status]:
     warnings: list[str] = []
 
     def show(status: StreamStatus) -> None:
-        spinner.update(escape(without_controls(str(status))))
+        spinner.update(escape(strip_controls(str(status))))
         if status.level == "warning":
             warnings.append(str(status))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from .._controls import without_controls
+from .._controls import strip_controls
 from ..errors import QwenGradioError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def notes() -> Console:
 
 def write(text: str) -> None:
     """Write to standard output, and flush it."""
-    sys.stdout.write(without_controls(text) if sys.stdout.isatty() else text)
+    sys.stdout.write(strip_controls(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
 
 
@@ -52,7 +52,7 @@ def fail(why: str) -> NoReturn:
 
 def note(text: str) -> None:
     """Write a line to standard error."""
-    notes().print(f"qwen-gradio: {without_controls(text)}", markup=False, soft_wrap=True)
+    notes().print(f"qwen-gradio: {strip_controls(text)}", markup=False, soft_wrap=True)
 
 
 def log_to_notes() -> None:

@@ -31,7 +31,7 @@ from .connection import Connection
 from .errors import connect_errors, error_from_app, reply_errors
 from .seam import requests_over
 from .space import Description
-from .standins import Events, InThisThread, NoExecutor, unchanged
+from .standins import Events, InThisThread, NoExecutor, return_unchanged
 from .updates import OutputSink
 
 logger = logging.getLogger("qwen_gradio")
@@ -190,7 +190,7 @@ class ReplyClient(Client):  # type: ignore[misc]
         endpoint.is_valid = True  # pages also call functions that are hidden from the API
         # No local file is uploaded because a Space's default or a user's text names it. Nothing is
         # downloaded, and outputs keep their positions in /config.
-        endpoint.process_input_files = endpoint.process_predictions = unchanged
+        endpoint.process_input_files = endpoint.process_predictions = return_unchanged
         endpoint._sse_fn_v1plus = self._read_events
         return endpoint
 

@@ -92,5 +92,5 @@ class NoExecutor(Executor):
         raise NotImplementedError(f"{fn!r:.200} in another thread")
 
 
-def unchanged(*data: Any) -> tuple[Any, ...]:
+def return_unchanged(*data: Any) -> tuple[Any, ...]:
     return data

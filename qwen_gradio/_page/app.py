@@ -54,7 +54,7 @@ class Component:
     def is_called(self, name: str) -> bool:
         """Return whether a caller may mean it by this name: `top_p` is "Top-p (nucleus)"."""
         short = (re.sub(r"\([^()]*\)", "", own).strip() or own for own in self.names)
-        return plain(name) in map(plain, (*self.names, *short))
+        return normalize(name) in map(normalize, (*self.names, *short))
 
     @property
     def fields(self) -> list[str]:
@@ -63,7 +63,7 @@ class Component:
 
     def field_called(self, name: str) -> str | None:
         """Return the field of this form that a caller may mean by `name`, if any."""
-        return next((key for key in self.fields if plain(name) == plain(key)), None)
+        return next((key for key in self.fields if normalize(name) == normalize(key)), None)
 
     @property
     def is_state(self) -> bool:
@@ -114,7 +114,7 @@ class Component:
     @property
     def is_turns(self) -> bool:
         """Whether this parameter of a `gr.api` function is for the turns of a chat."""
-        return self.kind == "api" and any(plain(name) in TURNS_NAMES for name in self.names)
+        return self.kind == "api" and any(normalize(name) in TURNS_NAMES for name in self.names)
 
     @property
     def takes_turns(self) -> bool:
@@ -206,13 +206,13 @@ class App:
         ]
         kinds = {id_: kind for id_, kind, _ in components}
         for position, entry in enumerate(get(config, "dependencies", list)):
-            function = _function(entry, position, endpoints)
+            function = _read_function(entry, position, endpoints)
             self.functions.setdefault(function.index, function)
             if not get(entry, "trigger_only_on_failure", bool):
                 self.followers.setdefault(function.after, []).append(function)
             parameters = get(endpoints.get(function.api_name), "parameters", list)
             for id_, parameter in _pair_with_parameters(function.inputs, kinds, parameters):
-                names.setdefault(id_, []).extend(_names(parameter, "parameter_name", "label"))
+                names.setdefault(id_, []).extend(_read_names(parameter, "parameter_name", "label"))
                 if get(parameter, "parameter_has_default", bool, True) is False:
                     required.add(id_)
         labels = {
@@ -224,7 +224,7 @@ class App:
                 id_,
                 kind,
                 props,
-                tuple(dict.fromkeys(names.get(id_, []) + _names(props, "label", "elem_id"))),
+                tuple(dict.fromkeys(names.get(id_, []) + _read_names(props, "label", "elem_id"))),
                 tabs.get(id_),
                 id_ in required,
             )
@@ -282,7 +282,7 @@ def _dependencies(config: Any) -> list[Any]:
     return [entry for entry in get(config, "dependencies", list) if isinstance(entry, dict)]
 
 
-def plain(name: str) -> str:
+def normalize(name: str) -> str:
     """Normalize a name for comparison: "Max new tokens" and `max_tokens` are equal."""
     return re.sub(r"[\W_]|new", "", name.lower()) or name
 
@@ -303,7 +303,7 @@ def _find_tabs(
     return found
 
 
-def _function(entry: Any, position: int, endpoints: Mapping[str, Any]) -> Function:
+def _read_function(entry: Any, position: int, endpoints: Mapping[str, Any]) -> Function:
     api_name = f"/{get(entry, 'api_name', str)}"
     events = tuple(
         (target[0] if isinstance(target[0], int) else None, target[1])
@@ -318,16 +318,16 @@ def _function(entry: Any, position: int, endpoints: Mapping[str, Any]) -> Functi
         api_name=api_name if api_name in endpoints or (is_drawn and api_name != "/") else None,
         events=events,
         after=get(entry, "trigger_after", int, None),
-        inputs=_numbers(entry, "inputs"),
-        outputs=_numbers(entry, "outputs"),
-        prop_inputs=_numbers(entry, "component_prop_inputs"),
+        inputs=_read_numbers(entry, "inputs"),
+        outputs=_read_numbers(entry, "outputs"),
+        prop_inputs=_read_numbers(entry, "component_prop_inputs"),
         draws=get(entry, "render_id", int, None) is not None,
         is_called=get(entry, "backend_fn", bool, True),
         is_generator=get(get(entry, "types", dict), "generator", bool),
     )
 
 
-def _numbers(entry: Any, key: str) -> tuple[int, ...]:
+def _read_numbers(entry: Any, key: str) -> tuple[int, ...]:
     return tuple(i for i in get(entry, key, list) if isinstance(i, int))
 
 
@@ -340,7 +340,7 @@ def _pair_with_parameters(
     return list(zip(paired, parameters, strict=True)) if len(paired) == len(parameters) else []
 
 
-def _names(mapping: Any, *keys: str) -> list[str]:
+def _read_names(mapping: Any, *keys: str) -> list[str]:
     names = [get(mapping, key, str) for key in keys]
     # Gradio generates names that are missing, and leaves some for the page to translate.
     return [

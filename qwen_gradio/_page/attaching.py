@@ -64,11 +64,11 @@ class Slot:
 
 def find_slots(inputs: Iterable[Component]) -> list[Slot]:
     """Return the components that take files. Those for files of any kind come last."""
-    slots = [slot for held in inputs if (slot := _slot(held)) is not None]
+    slots = [slot for held in inputs if (slot := _to_slot(held)) is not None]
     return sorted(slots, key=lambda slot: slot.kind == "file")
 
 
-def _slot(held: Component) -> Slot | None:
+def _to_slot(held: Component) -> Slot | None:
     props = held.props
     is_box = held.use == "query" and "multimodal" in held.kind
     kind = "file" if is_box else KINDS.get(held.kind) if held.use in ("value", UPLOAD) else None

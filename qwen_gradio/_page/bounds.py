@@ -48,7 +48,7 @@ class Bounds:
             return [chosen] if self.takes_several else chosen
         if not self.is_number:
             return value
-        number = _number(value)
+        number = _to_number(value)
         if number is None or number != self._limit(number):
             raise ValueError(str(self))
         return number
@@ -58,21 +58,21 @@ class Bounds:
 
         :raises ValueError: if no choice is close. The message lists the choices.
         """
-        number = _number(value)
+        number = _to_number(value)
         if number is None or isinstance(value, str):
             return self.check(value)
         if self.choices:
-            numbers = [choice for _, choice in self.choices if _number(choice) is not None]
+            numbers = [choice for _, choice in self.choices if _to_number(choice) is not None]
             nearest = min(numbers, key=lambda choice: abs(number - float(choice)), default=value)
             return self.check(nearest)
         limited = self._limit(number)
         return self._limit(self._to_step(limited)) if limited == number else limited
 
     def _choose(self, given: Any) -> Any:
-        number = _number(given)
+        number = _to_number(given)
         same = [value for _, value in self.choices if type(value) is type(given) and value == given]
         named = [value for name, value in self.choices if name == given]
-        equal = [v for _, v in self.choices if number is not None and _number(v) == number]
+        equal = [v for _, v in self.choices if number is not None and _to_number(v) == number]
         if not (found := [*same, *named, *equal]):
             raise ValueError(str(self))
         return found[0]
@@ -120,30 +120,30 @@ def read_bounds(kind: str, props: Mapping[str, Any]) -> Bounds:
     """Read the bounds of a component from its type and its properties in `/config`."""
     if kind in NUMBERS:
         minimum, maximum, step = (
-            _bound(props.get(name)) for name in ("minimum", "maximum", "step")
+            _to_bound(props.get(name)) for name in ("minimum", "maximum", "step")
         )
         if minimum is not None and maximum is not None and minimum > maximum:
             minimum = maximum = None
         return Bounds(True, minimum, maximum, step if step and step > 0 else None)
     if kind in CHOICES and not props.get("allow_custom_value"):
         listed = props.get("choices")
-        choices = tuple(map(_choice, listed if isinstance(listed, list) else ()))
+        choices = tuple(map(_to_choice, listed if isinstance(listed, list) else ()))
         is_multiple = kind == "checkboxgroup" or bool(props.get("multiselect"))
         return Bounds(choices=choices, takes_several=is_multiple and bool(choices))
     return Bounds()
 
 
-def _choice(given: Any) -> tuple[str, Any]:
+def _to_choice(given: Any) -> tuple[str, Any]:
     if isinstance(given, list) and len(given) == 2:
         return str(given[0]), given[1]
     return str(given), given
 
 
-def _bound(given: Any) -> float | None:
-    return None if isinstance(given, str) else _number(given)
+def _to_bound(given: Any) -> float | None:
+    return None if isinstance(given, str) else _to_number(given)
 
 
-def _number(given: Any) -> float | None:
+def _to_number(given: Any) -> float | None:
     """Return a finite number, also from text; None for anything else."""
     if isinstance(given, str):
         try:

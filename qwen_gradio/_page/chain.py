@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
-from .app import App, Component, Function, plain
+from .app import App, Component, Function, normalize
 
 CHAT_NAMES = ("model_chat", "chat", "respond", "bot", "predict", "generate", "ask")
 """Names of a chat's endpoint, most likely first."""
 QUERY_NAMES = ("query", "message", "msg", "prompt", "question", "usermessage", "userinput")
-"""Names of the question's input, as `plain` returns them."""
+"""Names of the question's input, as `normalize` returns them."""
 TEXT_NAMES = ("text", "inputtext", "input", "textinput")
 """Less likely names of the question's input."""
 REPLY_NAMES = ("answer", "reply", "response", "output", "result")
@@ -281,7 +281,7 @@ def _rank(app: App, chain: Chain, start: Trigger) -> Chain:
 
 
 def _is_named(component: Component, names: Sequence[str]) -> bool:
-    return any(plain(name) in names for name in component.names)
+    return any(normalize(name) in names for name in component.names)
 
 
 def _strip_number(api_name: str | None) -> str:

@@ -80,11 +80,11 @@ class Appender:
 
     def feed(self, snapshot: str) -> tuple[str, str]:
         """Take a snapshot; return a fragment, and a placeholder to report. Both may be ""."""
-        text, last = _without_cursor(snapshot), self._last
+        text, last = _strip_cursor(snapshot), self._last
         if text == last:
             if self._habit.only_grows is None and last:
                 self._is_confirmed = True
-                return self._advance(_without_provisional_end(text, text), text), ""
+                return self._advance(_strip_provisional_end(text, text), text), ""
             return "", ""
         continues = last != "" and text.startswith(last)
         if not continues and self._is_placeholder(text):
@@ -111,7 +111,7 @@ class Appender:
         if not last and (footer := FOOTER.search(settled)):
             settled = settled[: footer.start()]  # it may change with the next snapshot
         if not self._habit.only_grows:
-            settled = _without_provisional_end(settled, text)
+            settled = _strip_provisional_end(settled, text)
         begun = last if continues else None
         return self._advance(settled, text, begun), placeholder.strip()
 
@@ -184,7 +184,7 @@ class Appender:
         return "\n\n"[newlines:] + rest
 
 
-def _without_cursor(snapshot: str) -> str:
+def _strip_cursor(snapshot: str) -> str:
     """Return text without a cursor at its end, and without the space before that."""
     end = len(snapshot)
     while end and snapshot[end - 1] in CURSORS:
@@ -192,7 +192,7 @@ def _without_cursor(snapshot: str) -> str:
     return snapshot[:end].rstrip() if end < len(snapshot) else snapshot
 
 
-def _without_provisional_end(settled: str, text: str) -> str:
+def _strip_provisional_end(settled: str, text: str) -> str:
     """Return text without an end that the next snapshot may lack."""
     end = PROVISIONAL_END if len(settled) == len(text) else WORDLESS_END
     if found := end.search(settled, _last_word(settled)):

@@ -21,11 +21,11 @@ def split_tags(
         said += text[:at]
         inside, is_closed, text = text[at + len(tag) :].partition(end)
         if not is_closed:
-            return said, thought + (inside if is_complete else without_begun([end], inside))
+            return said, thought + (inside if is_complete else strip_partial([end], inside))
         thought += inside
         if not said.strip():
             text = text.lstrip()  # blank lines between reasoning and answer
-    said += text if is_complete else without_begun([tag for tag, _ in tags], text)
+    said += text if is_complete else strip_partial([tag for tag, _ in tags], text)
     return said, thought
 
 
@@ -42,7 +42,7 @@ def split_leading_thought(
         if found := next((tag for tag in tags if start.startswith(tag[0])), None):
             inside, is_closed, text = start.removeprefix(found[0]).partition(found[1])
             if not is_closed:
-                return "", thought + (inside if is_complete else without_begun([found[1]], inside))
+                return "", thought + (inside if is_complete else strip_partial([found[1]], inside))
             thought += inside
         elif stray := _find_end_of_thought(text, [end for _, end in tags]):
             habits.omits_first_tag = True
@@ -58,7 +58,7 @@ def split_leading_thought(
         return text, thought
     if any(opening.startswith(start) for opening, _ in tags):
         return "", thought  # it may become a tag
-    return without_begun([end for _, end in tags], text), thought
+    return strip_partial([end for _, end in tags], text), thought
 
 
 def _find_end_of_thought(text: str, ends: Sequence[str]) -> re.Match[str] | None:
@@ -73,7 +73,7 @@ def _find_end_of_thought(text: str, ends: Sequence[str]) -> re.Match[str] | None
     return None
 
 
-def without_begun(marks: Sequence[str], text: str) -> str:
+def strip_partial(marks: Sequence[str], text: str) -> str:
     """Return text without a tail that may be the beginning of a mark, such as a tag."""
     begun = (size for mark in marks for size in range(1, len(mark)) if text.endswith(mark[:size]))
     return text[: len(text) - max(begun, default=0)]

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from .. import errors
 from .._messages import to_turn
-from .._openai import estimated_tokens
+from .._openai import estimate_tokens
 from .._reply import Reasoning
 from ._requests import ChatRequest
 from ._shaping import FinishReason
@@ -182,9 +182,9 @@ def usage_of(questions: Sequence[list[Any]], replies: Sequence[Written]) -> dict
     :param questions: the messages of each question.
     """
     asked = [to_turn(message)[1] for messages in questions for message in messages]
-    prompt = sum(map(estimated_tokens, asked))
-    thought = sum(estimated_tokens(reply.reasoning) for reply in replies)
-    completion = thought + sum(estimated_tokens(reply.text) for reply in replies)
+    prompt = sum(map(estimate_tokens, asked))
+    thought = sum(estimate_tokens(reply.reasoning) for reply in replies)
+    completion = thought + sum(estimate_tokens(reply.text) for reply in replies)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,

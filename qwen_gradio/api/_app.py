@@ -21,7 +21,7 @@ from starlette.responses import Response
 from .._access import address_of
 from .._files.attachments import MAX_FILE_BYTES
 from .._messages import History
-from .._models import names_listed, provider_of
+from .._models import list_models, provider_of
 from .._options import json_or_text, require
 from .._stream import FragmentStream
 from ..errors import InvalidMessagesError, QwenGradioError
@@ -126,7 +126,7 @@ class Endpoint:
         """List the models."""
         self._authorize(request)
         owners = {
-            **{name: provider.label for name, provider in names_listed().items()},
+            **{name: provider.label for name, provider in list_models().items()},
             **dict.fromkeys(self._spaces, "Space"),
         }
         listed = [_model_object(model, owner) for model, owner in owners.items()]

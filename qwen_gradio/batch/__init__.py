@@ -41,7 +41,7 @@ from anyio.from_thread import start_blocking_portal
 from typing_extensions import Unpack
 
 from .._options import require
-from .._tasks import stoppable, without_await
+from .._tasks import stoppable, to_sync
 from ..errors import OutputError
 from ._asking import Asker, AskOptions
 from ._bar import Bar
@@ -146,7 +146,7 @@ async def run(
     return [sink.rows[key] for key in items]
 
 
-run_sync = without_await(run)
+run_sync = to_sync(run)
 """`run` without `await`. It also works inside a running event loop."""
 
 

@@ -28,7 +28,7 @@ from warnings import catch_warnings, simplefilter
 from typing_extensions import Unpack
 
 from .._extras import needing
-from .._tasks import without_await
+from .._tasks import to_sync
 from ..errors import InvalidItemsError, QwenGradioError
 from ._asking import Asker, AskOptions
 from ._attempt import Attempt
@@ -109,7 +109,7 @@ class QwenBatch:
             rows[row["id"]] = row
 
         try:
-            without_await(self._asker.ask_all)(items, put)
+            to_sync(self._asker.ask_all)(items, put)
         except QwenGradioError as error:
             if not self._asker.has_accepted:
                 raise

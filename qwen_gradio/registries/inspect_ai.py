@@ -18,7 +18,7 @@ from .._models import provider_of
 from .._openai import (
     UNSUPPORTED,
     complete_text,
-    estimated_usage,
+    estimate_usage,
     stop_sequences,
     unsupported,
 )
@@ -108,7 +108,7 @@ class QwenGradio(ModelAPI):
             return self._output(messages, text, stream.reasoning)
 
     def _output(self, asked: list[dict[str, Any]], text: str, reasoning: str) -> ModelOutput:
-        prompt, written, thought = estimated_usage(asked, text, reasoning)
+        prompt, written, thought = estimate_usage(asked, text, reasoning)
         content: str | list[Content] = text
         if reasoning:
             content = [ContentReasoning(reasoning=reasoning), ContentText(text=text)]

@@ -14,7 +14,7 @@ from .._openai import (
     complete_text,
     cut,
     cut_async,
-    estimated_tokens,
+    estimate_tokens,
     stop_sequences,
     unsupported,
 )
@@ -121,7 +121,7 @@ class ChatQwenGradio(BaseChatModel):
     def get_num_tokens(self, text: str) -> int:
         if self.custom_get_token_ids is not None:
             return super().get_num_tokens(text)
-        return estimated_tokens(text)  # LangChain's own counter needs `transformers`
+        return estimate_tokens(text)  # LangChain's own counter needs `transformers`
 
     def get_num_tokens_from_messages(
         self, messages: list[BaseMessage], tools: Sequence[Any] | None = None

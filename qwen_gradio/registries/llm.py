@@ -16,7 +16,7 @@ from .._files.attachments import from_url
 from .._files.media import ENDINGS, UNKNOWN, kind_of
 from .._files.reading import read_files
 from .._models import provider_of, providers
-from .._openai import complete_text, cut, cut_async, estimated_usage
+from .._openai import complete_text, cut, cut_async, estimate_usage
 from .._options import Options, Sampling
 from .._page.session import Session
 from .._reply import Reasoning
@@ -154,7 +154,7 @@ def _end(
     session: Session,
 ) -> Iterator[StreamEvent]:
     """Report the usage, and yield the session for llm to keep with the answer."""
-    asked, said, thought = estimated_usage(messages, complete_text(reply), reply.reasoning)
+    asked, said, thought = estimate_usage(messages, complete_text(reply), reply.reasoning)
     details = {"reasoning_tokens": thought} if thought else None
     response.set_usage(input=asked, output=said, details=details)
     if session.hash:

@@ -9,7 +9,7 @@ from typing import Any
 import openai
 import pytest
 
-from qwen_gradio._openai import estimated_tokens
+from qwen_gradio._openai import estimate_tokens
 
 from ..support.chat_api import client_of, texts, whole
 from ..support.endpoints import endpoint
@@ -84,7 +84,7 @@ def test_replies_of_every_api_link_to_their_files(
         completion = client.chat.completions.create(**chat)
         text = whole(completion)
         assert links_in(text, *names) == said
-        assert completion.usage.completion_tokens == estimated_tokens(text)
+        assert completion.usage.completion_tokens == estimate_tokens(text)
         assert "".join(texts(client.chat.completions.create(**chat, stream=True))) == text
         assert client.responses.create(**asked, input="?").output_text == text
         events = list(client.responses.create(**asked, input="?", stream=True))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qwen_gradio import Qwen_Qwen_2_5_Max
-from qwen_gradio._tasks import without_await
+from qwen_gradio._tasks import to_sync
 from qwen_gradio.batch._asking import Asker
 from qwen_gradio.batch._items import Item, Prompts
 
@@ -22,7 +22,7 @@ def rows(out: Path) -> list[dict[str, Any]]:
 
 def items_of(prompts: Prompts, system: str | None = None) -> list[Item]:
     asker = Asker(provider=Qwen_Qwen_2_5_Max, system=system, space=NOBODY)
-    return list(without_await(asker.reader.read)(prompts).values())
+    return list(to_sync(asker.reader.read)(prompts).values())
 
 
 def joins(front: Front) -> int:
