@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def needing(extra: str) -> Iterator[None]:
+def require_extra(extra: str) -> Iterator[None]:
     """Translate a failed import in the `with` block into an error that names the extra.
 
     :raises ModuleNotFoundError: if a module is missing.

@@ -16,7 +16,7 @@ from anyio.lowlevel import checkpoint, current_token
 from ._page.session import Session
 from ._reply import End, Reasoning, ReplyState, StreamStatus, Update
 from ._reply_files import ReplyFile
-from ._tasks import stoppable
+from ._tasks import allow_interrupt
 from ._worker import Question, ask
 
 
@@ -203,7 +203,7 @@ class FragmentStream(AsyncIterator[str]):
         while (update := self._reply.read(time.monotonic())) is None:
             event = anyio.Event()
             seconds = self._reply.wait_with(_waker(event), time.monotonic())
-            with anyio.move_on_after(seconds) as waiting, stoppable():
+            with anyio.move_on_after(seconds) as waiting, allow_interrupt():
                 await event.wait()
             if waiting.cancelled_caught:
                 self._reply.time_out(time.monotonic())

@@ -26,7 +26,7 @@ WAKE_INTERVAL = 0.25
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
+def allow_interrupt() -> Iterator[None]:
     """Let a notebook's stop button take effect while a task waits.
 
     Jupyter's kernel cancels a cell's task from a signal handler, which does not wake the event

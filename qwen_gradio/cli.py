@@ -13,14 +13,14 @@ from typing import Annotated, Any
 import anyio
 
 from . import __version__
-from ._extras import needing
+from ._extras import require_extra
 from ._models import list_models
 from .chat import Chat
 from .errors import InvalidItemsError
 from .sync import inspect as inspect_space
 
 try:
-    with needing("cli"):
+    with require_extra("cli"):
         import typer
 
         from ._cli.dialogue import hold_dialogue

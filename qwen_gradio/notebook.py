@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 
 from ._controls import strip_controls
-from ._extras import needing
+from ._extras import require_extra
 from ._files.media import type_of_bytes
 from ._reply import StreamStatus
 from ._reply_files import ReplyFile
@@ -23,7 +23,7 @@ from ._tasks import task_group, to_sync
 from .errors import QwenGradioError
 from .sync import Fragments
 
-with needing("notebook"):
+with require_extra("notebook"):
     from IPython import get_ipython
     from IPython.display import display
     from IPython.terminal.interactiveshell import TerminalInteractiveShell

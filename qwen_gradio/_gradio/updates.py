@@ -48,7 +48,7 @@ class OutputSink:
         self._sizes = []
         self._has_streamed = False
         if len(self._plan.steps) > 1:
-            self._size_carried = size_of(self._values.held)
+            self._size_carried = size_of(self._values.values)
         if step.reply is not None and self._reply is None:
             self._reply = self._values.new_reply(self._root)
         return self._values.arguments_for(step)
@@ -67,7 +67,7 @@ class OutputSink:
     def fail(self) -> None:
         """Report the text held back until now, when the reply fails."""
         if self._reply is not None:
-            self._report(self._reply, self._reply.held_back())
+            self._report(self._reply, self._reply.release())
 
     def put_nowait(self, update: Any) -> None:
         """Take an update from gradio_client, and report its new content."""

@@ -64,27 +64,35 @@ class Slot:
 
 def find_slots(inputs: Iterable[Component]) -> list[Slot]:
     """Return the components that take files. Those for files of any kind come last."""
-    slots = [slot for held in inputs if (slot := _to_slot(held)) is not None]
+    slots = [slot for component in inputs if (slot := _to_slot(component)) is not None]
     return sorted(slots, key=lambda slot: slot.kind == "file")
 
 
-def _to_slot(held: Component) -> Slot | None:
-    props = held.props
-    is_box = held.use == "query" and "multimodal" in held.kind
-    kind = "file" if is_box else KINDS.get(held.kind) if held.use in ("value", UPLOAD) else None
-    if kind is None or props.get("interactive") is False or not held.is_visible:
+def _to_slot(component: Component) -> Slot | None:
+    props = component.props
+    is_box = component.use == "query" and "multimodal" in component.kind
+    kind = (
+        "file"
+        if is_box
+        else KINDS.get(component.kind)
+        if component.use in ("value", UPLOAD)
+        else None
+    )
+    if kind is None or props.get("interactive") is False or not component.is_visible:
         return None
     accept = get(get(props, "upload_config", dict), "accept", str)
     types = get(props, "file_types", list, accept.replace(" ", "").split(","))
-    takes_several = held.use == UPLOAD or (kind == "file" and takes_list(held))
+    takes_several = component.use == UPLOAD or (kind == "file" and takes_list(component))
     types = tuple(each for each in types if isinstance(each, str) and each)
-    return Slot(held.id, held.name, kind, types, takes_several)
+    return Slot(component.id, component.name, kind, types, takes_several)
 
 
-def takes_list(held: Component) -> bool:
+def takes_list(component: Component) -> bool:
     """Return whether the component's value is a list of files."""
-    default = "multiple" if "multimodal" in held.kind else "single"  # for boxes of other families
-    return held.props.get("file_count", default) in ("multiple", "directory")
+    default = (
+        "multiple" if "multimodal" in component.kind else "single"
+    )  # for boxes of other families
+    return component.props.get("file_count", default) in ("multiple", "directory")
 
 
 def place_files(
@@ -100,7 +108,7 @@ def place_files(
     :raises SpaceInterfaceError: if no component takes a file. The message says what is accepted.
     """
     slots = find_slots(inputs)
-    boxes = {held.id for held in inputs if held.use == "query"}
+    boxes = {component.id for component in inputs if component.use == "query"}
     slots = [slot for slot in slots if slot.component in boxes] or slots
     placed: dict[int, list[Attachment]] = {}
     for file in files:
@@ -122,12 +130,12 @@ def place_files(
     return placed
 
 
-def fill_in(held: Component, value: Any, files: list[dict[str, Any]], gradio: int) -> Any:
+def fill_in(component: Component, value: Any, files: list[dict[str, Any]], gradio: int) -> Any:
     """Add files to a component's value, in the format of this major version of Gradio."""
-    if "multimodal" in held.kind:
+    if "multimodal" in component.kind:
         return {**value, "files": files}
-    if held.kind == "imageeditor":
+    if component.kind == "imageeditor":
         return {"background": files[0], "layers": [], "composite": files[0]}
-    if held.kind == "video" and gradio < 6:
+    if component.kind == "video" and gradio < 6:
         return {"video": files[0], "subtitles": None}
-    return files if KINDS[held.kind] == "file" and takes_list(held) else files[0]
+    return files if KINDS[component.kind] == "file" and takes_list(component) else files[0]

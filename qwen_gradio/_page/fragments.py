@@ -121,7 +121,7 @@ class Appender:
             self._habit.only_grows = True
         return self._advance(snapshot, snapshot)
 
-    def held_back(self) -> str:
+    def release(self) -> str:
         """Return the text held back when a reply fails, without a placeholder."""
         return self._advance(self._last, self._last)
 

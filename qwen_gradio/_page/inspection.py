@@ -102,10 +102,10 @@ class Inspection:
 
 def inspect_plan(plan: Plan, **more: str) -> Inspection:
     """Describe a plan. `more` has the attributes from `former_name` on."""
-    names = {held.id: held.name for held in plan.held}
+    names = {each.id: each.name for each in plan.components}
     given = {
-        held.id: reprlib.repr(held.value) if held.use == "value" else f"<{held.use}>"
-        for held in plan.held
+        each.id: reprlib.repr(each.value) if each.use == "value" else f"<{each.use}>"
+        for each in plan.components
     }
     steps = []
     for number, step in enumerate(plan.steps, 1):
@@ -128,9 +128,9 @@ def inspect_plan(plan: Plan, **more: str) -> Inspection:
         plan.space,
         tuple(steps),
         tuple(
-            SpaceInput(held.names, held.kind, held.use, held.value, held.bounds)
-            for held in plan.inputs
-            if held.names or held.fields
+            SpaceInput(each.names, each.kind, each.use, each.value, each.bounds)
+            for each in plan.inputs
+            if each.names or each.fields
         ),
         tuple(find_slots(plan.inputs)),
         plan.others,

@@ -22,7 +22,7 @@ from .turns import (
     mark_components,
     read_turn,
     text_key,
-    written,
+    value_of,
 )
 
 Source: TypeAlias = Literal["page", "interface", "function"]
@@ -118,9 +118,9 @@ class Reply:
             self._reasoning_appender.end(self.reasoning), self._text_appender.end(self.text)
         )
 
-    def held_back(self) -> list[Update]:
+    def release(self) -> list[Update]:
         """Return the text and reasoning held back until now, when a reply fails."""
-        return _updates(self._reasoning_appender.held_back(), self._text_appender.held_back())
+        return _updates(self._reasoning_appender.release(), self._text_appender.release())
 
     def _separate(self, text: str, reasoning: str, *, is_complete: bool = False) -> tuple[str, str]:
         """Move reasoning between tags from the text to the reasoning."""
@@ -157,7 +157,7 @@ def _shown(output: Any) -> Any:
     """Return the value that an output sets on the reply's component, which may be a bubble list."""
     if isinstance(output, dict) and "value" not in output and isinstance(output.get("items"), list):
         return output["items"]
-    return written(output)
+    return value_of(output)
 
 
 def _parse(output: Any) -> Any:

@@ -42,7 +42,7 @@ class Plan:
     """The steps that the page of a Space runs when a user sends a message.
 
     :ivar steps: the calls on load that the chain needs, then the chain.
-    :ivar held: the components that steps take, and the one that shows the reply.
+    :ivar components: the components that steps take, and the one that shows the reply.
     :ivar form: the format of earlier turns.
     :ivar reasoning_tags: pairs of tags that enclose reasoning in the reply's text.
     :ivar others: the names and tabs of other endpoints that may be a chat.
@@ -54,7 +54,7 @@ class Plan:
 
     space: str
     steps: tuple[Step, ...]
-    held: tuple[Component, ...]
+    components: tuple[Component, ...]
     reply: int
     source: Source
     form: Form
@@ -69,7 +69,7 @@ class Plan:
     @property
     def inputs(self) -> list[Component]:
         """The components whose values a user enters, in the order that steps read them."""
-        return [held for held in self.held if held.use != "earlier step"]
+        return [component for component in self.components if component.use != "earlier step"]
 
     def unused(self, names: Iterable[str]) -> list[str]:
         """Return the names that match no input and no field of a form."""

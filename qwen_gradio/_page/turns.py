@@ -41,7 +41,7 @@ PATH = re.compile(r"[^<>\n]*\.\w{1,5}|\['[^\n]*'\]")
 """Matches the value of a component from such an endpoint if it is a path, or a repr of several."""
 
 
-def written(output: Any) -> Any:
+def value_of(output: Any) -> Any:
     """Return the value that an output sets on its component; `UNCHANGED` if it sets none."""
     if isinstance(output, dict) and output.get("__type__") == "update":
         return output.get("value", UNCHANGED)
@@ -142,7 +142,7 @@ def mark_components(output: Any) -> Any:
     if isinstance(output, list):
         return [mark_components(item) for item in output]
     if isinstance(output, dict):
-        value = written(output)
+        value = value_of(output)
         if value is not output:  # it is an update of a component
             paths = value if isinstance(value, list) else [value]
             if all(isinstance(path, str) and PATH.fullmatch(path) for path in paths):

@@ -35,12 +35,12 @@ from functools import partial
 
 from typing_extensions import Unpack
 
-from .._extras import needing
+from .._extras import require_extra
 from .._listening import listen
 from ..errors import QwenGradioError
 from ._requests import RequestError
 
-with needing("api"):
+with require_extra("api"):
     import uvicorn
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException

@@ -41,7 +41,7 @@ from anyio.from_thread import start_blocking_portal
 from typing_extensions import Unpack
 
 from .._options import require
-from .._tasks import stoppable, to_sync
+from .._tasks import allow_interrupt, to_sync
 from ..errors import OutputError
 from ._asking import Asker, AskOptions
 from ._bar import Bar
@@ -122,7 +122,7 @@ async def run(
         file = Rows(Path(out))
     asker = Asker(**options)
     with ExitStack() as opened:
-        opened.enter_context(stoppable())
+        opened.enter_context(allow_interrupt())
         items = await asker.reader.read(prompts)
         kept: dict[str, bool] = {}
         if file is not None:
@@ -170,7 +170,7 @@ async def rows(prompts: Prompts, **options: Unpack[AskOptions]) -> AsyncGenerato
             await asker.ask_all(items.values(), put.send)
 
     # Another event loop: a task group of this one must not be open while a row is yielded.
-    with received, start_blocking_portal(name="qwen_gradio loop") as portal, stoppable():
+    with received, start_blocking_portal(name="qwen_gradio loop") as portal, allow_interrupt():
         asking = portal.start_task_soon(ask)
         with suppress(anyio.EndOfStream):
             while True:

@@ -248,7 +248,7 @@ class Asker:
         has_queued_too_long = isinstance(error, StreamTimeoutError) and attempt.state == "queued"
         is_full = isinstance(error, QueueFullError) and not error.retry_after
         if running and (is_full or has_queued_too_long):
-            self.pace.full(attempt.began, now, running)  # the next item to end makes room
+            self.pace.on_queue_full(attempt.began, now, running)  # the next item to end makes room
             return
         is_untimed = isinstance(error, RateLimitError) and error.retry_after is None
         first = MIN_RATE_LIMIT_PAUSE if is_untimed else MIN_PAUSE
@@ -277,10 +277,10 @@ class Asker:
         """
         self._answers += attempt.error is None
         if isinstance(attempt.error, StreamTimeoutError) and not attempt.text:
-            self.pace.missed()
+            self.pace.on_miss()
             self._give_up_if_silent(attempt.error)
         else:
-            self.pace.answered(attempt.began, anyio.current_time())
+            self.pace.on_answer(attempt.began, anyio.current_time())
 
     def _give_up_if_silent(self, error: QwenGradioError) -> None:
         seconds = self.pace.silence(anyio.current_time())

@@ -49,7 +49,7 @@ class Pace:
         """Record that nothing is asked. Silence does not count until an item is asked."""
         self._silent_since = None
 
-    def answered(self, asked: float, now: float) -> None:
+    def on_answer(self, asked: float, now: float) -> None:
         """Raise the limit: fast up to its value before a pause, then by one per round."""
         self._silent_since = now
         if asked >= self._lowered_at:
@@ -57,7 +57,7 @@ class Pace:
             step = 1.0 if self._limit < self._threshold else 1.0 / self._limit
             self._limit = min(self._limit + step, self._max)
 
-    def full(self, asked: float, now: float, running: int) -> None:
+    def on_queue_full(self, asked: float, now: float, running: int) -> None:
         """Lower the limit because the Space's queue is full. `running` items are in progress."""
         limit = min(self._limit, running)
         if asked >= self._lowered_at:
@@ -87,7 +87,7 @@ class Pace:
         self.resumes_at = now + seconds
         return seconds
 
-    def missed(self) -> None:
+    def on_miss(self) -> None:
         """Count a round without an answer, but do not pause."""
         self._rounds += 1
 

@@ -27,7 +27,7 @@ from warnings import catch_warnings, simplefilter
 
 from typing_extensions import Unpack
 
-from .._extras import needing
+from .._extras import require_extra
 from .._tasks import to_sync
 from ..errors import InvalidItemsError, QwenGradioError
 from ._asking import Asker, AskOptions
@@ -35,7 +35,7 @@ from ._attempt import Attempt
 from ._items import Item, is_missing, only_url
 from ._rows import Row
 
-with needing("ray"):
+with require_extra("ray"):
     import numpy as np
     import pyarrow as pa
     import ray

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .._extras import needing
+from .._extras import require_extra
 from .._listening import listen
 
 __all__ = ["running"]
@@ -38,7 +38,7 @@ def running(
     :raises OSError: if the address cannot be used.
     """
     listen(host, port).close()  # raises now, not after loading the model
-    with needing("local"):
+    with require_extra("local"):
         from ._model import Model
 
         model = Model(gguf, context, max_tokens)  # raises before Gradio's slow import

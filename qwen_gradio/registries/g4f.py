@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from .. import _models, errors, provider
-from .._extras import needing
+from .._extras import require_extra
 from .._openai import complete_text, cut_async
 
-with needing("g4f"):
+with require_extra("g4f"):
     import g4f.errors
     from g4f import models
     from g4f.Provider import ProviderLoader

@@ -13,7 +13,7 @@ from tenacity import RetryCallState, wait_exponential_jitter
 from tenacity.wait import WaitBaseT
 
 from .. import errors
-from .._extras import needing
+from .._extras import require_extra
 from .._models import provider_of
 from .._openai import (
     UNSUPPORTED,
@@ -24,7 +24,7 @@ from .._openai import (
 )
 from ..provider import require_known
 
-with needing("inspect"):
+with require_extra("inspect"):
     from inspect_ai._util.error import PrerequisiteError  # Inspect reports it in one line
     from inspect_ai.model import (
         ChatCompletionChoice,

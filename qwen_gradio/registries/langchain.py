@@ -7,7 +7,7 @@ from contextlib import aclosing, closing
 from ssl import SSLContext
 from typing import Any, NoReturn
 
-from .._extras import needing
+from .._extras import require_extra
 from .._messages import History
 from .._models import provider_of
 from .._openai import (
@@ -23,7 +23,7 @@ from .._reply import Reasoning, StreamStatus
 from .._stream import FragmentStream
 from ..sync import pieces, read
 
-with needing("langchain"):
+with require_extra("langchain"):
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, UsageMetadata

@@ -24,7 +24,7 @@ from typing import Any, TypeAlias
 from uuid import uuid4
 
 from .. import errors
-from .._extras import needing
+from .._extras import require_extra
 from .._messages import to_turn
 from .._models import provider_of, providers
 from .._openai import UNSUPPORTED, complete_text, cut, cut_async, stop_sequences, unsupported
@@ -33,7 +33,7 @@ from .._page.history import as_messages
 from .._reply import Reasoning
 from ..sync import pieces, read
 
-with needing("litellm"):
+with require_extra("litellm"):
     import httpx
     import litellm
     from litellm import exceptions

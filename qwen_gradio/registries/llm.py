@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, get_type_hints
 
-from .._extras import needing
+from .._extras import require_extra
 from .._files.attachments import from_url
 from .._files.media import ENDINGS, UNKNOWN, kind_of
 from .._files.reading import read_files
@@ -23,7 +23,7 @@ from .._reply import Reasoning
 from .._stream import FragmentStream
 from ..errors import QwenGradioError
 
-with needing("llm"):
+with require_extra("llm"):
     import llm
     from llm.parts import AttachmentPart, StreamEvent
     from pydantic import Field, create_model

@@ -12,17 +12,17 @@ from qwen_gradio.batch._pace import MAX_GROWTH, MIN_PAUSE, MIN_RATE_LIMIT_PAUSE,
 def test_a_full_queue_lowers_the_limit_to_what_the_space_accepted() -> None:
     pace = Pace(64)
     for running in range(63, 2, -1):  # 61 of the first 64 are rejected
-        pace.full(asked=0, now=1, running=running)
+        pace.on_queue_full(asked=0, now=1, running=running)
     assert pace.limit == 3
     assert pace.resumes_at < 0  # an item that ends makes room, without a pause
 
 
 def test_answers_raise_the_limit_by_one_per_round() -> None:
     pace = Pace(64)
-    pace.full(asked=0, now=1, running=3)
+    pace.on_queue_full(asked=0, now=1, running=3)
     limits = []
     for second in range(2, 14):
-        pace.answered(asked=second, now=second + 1)
+        pace.on_answer(asked=second, now=second + 1)
         limits.append(pace.limit)
     assert limits == sorted(limits)
     assert (limits[0], limits[3], limits[-1]) == (3, 4, 5)
@@ -30,31 +30,31 @@ def test_answers_raise_the_limit_by_one_per_round() -> None:
 
 def test_the_limit_is_never_more_than_the_concurrency_or_less_than_one() -> None:
     pace = Pace(2)
-    pace.answered(asked=0, now=1)
+    pace.on_answer(asked=0, now=1)
     assert pace.limit == 2
     for second in range(2, 10):
-        pace.full(asked=second, now=second, running=1)
+        pace.on_queue_full(asked=second, now=second, running=1)
         assert pace.limit == 1
 
 
 def test_an_overload_is_counted_once() -> None:
     pace = Pace(10)
-    pace.full(asked=0, now=1, running=9)
-    pace.full(asked=0, now=1, running=8)
+    pace.on_queue_full(asked=0, now=1, running=9)
+    pace.on_queue_full(asked=0, now=1, running=8)
     assert pace.limit == 7
     assert pace.pause(asked=0, now=1) is None
-    pace.answered(asked=0, now=2)
+    pace.on_answer(asked=0, now=2)
     assert pace.limit == 7
 
 
 def test_no_silence_counts_while_nothing_is_asked() -> None:
     pace = Pace(1)
     pace.start(now=0)
-    pace.answered(asked=0, now=1)
+    pace.on_answer(asked=0, now=1)
     pace.rest()
     pace.start(now=1000)
     for _ in range(MIN_ROUNDS):
-        pace.missed()
+        pace.on_miss()
     assert pace.silence(now=1002) == 2
 
 
@@ -70,7 +70,7 @@ def test_pauses_grow_until_there_is_an_answer(first: float) -> None:
     assert first <= pauses[0] <= 1.5 * first
     assert all(later >= 4 / 3 * sooner for sooner, later in pairwise(pauses[:6]))
     assert max(pauses) <= 1.5 * MAX_GROWTH * first
-    pace.answered(asked=now, now=now)
+    pace.on_answer(asked=now, now=now)
     assert (pace.pause(asked=now, now=now, first=first) or 0) <= 1.5 * first
 
 
@@ -84,10 +84,10 @@ def test_after_a_pause_the_limit_rises_fast_to_nearly_what_it_was() -> None:
         pace.pause(asked=second, now=second)
     assert pace.limit == 1
     for _ in range(43):
-        pace.answered(asked=3, now=4)
+        pace.on_answer(asked=3, now=4)
     assert pace.limit == 44
-    pace.answered(asked=3, now=4)
-    pace.answered(asked=3, now=4)
+    pace.on_answer(asked=3, now=4)
+    pace.on_answer(asked=3, now=4)
     assert pace.limit == 45  # and slowly from there
 
 
@@ -98,9 +98,9 @@ def test_a_silence_counts_after_several_rounds() -> None:
         assert pace.silence(400) == 0
         pace.pause(asked=number, now=number)
     assert pace.silence(400) == 390
-    pace.answered(asked=0, now=300)  # by an item that was asked before
+    pace.on_answer(asked=0, now=300)  # by an item that was asked before
     assert pace.silence(400) == 100
-    pace.answered(asked=300, now=300)
+    pace.on_answer(asked=300, now=300)
     assert pace.silence(400) == 0
 
 
@@ -113,12 +113,12 @@ def test_the_limit_settles_near_what_a_space_accepts(at_once: int) -> None:
     for now in range(1000):
         while len(asked) < pace.limit:
             if len(asked) == 3:
-                pace.full(asked=now, now=now, running=3)
+                pace.on_queue_full(asked=now, now=now, running=3)
                 rejected += 1
                 break
             asked.append(now)
         if asked:
-            pace.answered(asked=asked.pop(0), now=now + 1)
+            pace.on_answer(asked=asked.pop(0), now=now + 1)
             answered += 1
         else:
             idle += 1

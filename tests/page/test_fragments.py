@@ -78,10 +78,10 @@ def test_the_first_reply_of_an_app_begins_one_snapshot_later() -> None:
 def test_what_is_held_back_of_a_reply_that_fails_is_text_but_no_placeholder() -> None:
     appender = Appender(Habit())
     assert appender.feed("Thinking...") == ("", "Thinking...")
-    assert appender.held_back() == ""
+    assert appender.release() == ""
     assert appender.feed("It is") == ("", "")
-    assert appender.held_back() == "It is"
-    assert appender.held_back() == ""
+    assert appender.release() == "It is"
+    assert appender.release() == ""
 
 
 def test_a_reply_that_only_grew_lets_the_next_begin_at_once() -> None:

@@ -16,7 +16,7 @@ from qwen_gradio._gradio.updates import size_of
 from qwen_gradio._page.fragments import Habit, Habits
 from qwen_gradio._page.outputs import Reply, Source
 from qwen_gradio._page.tags import THOUGHT_TAGS
-from qwen_gradio._page.turns import UNCHANGED, written
+from qwen_gradio._page.turns import UNCHANGED, value_of
 from qwen_gradio._reply import Reasoning, StreamStatus, Update
 from qwen_gradio.errors import GenerationError
 
@@ -142,9 +142,9 @@ def test_the_form_may_change_during_a_reply(
 
 def test_what_is_held_back_of_a_reply_that_fails_is_given_back() -> None:
     reply = Reply(thought_tags=THOUGHT_TAGS)
-    assert reply.held_back() == []
+    assert reply.release() == []
     assert reply.feed("<think>hm</think>It") == []
-    assert reply.held_back() == [Reasoning("hm"), "It"]
+    assert reply.release() == [Reasoning("hm"), "It"]
 
 
 def test_a_placeholder_is_a_status() -> None:
@@ -161,9 +161,9 @@ def test_an_update_without_a_value_changes_nothing() -> None:
     assert reply.feed({"__type__": "update", "interactive": True}) == []
     assert reply.end() == ["so far"]
     assert reply.text == "so far"
-    assert written({"__type__": "update"}) is UNCHANGED
-    assert written({"__type__": "update", "value": None}) is None
-    assert written({"value": 1}) == {"value": 1}
+    assert value_of({"__type__": "update"}) is UNCHANGED
+    assert value_of({"__type__": "update", "value": None}) is None
+    assert value_of({"value": 1}) == {"value": 1}
 
 
 @pytest.mark.parametrize(
