@@ -1,9 +1,9 @@
-"""Forks programs, as it has imported already what they import, which takes seconds.
+"""Fork programs after importing their modules, because the imports take seconds.
 
 Its arguments are the modules to import. Standard input is a socket. Each message on it is a program
 in JSON: the `command` after the interpreter, `env`, `cwd`, and whether standard input becomes its
-`terminal`. With it come what is to be the program's standard input, output and error, and a pipe
-for two lines: its process id, and its exit code.
+`terminal`. With it come the program's standard input, output and error, and a pipe for two lines:
+the process id and the exit code.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ for name in sys.argv[1:]:
 
 
 def prepare(program: dict[str, Any], ends: list[int]) -> None:
-    """Make this process what the program's would be."""
+    """Give this process the program's streams, terminal, directory and environment."""
     for standard, end in enumerate(ends):
         os.dup2(end, standard)
         os.close(end)
@@ -35,7 +35,7 @@ def prepare(program: dict[str, Any], ends: list[int]) -> None:
     os.chdir(program["cwd"])
     os.environ.clear()
     os.environ.update(program["env"])
-    if "huggingface_hub" in sys.modules:  # it read the environment when it was imported
+    if "huggingface_hub" in sys.modules:  # it reads the environment on import
         importlib.reload(sys.modules["huggingface_hub.constants"])
 
 

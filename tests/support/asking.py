@@ -12,7 +12,7 @@ from qwen_gradio import FragmentStream, Qwen_Qwen_2_5_Max, StreamTimeoutError
 from .servers import PATIENCE, ScriptedSpace, ZooSpace
 
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
-"""For what takes long, in a file that otherwise runs on trio as well."""
+"""Marks slow tests in a file that otherwise also runs on trio."""
 
 
 def ask(
@@ -31,7 +31,7 @@ async def begun(
 ) -> FragmentStream:
     """Return a stream whose first fragment, "x", has arrived, and which may now time out.
 
-    Its timeout is a second, or more where the Space needs more for that fragment.
+    Its timeout is a second, or longer if the Space needs longer for that fragment.
     """
     for seconds in (1.0, 10.0, PATIENCE):
         stream = await ask(space, question, **{option: seconds})

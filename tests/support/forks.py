@@ -1,4 +1,4 @@
-"""Programs, forked from a process that has imported what they import: that takes seconds."""
+"""Run programs forked from a process that has imported their modules, which takes seconds."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Fork:
         stdout: IO[Any] | int | None = None,
         stderr: IO[Any] | int | None = None,
     ) -> None:
-        """:param channel: to the process to fork from.
+        """:param channel: a socket to the process to fork from.
         :param is_on_terminal: whether standard input becomes the program's terminal.
         """
         program = {
