@@ -307,7 +307,7 @@ def test_what_gradio_client_wraps_changes_nothing(
 def test_a_bug_is_not_reported_as_the_spaces_fault(space: Space, error: Exception) -> None:
     client = reply_client(space)
     with mock.patch.object(Client, "submit", side_effect=error):
-        with pytest.raises(QwenGradioError, match="or this is a bug") as caught:
+        with pytest.raises(QwenGradioError, match="This is a bug, or gradio_client") as caught:
             client.run()
     assert type(caught.value) is QwenGradioError
     close(client)

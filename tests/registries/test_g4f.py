@@ -474,5 +474,5 @@ async def test_clients_of_the_http_api_cannot_name_files(
         asked = provider.create_async_generator(
             "", [script(say=["x"])], space=scripted.url, files=str(secret)
         )
-        with pytest.raises(BadRequestError, match="files cannot be given"):
+        with pytest.raises(BadRequestError, match="files cannot be passed"):
             await asked.__anext__()
