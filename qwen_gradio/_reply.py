@@ -108,7 +108,7 @@ Update: TypeAlias = "str | Reasoning | StreamStatus | End"
 """A fragment of the reply, reasoning, a status, or the end."""
 
 MAX_UNREAD = 1000
-"""The number of unread updates from which a new status replaces the last one."""
+"""The number of unread updates from which a new status replaces the status before it."""
 MAX_QUEUE_SILENCE = 60.0
 """Seconds without a heartbeat after which a queued question counts as lost. Gradio sends one every
 15 seconds."""
@@ -156,7 +156,7 @@ class ReplyState:
     def put(self, update: Update) -> None:
         """Add an update, from any thread. Never blocks.
 
-        Text is not limited. If `MAX_UNREAD` updates are unread, a status replaces the last one.
+        Text is not limited. From `MAX_UNREAD` updates on, a status replaces the status before it.
         """
         if self.name == "closed":
             return
