@@ -164,7 +164,7 @@ async def test_a_name_cannot_be_found_without_the_hub(
 
 
 @pytest.mark.parametrize(
-    ("asking", "error"), [(by_subdomain, "answered 503"), (by_name, "hub cannot be reached")]
+    ("asking", "error"), [(by_subdomain, "answered 503"), (by_name, "Hub cannot be reached")]
 )
 async def test_a_hub_that_does_not_answer_is_not_waited_for(
     serve: Callable[[Hub], str], monkeypatch: pytest.MonkeyPatch, asking: Asking, error: str
@@ -317,7 +317,7 @@ async def test_a_hub_that_redirects_in_a_circle_or_elsewhere_is_an_error(
 ) -> None:
     url = serve(hub := Hub("RUNNING"))
     hub.moved = moved
-    with pytest.raises(SpaceUnavailableError, match=f"hub .*{error}"):
+    with pytest.raises(SpaceUnavailableError, match=f"Hub .*{error}"):
         await by_name(url, api_key="hf_secret").text()
     assert hub.asked == []
 
