@@ -68,7 +68,7 @@ async def test_the_public_hub_cannot_lead_elsewhere(
 ) -> None:
     hub, proxy = public_hub
     hub.host = host
-    with pytest.raises(SpaceUnavailableError, match="The Hub.* address"):
+    with pytest.raises(SpaceUnavailableError, match=r"The Hub.* address"):
         await by_name("", proxy=proxy.url, api_key="hf_secret", ssl_verify=trusting()).text()
     assert hub.asked == []
     assert {request.path for request in proxy.requests} == {"huggingface.co:443"}
