@@ -6,9 +6,8 @@ import socket
 
 
 def listen(host: str, port: int | None) -> socket.socket:
-    """Return a listening socket.
+    """Return a listening socket. Without a port, it listens on a free one.
 
-    :param port: the port; None picks a free one.
     :raises OSError: if the address cannot be used.
     """
     where = host if port is None else f"{host}, port {port}"

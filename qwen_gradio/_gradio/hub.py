@@ -51,8 +51,7 @@ class Listing:
     """The Hub's information about a Space. Unknown fields are "".
 
     :ivar name: the Space as given by the caller; its new name if it was renamed.
-    :ivar host: the URL of the app.
-    :ivar page: the URL of its page on the Hub.
+    :ivar host, page: the URLs of the app, and of its page on the Hub.
     """
 
     name: str = ""

@@ -2,8 +2,7 @@
 
 You can also pass a provider class to g4f; `register()` is only needed for names. If g4f already
 serves a model of that name, such as `qwen-3-32b`, name the provider, too. To serve the models
-through g4f's HTTP API, run `python -m qwen_gradio.registries.g4f api` instead of `python -m g4f
-api`.
+through g4f's HTTP API, replace `python -m g4f` by `python -m qwen_gradio.registries.g4f`.
 """
 
 from __future__ import annotations
