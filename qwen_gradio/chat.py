@@ -85,7 +85,7 @@ class Chat:
                 f"question must be text, not {type(question).__name__}: the turns before it are "
                 "remembered here. To send messages of your own, use a provider or `ask`"
             )
-        require(system=self.system, files=files)
+        require(system=self.system)
         attached = [] if files is None else read_files(files)
         parts = [{"type": "file", "file": file} for file in attached]
         content = [{"type": "text", "text": question}, *parts] if parts else question
