@@ -99,9 +99,10 @@ class Values:
 
     def _history_with(self, held: Component, turns: Sequence[HistoryTurn]) -> list[Any]:
         """Return a history and these turns, in the form in which the app writes them, if known."""
+        before = held.value if isinstance(held.value, list) else []
         contents = [
             item.get("content")
-            for item in held.value
+            for item in before
             if isinstance(item, dict) and item.get("role") == "assistant"
         ]
         writes_text = self._habits.answers_in_parts is False
@@ -109,7 +110,7 @@ class Values:
             writes_text = isinstance(contents[-1], str)
         form = self.plan.form
         form = "messages" if form == "segments" and writes_text else form
-        return [*held.value, *FORMS[form](turns)]
+        return [*before, *FORMS[form](turns)]
 
     def attach(self, upload: Callable[[Attachment], dict[str, Any]]) -> None:
         """Upload files, and put them into the components and the earlier turns.
