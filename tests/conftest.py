@@ -5,13 +5,17 @@ import os
 import re
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import filterfalse
 from pathlib import Path
 
 import pytest
 
+import qwen_gradio._gradio.space
+import qwen_gradio._worker
+import qwen_gradio.batch._asking
 from qwen_gradio._page.fragments import Habit, Habits
 
 from .support.commands import Terminal
@@ -50,7 +54,8 @@ NEEDED = {
     "litellm": ["registries/test_litellm.py"],
     "llm": ["registries/test_llm.py"],
     "mypy": ["core/test_types.py"],
-    "openai": ["api/*.py", "page/test_rewriting.py"],
+    "nbclient": ["core/test_notebooks.py"],
+    "openai": ["api/test_*.py", "page/test_rewriting.py"],
     "pandas": ["batch/test_frames.py"],
     "ray": ["batch/test_ray.py"],
     "selenium": ["local/test_page.py"],
@@ -84,13 +89,17 @@ ON_BOTH_LOOPS = {
     "core/test_chat.py",
     "core/test_processes.py",
     "core/test_reply_state.py",
-    "core/test_statuses.py",
     "core/test_streams.py",
     "core/test_sync.py",
     "core/test_tasks.py",
     "gradio/test_lost_spaces.py",
 }
 """The files about what depends on the event loop; their async tests run on trio as well."""
+
+FIRST = {"core/test_notebooks.py", "local/test_space.py", "registries/test_llm.py"}
+"""The files whose few tests take long. They begin first, then those with most servers, so that two
+workers finish together.
+"""
 
 OLD_GRADIO = re.compile("gradio[45]")
 """What is in the name of a test that runs on one."""
@@ -104,6 +113,13 @@ def server() -> None:
     """
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Whether a file has only slow tests, and none are wanted: importing it takes long as well."""
+    name = collection_path.relative_to(HERE).as_posix()
+    is_slow = name in SLOW_FILES or name == "benchmarks"
+    return True if is_slow and "not slow" in config.option.markexpr else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if "server" in getattr(item, "fixturenames", ()):
@@ -112,6 +128,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("slow")
     config.hook.pytest_deselected(items=list(filter(_is_needless, items)))
     items[:] = filterfalse(_is_needless, items)
+    counts = Counter(_file_of(item) for item in items if item.get_closest_marker("server"))
+
+    def place(item: pytest.Item) -> tuple[bool, int, str]:
+        file = _file_of(item)
+        return file not in FIRST, -counts[file], file
+
+    items.sort(key=place)
 
 
 def _file_of(item: pytest.Item) -> str:
@@ -145,7 +168,8 @@ def no_space_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits until time has passed before a retry; programs of their own do."""
-    monkeypatch.setattr("qwen_gradio._worker.MIN_RETRY_PAUSE", 0.01)
+    monkeypatch.setattr(qwen_gradio._worker, "MIN_RETRY_PAUSE", 0.01)
+    monkeypatch.setattr(qwen_gradio.batch._asking, "MIN_PAUSE", 0.1)
 
 
 @pytest.fixture(autouse=True)
@@ -158,7 +182,7 @@ def spaces_that_only_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     def habits() -> Habits:
         return Habits(Habit(only_grows=True), Habit(only_grows=True))
 
-    monkeypatch.setattr("qwen_gradio._gradio.space.Habits", habits)
+    monkeypatch.setattr(qwen_gradio._gradio.space, "Habits", habits)
 
 
 @pytest.fixture
@@ -204,17 +228,15 @@ def embedded(server: None) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def thinking(server: None) -> Iterator[ZooSpace]:
     """A Space whose model thinks "Let me", then " think.", and then answers."""
-    space = ZooSpace("6", "messages", "thoughts")
-    yield space
-    space.close()
+    with closing(ZooSpace("6", "messages", "thoughts")) as space:
+        yield space
 
 
 @pytest.fixture(scope="session")
 def seeing_apps(server: None) -> Iterator[Zoo]:
     """Apps that answer with the question, and with what is in its files."""
-    apps = Zoo(program="seeing.py")
-    yield apps
-    apps.close()
+    with closing(Zoo(program="seeing.py")) as apps:
+        yield apps
 
 
 @pytest.fixture(scope="session")
@@ -226,9 +248,8 @@ def seeing(seeing_apps: Zoo) -> str:
 @pytest.fixture(scope="session")
 def drawing(server: None) -> Iterator[Zoo]:
     """Apps that change what they have shown, or reply with pictures, such as "pictures-mixed"."""
-    apps = Zoo(program="rewriting.py")
-    yield apps
-    apps.close()
+    with closing(Zoo(program="rewriting.py")) as apps:
+        yield apps
 
 
 @pytest.fixture(
@@ -240,9 +261,8 @@ def any_gradio(server: None, request: pytest.FixtureRequest) -> Iterator[Scripte
     """A scripted Space on each version of Gradio, with each form of history that it has."""
     gradio, form = request.param
     assert gradio in GRADIOS
-    space = ScriptedSpace(gradio, form)
-    yield space
-    space.close()
+    with closing(ScriptedSpace(gradio, form)) as space:
+        yield space
 
 
 @pytest.fixture
@@ -250,8 +270,8 @@ def serve(
     scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[Hub], str]]:
     """Serve a hub, configured as huggingface_hub's, and a Space; return the URL of both."""
-    monkeypatch.setattr("qwen_gradio._gradio.space.MIN_WAKING_PAUSE", 0.01)
-    monkeypatch.setattr("qwen_gradio._gradio.space.MAX_WAKING_PAUSE", 0.05)
+    monkeypatch.setattr(qwen_gradio._gradio.space, "MIN_WAKING_PAUSE", 0.01)
+    monkeypatch.setattr(qwen_gradio._gradio.space, "MAX_WAKING_PAUSE", 0.05)
     with ExitStack() as opened:
 
         def served(hub: Hub) -> str:

@@ -40,24 +40,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"  # the only one that openai's clients run on
-
-
-@pytest.fixture(scope="module")
-def url(scripted: ScriptedSpace) -> Iterator[str]:
-    """The endpoint, whose models are all on a scripted Space."""
-    with endpoint(space=scripted.url) as url:
-        yield url
-
-
-@pytest.fixture
-def client(url: str) -> Iterator[openai.OpenAI]:
-    with client_of(url) as client:
-        yield client
-
-
-@pytest.fixture
 def thoughts(thinking: ZooSpace) -> Iterator[openai.OpenAI]:
     """A client of a Space whose model thinks."""
     with endpoint(thinking.url) as url, client_of(url) as client:
@@ -215,10 +197,7 @@ def test_a_space_is_offered_by_another_name_with_endpoint_and_inputs(
 
 @pytest.mark.parametrize(
     ("spaces", "why"),
-    [
-        (["a/b?apiname=/x"], "not 'apiname'"),
-        (["x=a/b", "x=c/d"], "Two Spaces are offered as 'x'"),
-    ],
+    [(["a/b?apiname=/x"], "not 'apiname'"), (["x=a/b", "x=c/d"], "Two Spaces are offered as 'x'")],
 )
 def test_spaces_that_cannot_be_offered_are_rejected(spaces: list[str], why: str) -> None:
     with pytest.raises(ValueError, match=why):

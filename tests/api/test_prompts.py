@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -16,12 +15,6 @@ from ..support.servers import ScriptedSpace, ZooSpace, script, stopped, tag_of
 MODEL = "qwen-2.5-max"
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def client(scripted: ScriptedSpace) -> Iterator[openai.OpenAI]:
-    with endpoint(space=scripted.url) as url, client_of(url) as client:
-        yield client
 
 
 def prompt(**script_: Any) -> str:

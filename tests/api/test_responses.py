@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -23,24 +22,6 @@ EVENT: TypeAdapter[ResponseStreamEvent] = TypeAdapter(ResponseStreamEvent)
 SCHEMA = {"type": "json_schema", "name": "a", "schema": {"type": "object"}}
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def url(scripted: ScriptedSpace) -> Iterator[str]:
-    """The endpoint, whose models are all on a scripted Space."""
-    with endpoint(space=scripted.url) as url:
-        yield url
-
-
-@pytest.fixture
-def client(url: str) -> Iterator[openai.OpenAI]:
-    with client_of(url) as client:
-        yield client
 
 
 def ask(client: openai.OpenAI, question: Any, **options: Any) -> Any:

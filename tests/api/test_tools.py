@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ..support.endpoints import endpoint
-from ..support.servers import ROOT, python_with
+from ..support.servers import ROOT, ScriptedSpace, python_with
 
 pytestmark = pytest.mark.usefixtures("server")
 
@@ -91,11 +91,12 @@ def shell(tool: str, script: str, folder: Path, url: str, space: str) -> str:
     return found.stdout
 
 
-def test_the_openai_clients_lines_stream_an_answer(url: str, tmp_path: Path) -> None:
+def test_the_openai_clients_lines_stream_an_answer(scripted: ScriptedSpace, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
-    script.write_text(PYTHON.replace(README_ADDRESS, url))
-    found = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
-    assert found.stdout == "The capital of France is Paris."
+    with endpoint(space=scripted.url) as url:
+        script.write_text(PYTHON.replace(README_ADDRESS, url))
+        found = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert found.stdout == "What is the capital of France?"
 
 
 @pytest.mark.slow

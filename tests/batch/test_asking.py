@@ -9,16 +9,14 @@ from typing import Any
 import anyio
 import pytest
 
-from qwen_gradio import (
-    InvalidItemsError,
-    ModelNotFoundError,
-    SpaceInterfaceError,
-)
+from qwen_gradio import InvalidItemsError, ModelNotFoundError, SpaceInterfaceError
 from qwen_gradio.batch import Outcome, run, run_sync
 
 from ..support.batches import joins, rows
 from ..support.fronts import Forward, Front
 from ..support.servers import ScriptedSpace, query, script, tag_of
+
+pytestmark = pytest.mark.anyio
 
 
 def test_invalid_arguments_are_reported_before_any_request(out: Path, tmp_path: Path) -> None:
@@ -35,7 +33,6 @@ def test_invalid_arguments_are_reported_before_any_request(out: Path, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.anyio
 async def test_each_item_has_a_row_with_its_reply_or_its_error(
     scripted: ScriptedSpace, out: Path
 ) -> None:
@@ -65,7 +62,6 @@ def test_a_second_run_asks_only_what_has_no_row(scripted: ScriptedSpace, out: Pa
     assert sorted(row["reply"] for row in rows(out)) == ["a", "b", "c"]
 
 
-@pytest.mark.anyio
 async def test_cancelling_a_batch_stops_the_space_and_keeps_the_replies(
     scripted: ScriptedSpace, out: Path
 ) -> None:
@@ -81,14 +77,12 @@ async def test_cancelling_a_batch_stops_the_space_and_keeps_the_replies(
     assert [row["reply"] for row in rows(out)] == ["kept"]
 
 
-@pytest.mark.anyio
 async def test_a_batch_runs_inside_an_event_loop_without_awaiting(
     scripted: ScriptedSpace, out: Path
 ) -> None:
     assert run_sync(["a"], out, space=scripted.url) == Outcome(1, 1, 0)
 
 
-@pytest.mark.anyio
 async def test_api_name_chooses_the_endpoint_for_all_items(
     scripted: ScriptedSpace, out: Path
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,6 @@ from qwen_gradio.batch import Outcome, run_sync
 from ..support.batches import items_of, rows
 from ..support.samples import DATA_URL, PNG, png
 from ..support.servers import Zoo
-
-
-@pytest.fixture(scope="module")
-def seeing(server: None) -> Iterator[str]:
-    found = Zoo(program="seeing.py")
-    yield found.url_of("see-interface")
-    found.close()
 
 
 @pytest.fixture

@@ -35,10 +35,7 @@ def test_items_are_read_from_each_kind_of_file(tmp_path: Path, name: str) -> Non
     items = {str(item.id): item.messages for item in items_of(path)}
     assert items == {
         "1": [{"role": "user", "content": "1+1?"}],
-        "two": [
-            {"role": "system", "content": "Be brief."},
-            {"role": "user", "content": "1+2?"},
-        ],
+        "two": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1+2?"}],
         "4": [{"role": "user", "content": "1+3?"}],
     }
 
@@ -54,11 +51,7 @@ def test_a_text_file_has_a_prompt_on_each_line(tmp_path: Path) -> None:
 def test_utf_16_is_read_if_it_begins_as_it_should(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_text(FILES[name].removeprefix("\ufeff"), encoding="utf-16")
-    assert [item.messages[-1]["content"] for item in items_of(path)] == [
-        "1+1?",
-        "1+2?",
-        "1+3?",
-    ]
+    assert [item.messages[-1]["content"] for item in items_of(path)] == ["1+1?", "1+2?", "1+3?"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32"])

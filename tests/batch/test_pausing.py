@@ -10,10 +10,8 @@ from typing import Any
 
 import pytest
 
-from qwen_gradio import (
-    Qwen_Qwen_2_5_Max,
-    SpaceUnavailableError,
-)
+import qwen_gradio.batch._asking
+from qwen_gradio import Qwen_Qwen_2_5_Max, SpaceUnavailableError
 from qwen_gradio.batch import Outcome, run, run_sync
 from qwen_gradio.batch._asking import Asker
 
@@ -21,8 +19,9 @@ from ..support.batches import items_of, joins, rows
 from ..support.fronts import FULL, JOIN, Forward, Front, Request, answer
 from ..support.servers import NOBODY, ScriptedSpace, query
 
+pytestmark = pytest.mark.anyio
 
-@pytest.mark.anyio
+
 async def test_when_the_space_is_full_all_items_pause_together(scripted: ScriptedSpace) -> None:
     pauses: list[float] = []
     asked: list[float] = []
@@ -62,7 +61,6 @@ async def test_when_the_space_is_full_all_items_pause_together(scripted: Scripte
     assert sorted(attempts for _, _, attempts in done)[-3:] == [1, 2, 2]
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize(
     "response",
     [
@@ -74,9 +72,8 @@ async def test_when_the_space_is_full_all_items_pause_together(scripted: Scripte
     ids=["429", "401", "502", "another app"],
 )
 async def test_items_survive_a_space_that_is_gone_for_a_while(
-    scripted: ScriptedSpace, out: Path, response: bytes, monkeypatch: pytest.MonkeyPatch
+    scripted: ScriptedSpace, out: Path, response: bytes
 ) -> None:
-    monkeypatch.setattr("qwen_gradio.batch._asking.MIN_PAUSE", 0.1)
     gone_from = float("inf")
 
     def behave(request: Request) -> bytes | Forward:
@@ -97,11 +94,10 @@ async def test_items_survive_a_space_that_is_gone_for_a_while(
         assert joins(front) < 80  # retries are not as frequent as the network allows
 
 
-@pytest.mark.anyio
 async def test_a_space_that_cannot_be_asked_at_all_ends_the_run(
     out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qwen_gradio.batch._asking.MIN_PAUSE", 0.05)
+    monkeypatch.setattr(qwen_gradio.batch._asking, "MIN_PAUSE", 0.05)
     prompts = [f"{number}" for number in range(100)]
     with pytest.raises(SpaceUnavailableError, match=r"nobody\.invalid"):
         await run(prompts, out, space="http://nobody.invalid")
@@ -199,8 +195,7 @@ def test_an_item_that_the_app_does_not_take_fails_wherever_it_is(
 def test_a_space_that_no_longer_answers_ends_the_run(
     scripted: ScriptedSpace, out: Path, status: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for pause in ("MIN_PAUSE", "MIN_RATE_LIMIT_PAUSE"):
-        monkeypatch.setattr(f"qwen_gradio.batch._asking.{pause}", 0.1)
+    monkeypatch.setattr(qwen_gradio.batch._asking, "MIN_RATE_LIMIT_PAUSE", 0.1)
 
     def behave(request: Request) -> bytes | Forward:
         return answer(status) if request.path == JOIN and request.seen >= 3 else Forward()
@@ -208,7 +203,7 @@ def test_a_space_that_no_longer_answers_ends_the_run(
     with Front(behave, scripted.url) as front:
         prompts = [f"number {number}" for number in range(40)]
         with pytest.raises(SpaceUnavailableError, match="Run it again to resume"):
-            run_sync(prompts, out, space=front.url, concurrency=2, give_up_after=1)
+            run_sync(prompts, out, space=front.url, concurrency=2, give_up_after=0.5)
         assert joins(front) < 20
         assert [row["error"] for row in rows(out)] == [None] * 3
         front.behave = lambda request: Forward()

@@ -18,6 +18,8 @@ from ..support.batches import items_of, joins, rows
 from ..support.fronts import Forward, Front
 from ..support.servers import NOBODY, ScriptedSpace, ZooSpace, query, script, tag_of
 
+pytestmark = pytest.mark.anyio
+
 
 def test_without_a_file_the_rows_are_returned_in_the_order_of_the_prompts(
     scripted: ScriptedSpace,
@@ -29,7 +31,6 @@ def test_without_a_file_the_rows_are_returned_in_the_order_of_the_prompts(
     assert found[0].keys() == Row.__annotations__.keys()
 
 
-@pytest.mark.anyio
 async def test_rows_come_as_soon_as_they_are_complete(scripted: ScriptedSpace) -> None:
     hangs = script(say=["x"], finish="hang")
     prompts = ["a", hangs["content"], "c"]
@@ -43,7 +44,6 @@ async def test_rows_come_as_soon_as_they_are_complete(scripted: ScriptedSpace) -
     await anyio.to_thread.run_sync(scripted.wait_for, "stopped", tag_of(hangs))
 
 
-@pytest.mark.anyio
 @pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")  # trio wants it closed
 async def test_leaving_the_loop_over_rows_stops_the_space(scripted: ScriptedSpace) -> None:
     hangs = script(say=["x"], finish="hang")
@@ -53,7 +53,6 @@ async def test_leaving_the_loop_over_rows_stops_the_space(scripted: ScriptedSpac
     await anyio.to_thread.run_sync(scripted.wait_for, "stopped", tag_of(hangs))
 
 
-@pytest.mark.anyio
 async def test_cancelling_the_loop_over_rows_stops_the_space(scripted: ScriptedSpace) -> None:
     hangs = script(say=["x"], finish="hang")
 
@@ -68,7 +67,6 @@ async def test_cancelling_the_loop_over_rows_stops_the_space(scripted: ScriptedS
     await anyio.to_thread.run_sync(scripted.wait_for, "stopped", tag_of(hangs))
 
 
-@pytest.mark.anyio
 async def test_no_more_is_asked_than_rows_are_read(scripted: ScriptedSpace) -> None:
     with Front(lambda request: Forward(), scripted.url) as front:
         prompts = [f"number {number}" for number in range(50)]
@@ -79,7 +77,6 @@ async def test_no_more_is_asked_than_rows_are_read(scripted: ScriptedSpace) -> N
             assert len([row async for row in arriving]) == 49
 
 
-@pytest.mark.anyio
 async def test_errors_end_the_loop_over_rows() -> None:
     for prompts, error in ((["a"], SpaceUnavailableError), ([{}], InvalidItemsError)):
         with pytest.raises(error):

@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
+import qwen_gradio._gradio.space
 from qwen_gradio import (
     Qwen_Qwen_2_5_Max,
     RateLimitError,
@@ -24,6 +25,7 @@ from qwen_gradio.batch._asking import Asker, _Question
 from qwen_gradio.batch._attempt import Attempt
 from qwen_gradio.batch._pace import MAX_RETRY_AFTER, MIN_RATE_LIMIT_PAUSE
 
+from ..support.asking import on_asyncio
 from ..support.batches import items_of, joins, rows
 from ..support.fronts import JOIN, Endless, Forward, Front, Request, answer
 from ..support.hubs import ASLEEP, Hub
@@ -34,8 +36,8 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qwen_gradio._gradio.space.MIN_WAKING_PAUSE", 0.05)
-    monkeypatch.setattr("qwen_gradio._gradio.space.MAX_WAKING_PAUSE", 0.1)
+    monkeypatch.setattr(qwen_gradio._gradio.space, "MIN_WAKING_PAUSE", 0.05)
+    monkeypatch.setattr(qwen_gradio._gradio.space, "MAX_WAKING_PAUSE", 0.1)
 
 
 @pytest.fixture
@@ -103,6 +105,7 @@ async def test_a_batch_reports_that_the_space_is_being_woken(asleep_after: Any) 
     assert "waking" in {status.state for status in reported}
 
 
+@on_asyncio
 async def test_items_that_wait_for_a_space_share_their_looks_at_it(asleep_after: Any) -> None:
     hub, space = asleep_after(0, looks=10**6)
     looks: list[StreamStatus] = []
@@ -117,6 +120,7 @@ async def test_items_that_wait_for_a_space_share_their_looks_at_it(asleep_after:
     assert len(woken) < 32 * 4
 
 
+@on_asyncio
 async def test_an_item_whose_timeout_expires_while_the_space_is_woken_is_asked_again(
     asleep_after: Any,
 ) -> None:
@@ -131,7 +135,7 @@ async def test_an_item_whose_timeout_expires_while_the_space_is_woken_is_asked_a
             watched.asker._options["timeout"] = None  # the machine may be busy
 
     watched.asker.on_wait = wake
-    watched.asker._options["timeout"] = 4
+    watched.asker._options["timeout"] = 2
     await watched.ask("b")
     assert [(row["reply"], row["attempts"]) for row in watched.rows] == [("a", 1), ("b", 2)]
 
@@ -234,7 +238,7 @@ async def test_a_wait_beyond_all_dates_ends_the_run(
 async def test_a_space_that_does_not_wake_ends_the_run(
     asleep_after: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qwen_gradio._gradio.space.MAX_WAKING_TIME", 0.5)
+    monkeypatch.setattr(qwen_gradio._gradio.space, "MAX_WAKING_TIME", 0.5)
     _, space = asleep_after(0, looks=10**6)
     with pytest.raises(SpaceUnavailableError, match=r"After 0\.5 seconds: .* is asleep"):
         await Watched(space).ask(*"abc")

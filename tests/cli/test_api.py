@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import signal
 import socket
-import subprocess
 from typing import Any
 
 import httpx
 import openai
 import pytest
 
-from ..support.endpoints import COMMAND, endpoint_command
+from ..support.commands import run
+from ..support.endpoints import endpoint_command
 from ..support.servers import PATIENCE, ScriptedSpace, script, tag_of
 
 pytestmark = pytest.mark.usefixtures("server")
@@ -37,17 +37,13 @@ def test_ctrl_c_stops_the_replies_and_ends_it(scripted: ScriptedSpace) -> None:
 
 
 def test_an_address_on_the_network_requires_a_key() -> None:
-    found = subprocess.run(
-        [*COMMAND, "--host", "0.0.0.0"], capture_output=True, text=True, timeout=PATIENCE
-    )
+    found = run("api", "--host", "0.0.0.0")
     assert found.returncode == 2
     assert "--server-key" in found.stderr
 
 
 def test_a_key_for_clients_is_not_taken_for_a_token() -> None:
-    found = subprocess.run(
-        [*COMMAND, "--api-key", "sesame"], capture_output=True, text=True, timeout=PATIENCE
-    )
+    found = run("api", "--api-key", "sesame")
     assert found.returncode == 2
     assert "--server-key" in found.stderr
 
@@ -84,14 +80,13 @@ def test_what_is_no_space_is_one_line_of_explanation(
     given: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QWEN_GRADIO_SPACE", "nothing")
-    found = subprocess.run([*COMMAND, *given], capture_output=True, text=True, timeout=PATIENCE)
+    found = run("api", *given)
     assert found.returncode == 1
     assert found.stderr.startswith("qwen-gradio: 'nothing' is not a Space")
 
 
 def test_a_port_in_use_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        command = [*COMMAND, "--port", str(taken.getsockname()[1])]
-        found = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+        found = run("api", "--port", taken.getsockname()[1])
     assert found.returncode == 1
     assert found.stderr.startswith("qwen-gradio: Cannot listen on 127.0.0.1, port")

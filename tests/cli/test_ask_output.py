@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from ..support.commands import COMMAND, Terminal, on_terminals, run, started
+from ..support.commands import Terminal, on_terminals, run, started
 from ..support.servers import PATIENCE, ScriptedSpace, ZooSpace, query, script, tag_of
 
 pytestmark = pytest.mark.usefixtures("server")
@@ -26,8 +25,7 @@ def test_characters_that_the_output_cannot_encode_are_replaced(
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_reply_that_cannot_be_written_is_reported_in_one_line(scripted: ScriptedSpace) -> None:
     with Path("/dev/full").open("w") as full:
-        command = [*COMMAND, "ask", "--space", scripted.url, "hello"]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+        done = run("ask", "--space", scripted.url, "hello", stdout=full)
     assert done.returncode == 1
     assert "No space left" in done.stderr
     assert "Traceback" not in done.stderr

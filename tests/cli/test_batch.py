@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ..support.batches import command, rows
-from ..support.commands import interrupt
+from ..support.commands import Terminal, interrupt, on_terminals, run, started
 from ..support.fronts import JOIN, Forward, Front, Request
 from ..support.servers import NOBODY, PATIENCE, UNTRACED, ScriptedSpace, query, script, tag_of
 
@@ -45,13 +45,11 @@ def test_a_batch_that_is_killed_repeatedly_completes(
         for further in (1, 2, 9, 14, 20):
             kill_at[:] = [arrived + further]
             reached.clear()
-            with subprocess.Popen(command(prompts, out, "--space", front.url)) as process:
+            with started("batch", prompts, out, "--space", front.url) as process:
                 assert reached.wait(PATIENCE)
                 process.kill()
         kill_at.clear()
-        done = subprocess.run(
-            command(prompts, out, "--space", front.url), capture_output=True, text=True
-        )
+        done = run("batch", prompts, out, "--space", front.url)
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == "qwen-gradio: 60 of 60 items answered, 0 failed\n"
     assert {row["id"]: row["reply"] for row in rows(out)} == {
@@ -66,8 +64,7 @@ def test_ctrl_c_stops_the_space_and_says_how_to_continue(
     path = tmp_path / "prompts.txt"
     hangs = script(say=["x"], finish="hang")
     path.write_text(hangs["content"])
-    arguments = command(path, out, "--space", scripted.url)
-    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
+    with started("batch", path, out, "--space", scripted.url) as process:
         scripted.wait_for("started", tag_of(hangs))
         interrupt(process)
         assert process.wait(PATIENCE) == 130
@@ -83,8 +80,7 @@ def test_ctrl_c_stops_a_batch_that_is_still_reading_its_items(tmp_path: Path, ou
 
     path = tmp_path / "prompts.txt"
     os.mkfifo(path)
-    arguments = command(path, out, "--space", NOBODY)
-    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
+    with started("batch", path, out, "--space", NOBODY) as process:
         with path.open("w") as prompts:  # returns when the command has opened it as well
             prompts.write("first\n")
             prompts.flush()
@@ -100,15 +96,13 @@ def test_prompts_are_read_from_standard_input_as_from_a_file(
     path = tmp_path / "prompts.txt"
     path.write_text(text)
     for prompts, piped in (("-", "one\n"), ("-", text), (path, "")):
-        arguments = command(prompts, out, "--space", scripted.url)
-        done = subprocess.run(arguments, input=piped, capture_output=True, text=True)
+        done = run("batch", prompts, out, "--space", scripted.url, stdin=piped)
         assert (done.returncode, done.stdout) == (0, "")
     assert [(row["id"], row["reply"]) for row in rows(out)] == [(1, "one"), (3, "three")]
 
 
 def test_replies_cannot_be_written_to_standard_output(tmp_path: Path) -> None:
-    arguments = command("-", "-", "--space", NOBODY)
-    done = subprocess.run(arguments, input="one", capture_output=True, text=True, cwd=tmp_path)
+    done = run("batch", "-", "-", "--space", NOBODY, stdin="one", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "must be a file" in done.stderr
     assert not list(tmp_path.iterdir())
@@ -126,32 +120,28 @@ def test_replies_cannot_be_written_to_standard_output(tmp_path: Path) -> None:
 def test_json_is_recognised_on_standard_input(
     scripted: ScriptedSpace, out: Path, piped: str
 ) -> None:
-    arguments = command("-", out, "--space", scripted.url)
-    subprocess.run(arguments, input=piped.encode(), check=True)
+    assert run("batch", "-", out, "--space", scripted.url, stdin=piped).returncode == 0
     assert {row["id"]: row["reply"] for row in rows(out)} == {1: "one", 2: "two"}
 
 
 @pytest.mark.parametrize(
     ("piped", "complaint"),
     [
-        (b'{"prompt"', b"standard input, which begins with { as JSON does: 1 item cannot be asked"),
-        (b"[INST]", b"standard input, which begins with [ as JSON does: The array is not JSON"),
-        (b"caf\xe9", b"standard input: 1 item cannot be asked"),
+        ('{"prompt"', "standard input, which begins with { as JSON does: 1 item cannot be asked"),
+        ("[INST]", "standard input, which begins with [ as JSON does: The array is not JSON"),
+        ("caf\udce9", "standard input: 1 item cannot be asked"),
     ],
 )
 def test_standard_input_that_cannot_be_asked_is_named(
-    piped: bytes, complaint: bytes, out: Path
+    piped: str, complaint: str, out: Path
 ) -> None:
-    done = subprocess.run(command("-", out, "--space", NOBODY), input=piped, capture_output=True)
-    assert (done.returncode, done.stdout) == (1, b"")
-    assert done.stderr.startswith(b"qwen-gradio: " + complaint)
+    done = run("batch", "-", out, "--space", NOBODY, stdin=piped)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"qwen-gradio: {complaint}")
 
 
 def test_ctrl_c_stops_a_batch_that_waits_for_its_input(out: Path) -> None:
-    arguments = command("-", out, "--space", NOBODY)
-    with subprocess.Popen(
-        arguments, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with started("batch", "-", out, "--space", NOBODY, stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
         process.stdin.write("x" * 1_000_000)  # returns when the command has begun to read
         interrupt(process)
@@ -220,43 +210,32 @@ def test_a_batch_runs_without_standard_error(
 def test_the_command_reports_failures(scripted: ScriptedSpace, tmp_path: Path, out: Path) -> None:
     path = tmp_path / "prompts.txt"
     path.write_text(f"right\n{query(finish='fail')}")
-    arguments = command(path, out, "--space", scripted.url)
-    done = subprocess.run(arguments, capture_output=True, text=True)
+    arguments = ("batch", path, out, "--space", scripted.url)
+    done = run(*arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert "1 of 2 items answered, 1 failed" in done.stderr
     assert "--retry-errors" in done.stderr
     path.write_text("right\nright, too")
-    assert subprocess.run([*arguments, "--retry-errors"], capture_output=True).returncode == 0
+    assert run(*arguments, "--retry-errors").returncode == 0
 
 
 def test_the_command_lists_invalid_lines(tmp_path: Path, out: Path) -> None:
     path = tmp_path / "prompts.jsonl"
     path.write_text('{"prompt": "x"}\n{}\n{"prompt": 7}\n')
-    done = subprocess.run(command(path, out), capture_output=True, text=True)
+    done = run("batch", path, out)
     assert done.returncode == 1
     assert [line[:2] for line in done.stderr.splitlines()[1:]] == ["2:", "3:"]
-    missing = subprocess.run(command("missing.txt", out), capture_output=True, text=True)
-    assert missing.returncode == 2
+    assert run("batch", "missing.txt", out).returncode == 2
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
-def test_a_terminal_shows_the_progress(scripted: ScriptedSpace, prompts: Path, out: Path) -> None:
-    import fcntl
-    import os
-    import pty
-    import struct
-    import termios
-
-    ours, its = pty.openpty()
-    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    arguments = command(prompts, out, "--space", scripted.url)
-    with subprocess.Popen(arguments, stderr=its, stdout=subprocess.DEVNULL) as process:
-        os.close(its)
-        shown = ""
-        while "60/60" not in shown:
-            shown += os.read(ours, 1000).decode(errors="replace")
+@on_terminals
+def test_a_terminal_shows_the_progress(
+    scripted: ScriptedSpace, prompts: Path, out: Path, terminal: Terminal
+) -> None:
+    arguments = ("batch", prompts, out, "--space", scripted.url)
+    with started(*arguments, stderr=terminal.its) as process:
+        terminal.wait_for("60/60")
         assert process.wait(PATIENCE) == 0
-    os.close(ours)
-    assert "item/s" in shown
-    assert "8 at once" in shown
-    assert "0 failed" in shown
+    assert "item/s" in terminal.shown
+    assert "8 at once" in terminal.shown
+    assert "0 failed" in terminal.shown

@@ -18,7 +18,7 @@ import qwen_gradio
 from qwen_gradio import providers
 from qwen_gradio.cli import main
 
-from ..support.commands import COMMAND, run
+from ..support.commands import run
 from ..support.fronts import FULL, JOIN, Front, answer, misbehaving
 from ..support.servers import NOBODY, ScriptedSpace, free_port
 
@@ -109,8 +109,7 @@ def test_the_version_is_the_newest_in_the_changelog() -> None:
 @pytest.mark.parametrize("arguments", [["models"], ["--help"], ["--version"]])
 def test_what_cannot_be_written_is_reported_in_one_line(arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
-        command = [*COMMAND, *arguments]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+        done = run(*arguments, stdout=full)
     assert done.returncode == 1
     assert done.stderr.startswith("qwen-gradio: ")
     assert len(done.stderr.splitlines()) == 1

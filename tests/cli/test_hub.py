@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ..support.batches import command, rows
+from ..support.batches import rows
 from ..support.commands import Terminal, on_terminals, run
 from ..support.fronts import Front, answer
 from ..support.hubs import Hub
@@ -109,8 +108,7 @@ def test_a_spent_quota_stops_a_batch_if_it_lasts_for_more_than_an_hour(
     prompts = tmp_path / "prompts.txt"
     spent = query(say=["later"], quota=(tmp_path.name, 7200))
     prompts.write_text(f"{query(say=['being', ' asked'], every=0.5)}\n{spent}\nnever asked\n")
-    arguments = command(prompts, out, "--space", scripted.url, "--concurrency", 2)
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=4 * PATIENCE)
+    done = run("batch", prompts, out, "--space", scripted.url, "--concurrency", 2)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1
     later = [time.localtime(time.time() + 7200 - ago) for ago in range(120)]

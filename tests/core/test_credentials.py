@@ -8,22 +8,10 @@ from typing import Any
 import anyio
 import pytest
 
-from qwen_gradio import (
-    AuthenticationError,
-    Qwen_Qwen_2_5_Max,
-    QwenGradioError,
-)
+from qwen_gradio import AuthenticationError, Qwen_Qwen_2_5_Max, QwenGradioError
 
 from ..support.asking import ask
-from ..support.fronts import (
-    CANCEL,
-    EVENTS,
-    JOIN,
-    Forward,
-    Front,
-    answer,
-    misbehaving,
-)
+from ..support.fronts import CANCEL, EVENTS, JOIN, Forward, Front, answer, misbehaving
 from ..support.programs import program
 from ..support.servers import NOBODY, ScriptedSpace, script, scripted_space, tag_of
 

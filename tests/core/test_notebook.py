@@ -88,23 +88,33 @@ def query(**what: Any) -> str:
     return repr(script(**what)["content"])
 
 
-WAYS = {
-    "awaited": "await show({})",
-    "in a cell without await": "show({})",
-    "in a function": "def f():\n    return show({})\nf()",
-    "in an async function": "async def f():\n    return await show({})\nawait f()",
-    "from a list in a cell with await": "await [show(each) for each in [{}]][0]",
-}
-
-
-@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param("await show({})", id="awaited"),
+        pytest.param("show({})", id="in a cell without await"),
+        pytest.param(
+            "def f():\n    return show({})\nf()", id="in a function", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "async def f():\n    return await show({})\nawait f()",
+            id="in an async function",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "await [show(each) for each in [{}]][0]",
+            id="from a list in a cell with await",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
 def test_a_reply_is_shown_as_it_is_written_and_only_once(
     kernel: Kernel, scripted: ScriptedSpace, way: str
 ) -> None:
     reply = "**so far**"
     begun = {"text/plain": "The Space has begun"}
     both = [f"shown {way}", 2]
-    kernel.start(way.format(f"ask({query(meet=both, say=list(reply), every=0.15)})"))
+    kernel.start(way.format(f"ask({query(meet=both, say=list(reply), every=0.1)})"))
     output: list[dict[str, Any]] = []
     for message in kernel.messages():
         if begun in displayed([message]) and begun not in displayed(output):
@@ -150,7 +160,11 @@ def test_outside_of_ipython_show_says_what_to_use() -> None:
 
 
 @pytest.mark.parametrize(
-    "way", ["reply = await show(ask({}))", "reply = show(stream({}, space=SPACE))"]
+    "way",
+    [
+        "reply = await show(ask({}))",
+        pytest.param("reply = show(stream({}, space=SPACE))", marks=pytest.mark.slow),
+    ],
 )
 def test_on_a_terminal_the_text_is_written_once(scripted: ScriptedSpace, way: str) -> None:
     cell = way.format(query(say=["# a", "\x1bb"], every=0.1))
@@ -160,6 +174,7 @@ def test_on_a_terminal_the_text_is_written_once(scripted: ScriptedSpace, way: st
     assert (done.stdout, done.stderr) == ("# ab\n'# a\\x1bb'\n", "")
 
 
+@pytest.mark.slow
 def test_on_a_terminal_reasoning_is_not_written(thinking: ZooSpace) -> None:
     code = f"SPACE = {thinking.url!r}{SETUP}reply = await show(ask('hi'))"
     command = [sys.executable, "-m", "IPython", "--simple-prompt", "--quick", "-c", code]
@@ -310,20 +325,13 @@ def test_a_stream_is_shown_with_its_state(kernel: Kernel, scripted: ScriptedSpac
     assert "show(stream)" in shown["text/html"]
 
 
-@pytest.fixture(scope="module")
-def pictures(server: None) -> Iterator[Zoo]:
-    found = Zoo(program="rewriting.py")
-    yield found
-    found.close()
-
-
 @pytest.mark.parametrize("way", ["await show({})", "show({})"])
-def test_pictures_are_drawn_below_the_reply(kernel: Kernel, pictures: Zoo, way: str) -> None:
-    space = pictures.url_of("pictures-mixed")
+def test_pictures_are_drawn_below_the_reply(kernel: Kernel, drawing: Zoo, way: str) -> None:
+    space = drawing.url_of("pictures-mixed")
     *_, reply, picture = kernel.data(way.format(f"stream('?', space={space!r})"))
     assert reply["text/markdown"] == "Here it is.\n\nDone."
     assert b64decode(picture["image/png"]).startswith(b"\x89PNG")
-    *_, one, two = kernel.data(f"show(stream('?', space={pictures.url_of('pictures-gallery')!r}))")
+    *_, one, two = kernel.data(f"show(stream('?', space={drawing.url_of('pictures-gallery')!r}))")
     assert (one["text/plain"], two["text/plain"]) == ("one", "two")
 
 

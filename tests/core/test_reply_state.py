@@ -15,12 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 import qwen_gradio
-from qwen_gradio import (
-    GenerationError,
-    QwenGradioError,
-    StreamInterruptedError,
-    StreamTimeoutError,
-)
+from qwen_gradio import GenerationError, QwenGradioError, StreamInterruptedError, StreamTimeoutError
 from qwen_gradio._reply import (
     MAX_UNREAD,
     End,

@@ -11,6 +11,7 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
+import qwen_gradio._gradio.connection
 from qwen_gradio import (
     AuthenticationError,
     GenerationError,
@@ -22,16 +23,7 @@ from qwen_gradio import (
 )
 
 from ..support.asking import ask
-from ..support.fronts import (
-    EVENTS,
-    FULL,
-    JOIN,
-    Forward,
-    Front,
-    Request,
-    answer,
-    misbehaving,
-)
+from ..support.fronts import EVENTS, FULL, JOIN, Forward, Front, Request, answer, misbehaving
 from ..support.servers import PATIENCE, ScriptedSpace, script
 
 pytestmark = pytest.mark.anyio
@@ -111,11 +103,7 @@ async def test_a_replica_that_is_gone_is_replaced(scripted: ScriptedSpace) -> No
 
 @pytest.mark.parametrize(
     ("path", "status", "body"),
-    [
-        ("/config", "429 Too Many", ""),
-        (JOIN, "429 Too Many", ""),
-        (JOIN, "503 Full", FULL),
-    ],
+    [("/config", "429 Too Many", ""), (JOIN, "429 Too Many", ""), (JOIN, "503 Full", FULL)],
 )
 async def test_a_transient_status_is_retried_after_the_seconds_that_the_space_gave(
     scripted: ScriptedSpace, path: str, status: str, body: str
@@ -129,9 +117,7 @@ async def test_a_transient_status_is_retried_after_the_seconds_that_the_space_ga
     assert waits == [0.25, 0.25]
 
 
-async def test_a_long_retry_after_is_not_waited_for(
-    scripted: ScriptedSpace,
-) -> None:
+async def test_a_long_retry_after_is_not_waited_for(scripted: ScriptedSpace) -> None:
     in_an_hour = format_datetime(datetime.now(timezone.utc) + timedelta(hours=1), usegmt=True)
     behave = misbehaving(JOIN, answer("429 Too Many", Retry_After=in_an_hour))
     with Front(behave, scripted.url) as front:
@@ -142,10 +128,8 @@ async def test_a_long_retry_after_is_not_waited_for(
     assert 3600 - 4 * PATIENCE < caught.value.retry_after <= 3600
 
 
-async def test_a_connect_timeout_is_retried(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("qwen_gradio._gradio.connection.CONNECT_TIMEOUT", 0.2)
+async def test_a_connect_timeout_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qwen_gradio._gradio.connection, "CONNECT_TIMEOUT", 0.2)
     reported: list[StreamStatus] = []
     with ExitStack() as opened:
         full = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))

@@ -8,7 +8,9 @@ import socket
 import anyio
 import pytest
 
+import qwen_gradio._gradio.connection
 from qwen_gradio import (
+    FragmentStream,
     GenerationError,
     Qwen_Qwen_2_5_Max,
     SpaceInterfaceError,
@@ -149,16 +151,21 @@ async def test_the_space_says_how_it_goes(any_gradio: ScriptedSpace) -> None:
     assert progress[-1].description == "thinking"
 
 
+@pytest.mark.parametrize("is_async", [False, True])
 async def test_what_on_status_raises_reaches_the_caller_and_stops_the_space(
-    scripted: ScriptedSpace,
+    scripted: ScriptedSpace, is_async: bool
 ) -> None:
     def refuse(status: StreamStatus) -> None:
         if status.state == "log":
             raise LookupError("enough")
 
+    async def refuse_later(status: StreamStatus) -> None:
+        await anyio.lowlevel.checkpoint()
+        refuse(status)
+
     question = script(log=["begun"], say=["x"], finish="hang")
     with pytest.raises(LookupError, match="enough"):
-        await ask(scripted, question, on_status=refuse).text()
+        await ask(scripted, question, on_status=refuse_later if is_async else refuse).text()
     await stopped(scripted, question)
 
 
@@ -178,20 +185,6 @@ async def test_callbacks_may_be_async(scripted: ScriptedSpace, thinking: ZooSpac
     question = {"role": "user", "content": "hi"}
     await ask(thinking, question, api_name="reply", on_reasoning=hear).text()
     assert said == ["Let me", " think."]
-
-
-async def test_what_an_async_callback_raises_reaches_the_caller_and_stops_the_space(
-    scripted: ScriptedSpace,
-) -> None:
-    async def refuse(status: StreamStatus) -> None:
-        await anyio.lowlevel.checkpoint()
-        if status.state == "log":
-            raise LookupError("enough")
-
-    question = script(log=["begun"], say=["x"], finish="hang")
-    with pytest.raises(LookupError, match="enough"):
-        await ask(scripted, question, on_status=refuse).text()
-    await stopped(scripted, question)
 
 
 async def test_a_callback_cannot_make_a_reply_look_complete(scripted: ScriptedSpace) -> None:
@@ -215,36 +208,25 @@ async def test_breaking_out_stops_the_space(any_gradio: ScriptedSpace) -> None:
     await stopped(any_gradio, question)
 
 
-async def test_an_error_in_the_callers_loop_stops_the_space(any_gradio: ScriptedSpace) -> None:
-    question = script(say=["x"], finish="hang")
-    stream = ask(any_gradio, question)
-
-    async def read() -> None:
+async def test_an_error_of_the_callers_stops_the_space(any_gradio: ScriptedSpace) -> None:
+    async def loop(stream: FragmentStream) -> None:
         async for _ in stream:
             raise LookupError
 
-    with pytest.raises(LookupError):
-        await read()
-    await stopped(any_gradio, question)
-
-
-async def test_an_error_within_async_with_stops_the_space(scripted: ScriptedSpace) -> None:
-    question = script(say=["x"], finish="hang")
-    stream = ask(scripted, question)
-
-    async def read() -> None:
+    async def enter(stream: FragmentStream) -> None:
         async with stream:
             await stream.__anext__()
             raise LookupError
 
-    with pytest.raises(LookupError):
-        await read()
-    await stopped(scripted, question)
+    for read in (loop, enter):
+        question = script(say=["x"], finish="hang")
+        stream = ask(any_gradio, question)
+        with pytest.raises(LookupError):
+            await read(stream)
+        await stopped(any_gradio, question)
 
 
-async def test_a_stream_whose_loop_was_left_raises(
-    scripted: ScriptedSpace,
-) -> None:
+async def test_a_stream_whose_loop_was_left_raises(scripted: ScriptedSpace) -> None:
     stream = ask(scripted, script(say=["x"], finish="hang"))
     async for _ in stream:
         break
@@ -294,7 +276,7 @@ async def test_closing_raises_in_another_task_that_waits(scripted: ScriptedSpace
 async def test_closing_raises_in_a_task_that_waits_for_a_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("qwen_gradio._gradio.connection.CONNECT_TIMEOUT", 10 * PATIENCE)
+    monkeypatch.setattr(qwen_gradio._gradio.connection, "CONNECT_TIMEOUT", 10 * PATIENCE)
     with socket.create_server(("127.0.0.1", 0)) as silent, anyio.fail_after(PATIENCE):
         stream = ask(f"https://127.0.0.1:{silent.getsockname()[1]}", script(say=["x"]))
 

@@ -91,7 +91,7 @@ FIELDS = {
 OTHERS = {"is_valid", "title"}
 """Undocumented attributes of an endpoint and of an `AppError`."""
 OURS = {
-    *("_client", "api_name", "close", "cookies", "copy", "json", "ssl_verify", "utils", "Client"),
+    *("_client", "api_name", "close", "cookies", "copy", "json", "ssl_verify", "utils", "Client")
 }
 """Names that mean something of ours, or of httpx's, wherever `_gradio` has them."""
 MAX_UNDOCUMENTED = 44
@@ -208,10 +208,7 @@ def test_overrides_take_the_same_parameters(name: str) -> None:
 
 def test_events_are_turned_into_updates_in_their_order() -> None:
     output = {"msg": "process_generating", "output": {"data": ["", "Hel", "s"]}}
-    more = {
-        "msg": "process_generating",
-        "output": {"data": [[], [["append", [], "lo"]], []]},
-    }
+    more = {"msg": "process_generating", "output": {"data": [[], [["append", [], "lo"]], []]}}
     completed = {
         "msg": "process_completed",
         "output": {"data": ["", "Hello", "s"]},
@@ -374,10 +371,7 @@ def test_the_token_on_disk_is_not_sent_and_the_given_one_is(
     scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    for api_key, sent in [
-        (None, {}),
-        ("hf_given", {"x-hf-authorization": "Bearer hf_given"}),
-    ]:
+    for api_key, sent in [(None, {}), ("hf_given", {"x-hf-authorization": "Bearer hf_given"})]:
         access = Access(scripted.url, api_key)
         client = reply_client(Space(access))
         user_agent = {"user-agent": f"gradio_client/{utils.__version__}"}

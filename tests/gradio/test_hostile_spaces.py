@@ -77,8 +77,7 @@ HOSTILE = {
     ),
     "a reply without end": (
         Endless(
-            STREAM + output("", [["?", ""]], ""),
-            output([], [["append", [0, 1], "x" * 2**20]], []),
+            STREAM + output("", [["?", ""]], ""), output([], [["append", [0, 1], "x" * 2**20]], [])
         ),
         SpaceInterfaceError,
     ),
@@ -147,9 +146,7 @@ async def test_dependencies_with_odd_numbers_are_a_typed_error(scripted: Scripte
             await ask(front.url, script(say=["x"])).text()
 
 
-async def test_the_apps_message_is_raised_whatever_comes_with_it(
-    scripted: ScriptedSpace,
-) -> None:
+async def test_the_apps_message_is_raised_whatever_comes_with_it(scripted: ScriptedSpace) -> None:
     failed = {"error": "the words", "surprise": 1, "title": "Oops"}
 
     def behave(request: Request) -> bytes | Forward:
@@ -170,9 +167,7 @@ async def test_a_failure_without_a_reason_is_reported_to_a_caller() -> None:
             await ask(space, script(finish="fail", error=[None, "Error"])).text()
 
 
-async def test_a_lost_session_is_reported_with_the_spaces_message(
-    scripted: ScriptedSpace,
-) -> None:
+async def test_a_lost_session_is_reported_with_the_spaces_message(scripted: ScriptedSpace) -> None:
     # The question never gets to the Space, which is then asked for events of a session it has not.
     behave = misbehaving(JOIN, answer("200 OK", '{"event_id": "e"}'))
     with Front(behave, scripted.url) as front:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import anyio
 import pytest
 
+import qwen_gradio._gradio.hub
+import qwen_gradio._gradio.space
 from qwen_gradio import (
     QwenGradioError,
     RateLimitError,
@@ -51,7 +53,7 @@ async def test_a_running_space_costs_no_lookup_but_of_its_name(
 async def test_a_space_on_the_hub_is_known_for_longer_than_a_server_of_ones_own(
     serve: Callable[[Hub], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qwen_gradio._gradio.space.OWN_TTL", 0)
+    monkeypatch.setattr(qwen_gradio._gradio.space, "OWN_TTL", 0)
     hub = Hub("RUNNING")
     first = by_name(serve(hub))
     assert await first.text() == "x"
@@ -106,8 +108,8 @@ async def test_whatever_is_answered_in_place_of_a_space_it_is_looked_up(
 async def test_the_pauses_between_two_looks_grow(
     serve: Callable[[Hub], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qwen_gradio._gradio.space.MIN_WAKING_PAUSE", 0.1)
-    monkeypatch.setattr("qwen_gradio._gradio.space.MAX_WAKING_PAUSE", 0.5)
+    monkeypatch.setattr(qwen_gradio._gradio.space, "MIN_WAKING_PAUSE", 0.1)
+    monkeypatch.setattr(qwen_gradio._gradio.space, "MAX_WAKING_PAUSE", 0.5)
     url = serve(Hub(*["SLEEPING"] * 6, "RUNNING"))
     started = anyio.current_time()
     assert await by_subdomain(url).text() == "x"
@@ -128,9 +130,7 @@ async def test_a_space_that_will_not_start_is_reported_at_once(
     assert (len(hub.looked_up), reported) == (1, [])
 
 
-async def test_a_space_that_is_not_built_yet_has_no_address(
-    serve: Callable[[Hub], str],
-) -> None:
+async def test_a_space_that_is_not_built_yet_has_no_address(serve: Callable[[Hub], str]) -> None:
     hub = Hub("BUILDING", "BUILDING", "BUILDING", "RUNNING")
     url = serve(hub)
     hub.host = ""
@@ -169,7 +169,7 @@ async def test_a_name_cannot_be_found_without_the_hub(
 async def test_a_hub_that_does_not_answer_is_not_waited_for(
     serve: Callable[[Hub], str], monkeypatch: pytest.MonkeyPatch, asking: Asking, error: str
 ) -> None:
-    monkeypatch.setattr("qwen_gradio._gradio.hub.HUB_TIMEOUT", 0.2)
+    monkeypatch.setattr(qwen_gradio._gradio.hub, "HUB_TIMEOUT", 0.2)
     url = serve(hub := Hub("SLEEPING"))
     hub.outage = Forward(wait=10 * PATIENCE)
     with pytest.raises(SpaceUnavailableError, match=error):
@@ -194,7 +194,7 @@ async def test_a_running_space_that_is_no_gradio_app_is_not_waited_for(
 async def test_a_space_is_not_waited_for_without_end(
     serve: Callable[[Hub], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qwen_gradio._gradio.space.MAX_WAKING_TIME", 0.3)
+    monkeypatch.setattr(qwen_gradio._gradio.space, "MAX_WAKING_TIME", 0.3)
     with pytest.raises(SpaceUnavailableError, match=r"After 0\.3 seconds: .* is asleep") as caught:
         await by_subdomain(serve(Hub("SLEEPING")), max_retries=2).text()
     assert caught.value.stage == "SLEEPING"
@@ -204,11 +204,11 @@ async def test_each_look_at_the_space_restarts_the_stream_timeout(
     serve: Callable[[Hub], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for limit in ("MIN", "MAX"):
-        monkeypatch.setattr(f"qwen_gradio._gradio.space.{limit}_WAKING_PAUSE", 0.5)
+        monkeypatch.setattr(qwen_gradio._gradio.space, f"{limit}_WAKING_PAUSE", 0.3)
     url = serve(Hub(*["SLEEPING"] * 7, "RUNNING"))
     started = anyio.current_time()
-    assert await by_subdomain(url, stream_timeout=3).text() == "x"
-    assert anyio.current_time() - started > 3
+    assert await by_subdomain(url, stream_timeout=1.8).text() == "x"
+    assert anyio.current_time() - started > 1.8
 
 
 async def test_timeout_includes_the_wait(serve: Callable[[Hub], str]) -> None:
@@ -220,7 +220,7 @@ async def test_closing_the_stream_ends_the_wait(
     serve: Callable[[Hub], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for limit in ("MIN", "MAX"):
-        monkeypatch.setattr(f"qwen_gradio._gradio.space.{limit}_WAKING_PAUSE", 10 * PATIENCE)
+        monkeypatch.setattr(qwen_gradio._gradio.space, f"{limit}_WAKING_PAUSE", 10 * PATIENCE)
     waiting = anyio.Event()
     url = serve(hub := Hub("SLEEPING"))
     stream = by_subdomain(url, on_status=lambda status: waiting.set())

@@ -9,9 +9,7 @@ from collections.abc import Iterator
 import pytest
 import trustme
 
-from qwen_gradio import (
-    SpaceUnavailableError,
-)
+from qwen_gradio import SpaceUnavailableError
 
 from ..support.asking import ask
 from ..support.fronts import Forward, Front

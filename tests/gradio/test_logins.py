@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 QUESTION = script(say=["x"])
 
 
-@pytest.fixture(scope="module", params=GRADIOS)
+@pytest.fixture(scope="module", params=GRADIOS, ids="gradio{}".format)
 def locked(server: None, request: pytest.FixtureRequest) -> Iterator[ScriptedSpace]:
     """A Space with a login."""
     space = ScriptedSpace(request.param, "messages", "--auth", "ada", "swordfish")
@@ -25,7 +25,7 @@ def locked(server: None, request: pytest.FixtureRequest) -> Iterator[ScriptedSpa
     space.close()
 
 
-@pytest.fixture(scope="module", params=GRADIOS)
+@pytest.fixture(scope="module", params=GRADIOS, ids="gradio{}".format)
 def unlocked(server: None, request: pytest.FixtureRequest) -> Iterator[ScriptedSpace]:
     """A Space without a login."""
     space = ScriptedSpace(request.param)

@@ -21,17 +21,8 @@ from qwen_gradio import (
 )
 from qwen_gradio.sync import Fragments
 
-from ..support.asking import ask, begun
-from ..support.fronts import (
-    EVENTS,
-    JOIN,
-    STREAM,
-    Endless,
-    Forward,
-    Front,
-    Request,
-    misbehaving,
-)
+from ..support.asking import ask, begun, on_asyncio
+from ..support.fronts import EVENTS, JOIN, STREAM, Endless, Forward, Front, Request, misbehaving
 from ..support.servers import NOBODY, PATIENCE, ScriptedSpace, free_port, script, scripted_space
 
 pytestmark = pytest.mark.anyio
@@ -58,9 +49,8 @@ async def test_a_full_queue_is_reported() -> None:
             tasks.cancel_scope.cancel()
 
 
-async def test_a_lost_connection_is_raised_with_the_partial_text(
-    scripted: ScriptedSpace,
-) -> None:
+@on_asyncio
+async def test_a_lost_connection_is_raised_with_the_partial_text(scripted: ScriptedSpace) -> None:
     behave = misbehaving(EVENTS, Forward(limit=5000), times=1)
     pieces = [f"{number}," for number in range(100)]
     with Front(behave, scripted.url) as front:
@@ -71,6 +61,7 @@ async def test_a_lost_connection_is_raised_with_the_partial_text(
         assert await ask(front.url, script(say=["again"])).text() == "again"
 
 
+@on_asyncio
 async def test_a_slow_link_loses_nothing(scripted: ScriptedSpace) -> None:
     pieces = [f"{number} " for number in range(50)]
     with Front(misbehaving(EVENTS, Forward(pause=0.02)), scripted.url) as front:
@@ -83,6 +74,7 @@ async def test_a_name_that_no_host_has_is_named() -> None:
 
 
 @pytest.mark.usefixtures("server")
+@on_asyncio
 @pytest.mark.parametrize("moment", ["queued", "before", "amid"])
 async def test_a_space_that_dies_is_noticed_and_the_next_on_its_address_is_asked(
     moment: str,
@@ -177,7 +169,7 @@ async def test_a_broken_stream_does_not_affect_another(scripted: ScriptedSpace) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # which does not matter, and it takes long
+@on_asyncio
 async def test_a_slow_start_is_not_an_error(scripted: ScriptedSpace) -> None:
     # 6 seconds, as httpx and gradio_client give up after 5 by default.
     with Front(misbehaving(JOIN, Forward(wait=6)), scripted.url) as front:

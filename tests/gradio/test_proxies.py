@@ -11,6 +11,7 @@ import anyio
 import httpx
 import pytest
 
+import qwen_gradio._gradio.connection
 from qwen_gradio import (
     AuthenticationError,
     SpaceUnavailableError,
@@ -20,15 +21,7 @@ from qwen_gradio import (
 from qwen_gradio._gradio.proxies import proxy_in_environment
 
 from ..support.asking import ask
-from ..support.fronts import (
-    CANCEL,
-    EVENTS,
-    JOIN,
-    Forward,
-    Front,
-    SocksFront,
-    answer,
-)
+from ..support.fronts import CANCEL, EVENTS, JOIN, Forward, Front, SocksFront, answer
 from ..support.hubs import Hub, by_name
 from ..support.servers import NOBODY, ScriptedSpace, free_port, script, tag_of
 
@@ -225,7 +218,7 @@ async def test_a_failure_over_http_may_be_the_proxys() -> None:
 async def test_what_is_no_socks_proxy_is_named(
     reply: bytes, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qwen_gradio._gradio.connection.CONNECT_TIMEOUT", 2.0)
+    monkeypatch.setattr(qwen_gradio._gradio.connection, "CONNECT_TIMEOUT", 2.0 if reply else 0.5)
     with StubbornProxy(reply) as proxy:
         error = await error_of(HTTP, proxy.url.replace("http", "socks5"))
     assert re.search(rf"The proxy 127\.0\.0\.1:\d+ ({reason})", error)

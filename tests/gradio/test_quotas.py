@@ -6,11 +6,7 @@ import uuid
 
 import pytest
 
-from qwen_gradio import (
-    GenerationError,
-    RateLimitError,
-    StreamStatus,
-)
+from qwen_gradio import GenerationError, RateLimitError, StreamStatus
 
 from ..support.asking import ask
 from ..support.servers import ScriptedSpace, script

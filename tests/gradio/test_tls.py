@@ -9,19 +9,10 @@ from typing import Any
 import pytest
 import trustme
 
-from qwen_gradio import (
-    SpaceUnavailableError,
-    StreamStatus,
-)
+from qwen_gradio import SpaceUnavailableError, StreamStatus
 
 from ..support.asking import ask
-from ..support.fronts import (
-    CANCEL,
-    EVENTS,
-    JOIN,
-    Forward,
-    Front,
-)
+from ..support.fronts import CANCEL, EVENTS, JOIN, Forward, Front
 from ..support.programs import program
 from ..support.servers import NOBODY, ScriptedSpace, script, tag_of
 
@@ -45,9 +36,7 @@ def trusting(tmp_path: Path) -> dict[str, str]:
     return {"SSL_CERT_FILE": str(tmp_path / "authority.pem")}
 
 
-async def test_an_unknown_authority_is_rejected_before_asking(
-    scripted: ScriptedSpace,
-) -> None:
+async def test_an_unknown_authority_is_rejected_before_asking(scripted: ScriptedSpace) -> None:
     reported: list[StreamStatus] = []
     with Front(lambda request: Forward(), scripted.url, certified("127.0.0.1")) as front:
         named = r"CERTIFICATE_VERIFY_FAILED.*\. If .* SSL_CERT_FILE"

@@ -21,7 +21,7 @@ from ..support.fronts import Forward, Front
 from ..support.samples import PNG
 from ..support.servers import PATIENCE, embedded_space
 
-pytestmark = pytest.mark.usefixtures("server")
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("server")]
 
 CAPITAL = {"role": "user", "content": "What is the capital of France?"}
 
@@ -33,21 +33,18 @@ def limited(server: None) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.anyio
 async def test_it_knows_the_capital_of_france_and_streams_it(embedded: str) -> None:
     fragments = [fragment async for fragment in ask(embedded, CAPITAL)]
     assert "".join(fragments) == "The capital of France is Paris."
     assert len(fragments) > 4
 
 
-@pytest.mark.anyio
 async def test_it_follows_a_conversation(embedded: str) -> None:
     said = {"role": "assistant", "content": "The capital of France is Paris."}
     more = {"role": "user", "content": "And of Germany?"}
     assert "Berlin" in await ask(embedded, CAPITAL, said, more, history="native").text()
 
 
-@pytest.mark.anyio
 async def test_breaking_out_frees_the_model_for_others(embedded: str) -> None:
     story = {"role": "user", "content": "Tell me a long story about a dog."}
     for _ in range(4):  # twice the number of replies it writes at once
@@ -73,7 +70,7 @@ def test_both_endpoints_are_those_of_qwens_space(embedded: str) -> None:
     client.close()
 
 
-@pytest.mark.anyio
+@pytest.mark.slow
 async def test_a_reply_that_was_cut_off_is_reported(limited: str) -> None:
     statuses: list[StreamStatus] = []
     story = {"role": "user", "content": "Tell me a long story about a dog."}
@@ -85,26 +82,23 @@ async def test_a_reply_that_was_cut_off_is_reported(limited: str) -> None:
     ]
 
 
-@pytest.mark.anyio
 async def test_a_complete_reply_is_not_reported_as_cut_off(embedded: str) -> None:
     statuses: list[StreamStatus] = []
     await ask(embedded, CAPITAL, on_status=statuses.append).text()
     assert "log" not in {status.state for status in statuses}
 
 
-@pytest.mark.anyio
+@pytest.mark.slow
 async def test_the_error_for_a_long_conversation_names_the_option(limited: str) -> None:
     with pytest.raises(GenerationError, match=r"256 tokens.*--context"):
         await ask(limited, {"role": "user", "content": "hello " * 300}).text()
 
 
-@pytest.mark.anyio
 async def test_a_conversation_may_be_as_long_as_the_model_allows(embedded: str) -> None:
     with pytest.raises(GenerationError, match=r"8192 tokens.*--context"):
         await ask(embedded, {"role": "user", "content": "hello " * 9000}).text()
 
 
-@pytest.mark.anyio
 async def test_it_takes_no_files_and_says_so_before_anything_is_sent(embedded: str) -> None:
     with Front(lambda request: Forward(), embedded) as front:
         with pytest.raises(SpaceInterfaceError, match=r"image/png\)\. It takes text only$"):

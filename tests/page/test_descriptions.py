@@ -8,22 +8,11 @@ import threading
 import anyio
 import pytest
 
-from qwen_gradio import (
-    GenerationError,
-    QwenGradioError,
-    SpaceInterfaceError,
-    SpaceUnavailableError,
-)
+import qwen_gradio._gradio.space
+from qwen_gradio import GenerationError, QwenGradioError, SpaceInterfaceError, SpaceUnavailableError
 
 from ..support.asking import ask
-from ..support.fronts import (
-    JOIN,
-    Forward,
-    Front,
-    Request,
-    answer,
-    misbehaving,
-)
+from ..support.fronts import JOIN, Forward, Front, Request, answer, misbehaving
 from ..support.servers import PATIENCE, ScriptedSpace, script
 
 pytestmark = pytest.mark.anyio
@@ -52,7 +41,7 @@ async def test_a_session_that_hangs_while_it_reads_the_space_holds_up_no_other(
 async def test_a_space_is_read_again_after_a_while(
     scripted: ScriptedSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qwen_gradio._gradio.space.OWN_TTL", 0)
+    monkeypatch.setattr(qwen_gradio._gradio.space, "OWN_TTL", 0)
     with Front(lambda request: Forward(), scripted.url) as front:
         for _ in range(2):
             assert await ask(front.url, script(say=["x"])).text() == "x"
@@ -130,7 +119,7 @@ async def test_an_expired_description_is_refreshed_by_one_reply_while_others_use
 
     with Front(behave, scripted.url) as front:
         assert await ask(front.url, script(say=["x"])).text() == "x"
-        monkeypatch.setattr("qwen_gradio._gradio.space.OWN_TTL", 0)
+        monkeypatch.setattr(qwen_gradio._gradio.space, "OWN_TTL", 0)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ask(front.url, script(say=["refreshes"])).text)
             assert await anyio.to_thread.run_sync(reached.wait, PATIENCE)

@@ -29,11 +29,6 @@ from ..support.servers import Zoo
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"  # what Spaces take does not depend on the event loop
-
-
 @pytest.fixture(scope="module", params=["5.49.1", "6"], ids=["gradio5.49.1", "gradio6"])
 def apps(server: None, request: pytest.FixtureRequest) -> Iterator[Zoo]:
     found = Zoo(request.param, "messages", "seeing.py")

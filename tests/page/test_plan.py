@@ -307,7 +307,7 @@ def test_a_component_that_uploads_hands_over_its_files_first_if_there_are_any() 
         for count in (0, 1, 2)
     }
     assert [[step.fn_index for step in each] for each in steps.values()] == [
-        *([0, 1], [2, 0, 1], [2, 2, 0, 1]),
+        *([0, 1], [2, 0, 1], [2, 2, 0, 1])
     ]
     assert [step.nth for step in steps[2]] == [0, 1, 0, 0]
     assert "1. /add(Upload=<upload>, component 2=<history>), if there are files" in str(

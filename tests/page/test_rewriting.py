@@ -33,11 +33,6 @@ STARTED_OVER = {
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"  # what Spaces do does not depend on the event loop
-
-
 @pytest.fixture(autouse=True)
 def spaces_that_only_grow() -> None:
     """Here, what a Space does is learned from its replies."""
@@ -65,14 +60,13 @@ async def url_of(apps: Zoo, kind: str) -> str:
 
 
 async def replies(url: str) -> list[tuple[str, str]]:
-    """Stream a reply and ask for it complete: as the Space is not known yet, then as it is, and
-    then through the endpoint."""
+    """Stream a reply and ask for it complete: as the Space is not known yet, then as it is."""
     found = []
     for _ in range(2):
         stream = ask(url, QUESTION)
         fragments = [fragment async for fragment in stream]
         found.append(("".join(fragments), await ask(url, QUESTION).text()))
-    return [*found, await anyio.to_thread.run_sync(through_the_endpoint, url)]
+    return found
 
 
 def through_the_endpoint(url: str, **options: Any) -> tuple[str, str]:
@@ -87,7 +81,9 @@ def through_the_endpoint(url: str, **options: Any) -> tuple[str, str]:
 
 @pytest.mark.parametrize("shape", CHANGED)
 async def test_a_chatbot_that_changes_its_text_repeats_no_word(apps: Zoo, shape: str) -> None:
-    for streamed, complete in await replies(await url_of(apps, f"chatbot-{shape}")):
+    url = await url_of(apps, f"chatbot-{shape}")
+    served = await anyio.to_thread.run_sync(through_the_endpoint, url)
+    for streamed, complete in [*await replies(url), served]:
         assert streamed.split() == complete.split()
         assert complete.split()
 
@@ -95,7 +91,8 @@ async def test_a_chatbot_that_changes_its_text_repeats_no_word(apps: Zoo, shape:
 @pytest.mark.parametrize("shape", STARTED_OVER)
 async def test_what_starts_over_follows_after_a_blank_line(apps: Zoo, shape: str) -> None:
     first, second = STARTED_OVER[shape]
-    for streamed, complete in await replies(await url_of(apps, f"chatbot-{shape}")):
+    url = await url_of(apps, f"chatbot-{shape}")
+    for streamed, complete in [*await replies(url), through_the_endpoint(url)]:
         assert complete == second
         before, _, after = streamed.partition("\n\n")
         # Its last word is held back once the Space is known to take words back.
@@ -125,7 +122,7 @@ async def test_a_placeholder_is_reported_as_a_status(drawing: Zoo) -> None:
     stream = ask(url, QUESTION, on_status=lambda status: heard.append(str(status)))
     assert await stream.text() == TEXT
     assert [line for line in heard if line.startswith("⏳")] == [
-        *("⏳ Going over the page...", "⏳ Reading it...", "⏳ Writing..."),
+        *("⏳ Going over the page...", "⏳ Reading it...", "⏳ Writing...")
     ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -15,39 +14,10 @@ from qwen_gradio import SpaceInterfaceError
 
 from ..support.asking import ask
 from ..support.servers import Zoo
-from .test_spaces import EARLIER, FLAT, GRADIOS, QUERY, QUESTION, SYSTEM, given
+from .test_spaces import EARLIER, FLAT, QUERY, QUESTION, SYSTEM, given
 
-pytestmark = [
-    pytest.mark.anyio,
-    # What an app is asked does not depend on the event loop of who asks.
-    pytest.mark.parametrize("anyio_backend", ["asyncio"]),
-]
+pytestmark = pytest.mark.anyio
 NATIVE: dict[str, Any] = {"history": "native"}
-
-
-@pytest.fixture(scope="module", params=GRADIOS, ids=lambda param: f"gradio{param[0]}-{param[1]}")
-def zoo(server: None, request: pytest.FixtureRequest) -> Iterator[Zoo]:
-    """Apps of every kind, on each Gradio and with each form of history that it has."""
-    found = Zoo(*request.param)
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module")
-def newest(server: None) -> Iterator[Zoo]:
-    found = Zoo()
-    yield found
-    found.close()
-
-
-@pytest.fixture(
-    scope="module", params=[("5.49.1", "messages"), ("6", "messages")], ids=["gradio5", "gradio6"]
-)
-def recent(server: None, request: pytest.FixtureRequest) -> Iterator[Zoo]:
-    """Apps of every kind, on the Gradios that have `gr.api`, `gr.render` and `gr.BrowserState`."""
-    found = Zoo(*request.param)
-    yield found
-    found.close()
 
 
 async def serve(zoo: Zoo, kind: str) -> str:
@@ -207,12 +177,7 @@ async def test_inputs_out_of_bounds_are_an_error(
 
 @pytest.mark.parametrize(
     ("kind", "reasoning"),
-    [
-        ("api-json", "let me see"),
-        ("api-pieces", ""),
-        ("api-snapshots", ""),
-        ("api-optional", ""),
-    ],
+    [("api-json", "let me see"), ("api-pieces", ""), ("api-snapshots", ""), ("api-optional", "")],
 )
 async def test_a_function_without_a_page_replies_with_text_or_an_object(
     recent: Zoo, kind: str, reasoning: str
@@ -245,11 +210,7 @@ async def test_an_object_is_read_as_it_grows(recent: Zoo) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "history"),
-    [
-        ("api-objects", EARLIER),
-        ("api-history", EARLIER),
-        ("api-pairs", [["1+1?", "2"]]),
-    ],
+    [("api-objects", EARLIER), ("api-history", EARLIER), ("api-pairs", [["1+1?", "2"]])],
 )
 async def test_a_history_takes_earlier_turns(recent: Zoo, kind: str, history: Any) -> None:
     space = await serve(recent, kind)

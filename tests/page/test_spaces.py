@@ -4,31 +4,20 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import anyio
 import pytest
 
-from qwen_gradio import (
-    Chat,
-    GenerationError,
-    SpaceInterfaceError,
-    StreamStatus,
-    StreamTimeoutError,
-)
+import qwen_gradio._gradio.reply
+from qwen_gradio import Chat, GenerationError, SpaceInterfaceError, StreamStatus, StreamTimeoutError
 
 from ..support.asking import ask
 from ..support.fronts import CANCEL, EVENTS, FULL, JOIN, Forward, Front, Request, answer
 from ..support.servers import PATIENCE, Zoo
 
-GRADIOS = [
-    ("4.44.1", "pairs"),
-    ("4.44.1", "messages"),
-    ("5.49.1", "pairs"),
-    ("5.49.1", "messages"),
-    ("6", "messages"),
-]
+pytestmark = pytest.mark.anyio
+
 QUERY = "What is 2+2?"
 ASKED = [["user", QUERY]]
 SYSTEM = {"role": "system", "content": "Be brief."}
@@ -67,34 +56,9 @@ INTERFACES: dict[str, dict[str, Any]] = {
     "interface": {"message": QUERY},
     "history": {"message": QUERY, "history": []},
     "multimodal": {"message": QUERY},
-    "more": {
-        "message": QUERY,
-        "system": "You are kind.",
-        "tokens": 512,
-        "temperature": 0.7,
-    },
+    "more": {"message": QUERY, "system": "You are kind.", "tokens": 512, "temperature": 0.7},
     "at-once": {"message": QUERY},
 }
-
-
-on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
-"""For what an app is asked, which does not depend on the event loop of who asks."""
-
-
-@pytest.fixture(scope="module", params=GRADIOS, ids=lambda param: f"gradio{param[0]}-{param[1]}")
-def zoo(server: None, request: pytest.FixtureRequest) -> Iterator[Zoo]:
-    """Apps of every kind, on each Gradio and with each form of history that it has."""
-    found = Zoo(*request.param)
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module")
-def newest(server: None) -> Iterator[Zoo]:
-    """Apps of every kind on Gradio 6."""
-    found = Zoo()
-    yield found
-    found.close()
 
 
 async def given(space: str, *messages: dict[str, Any], **options: Any) -> Any:
@@ -102,15 +66,12 @@ async def given(space: str, *messages: dict[str, Any], **options: Any) -> Any:
     return json.loads(await ask(space, *(messages or [QUESTION]), **options).text())
 
 
-@on_asyncio
-@pytest.mark.anyio
 @pytest.mark.parametrize("kind", [*CHAINS, *PAGES, *INTERFACES])
 async def test_an_app_gives_the_answer_of_its_page(zoo: Zoo, kind: str) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, kind)
     assert await given(space) == {**CHAINS, **PAGES, **INTERFACES}[kind]
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("kind", ["bot", "respond", "interface", "markdown"])
 async def test_a_reply_streams_from_the_step_that_writes_it(zoo: Zoo, kind: str) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, kind)
@@ -119,15 +80,11 @@ async def test_a_reply_streams_from_the_step_that_writes_it(zoo: Zoo, kind: str)
     json.loads("".join(fragments))
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_a_later_step_may_go_on_with_the_reply(zoo: Zoo) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, "postscript")
     assert await ask(space, QUESTION).text() == json.dumps({"history": ASKED}) + " (checked)"
 
 
-@on_asyncio
-@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("kind", "turns"),
     [
@@ -142,8 +99,6 @@ async def test_native_history_goes_into_the_chatbot(zoo: Zoo, kind: str, turns: 
     assert found["history"] == turns
 
 
-@on_asyncio
-@pytest.mark.anyio
 @pytest.mark.parametrize("kind", ["history", "remembered", "turns"])
 async def test_native_history_goes_into_the_query_of_an_app_that_keeps_turns(
     zoo: Zoo, kind: str
@@ -155,8 +110,6 @@ async def test_native_history_goes_into_the_query_of_an_app_that_keeps_turns(
     assert FLAT in [found.get("message"), *(text for _, text in found["history"])]
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_a_chat_interface_takes_earlier_turns_as_its_history(zoo: Zoo) -> None:
     if zoo.gradio.startswith("4"):
         return  # its page has no function for that
@@ -166,8 +119,6 @@ async def test_a_chat_interface_takes_earlier_turns_as_its_history(zoo: Zoo) -> 
     assert await given(space, QUESTION, history="native") == {"message": QUERY, "history": []}
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_a_conversation_goes_on_in_the_session_of_a_space_that_keeps_it(zoo: Zoo) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, "remember")
     chat = Chat(space=space)
@@ -182,8 +133,6 @@ async def test_a_conversation_goes_on_in_the_session_of_a_space_that_keeps_it(zo
     assert seen.endswith("User: four\nAssistant:")
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_a_conversation_goes_on_by_the_turns_that_a_chat_interface_takes(zoo: Zoo) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, "history")
     chat = Chat(space=space)
@@ -197,8 +146,6 @@ async def test_a_conversation_goes_on_by_the_turns_that_a_chat_interface_takes(z
         assert found == {"message": "two", "history": turns}
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_a_system_prompt_goes_into_its_box_or_the_query(zoo: Zoo) -> None:
     boxed = await anyio.to_thread.run_sync(zoo.url_of, "more")
     assert (await given(boxed, SYSTEM, QUESTION))["system"] == "Be brief."
@@ -207,8 +154,6 @@ async def test_a_system_prompt_goes_into_its_box_or_the_query(zoo: Zoo) -> None:
     assert await given(without, SYSTEM, QUESTION) == {"message": query}
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_inputs_are_given_by_name_or_label(zoo: Zoo) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, "more")
     found = await given(space, inputs={"Max new tokens": 7}, temperature=0.2)
@@ -217,7 +162,6 @@ async def test_inputs_are_given_by_name_or_label(zoo: Zoo) -> None:
         await given(space, inputs={"colour": "red"})
 
 
-@pytest.mark.anyio
 async def test_fields_of_a_form_are_inputs(newest: Zoo) -> None:
     space = await anyio.to_thread.run_sync(newest.url_of, "form")
     found = await given(space, inputs={"model": "small"})
@@ -226,7 +170,6 @@ async def test_fields_of_a_form_are_inputs(newest: Zoo) -> None:
         await given(space, inputs={"colour": "red"})
 
 
-@pytest.mark.anyio
 async def test_sessions_do_not_see_each_other(zoo: Zoo) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, "remember")
     found: list[Any] = []
@@ -241,24 +184,18 @@ async def test_sessions_do_not_see_each_other(zoo: Zoo) -> None:
     assert found == [{"seen": []}] * 3
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_a_step_that_fails_ends_the_reply_with_its_name(zoo: Zoo) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, "fails")
     with pytest.raises(GenerationError, match=r"/look_up failed: .*the retriever is down"):
         await ask(space, QUESTION).text()
 
 
-@on_asyncio
-@pytest.mark.anyio
 async def test_a_reply_without_an_answer_is_an_error(zoo: Zoo) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, "silent")
     with pytest.raises(SpaceInterfaceError, match=r"replied to /user with .*What is 2\+2\?"):
         await ask(space, QUESTION).text()
 
 
-@on_asyncio
-@pytest.mark.anyio
 @pytest.mark.parametrize("kind", ["image", "classifier"])
 async def test_an_app_without_a_chat_is_rejected_with_what_it_has(zoo: Zoo, kind: str) -> None:
     space = await anyio.to_thread.run_sync(zoo.url_of, kind)
@@ -266,7 +203,6 @@ async def test_an_app_without_a_chat_is_rejected_with_what_it_has(zoo: Zoo, kind
         await ask(space, QUESTION).text()
 
 
-@pytest.mark.anyio
 async def test_one_of_several_chats_is_chosen_by_name(newest: Zoo) -> None:
     space = await anyio.to_thread.run_sync(newest.url_of, "two-texts")
     with pytest.raises(SpaceInterfaceError, match="api_name: /summarize, /translate"):
@@ -278,7 +214,6 @@ async def test_one_of_several_chats_is_chosen_by_name(newest: Zoo) -> None:
     assert (await given(chats, api_name="second"))["name"] == "second"
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("kind", "reply", "reasoning"),
     [
@@ -298,7 +233,6 @@ async def test_every_form_of_a_chat_interfaces_reply_is_read(
     assert "".join(thoughts) == stream.reasoning == reasoning
 
 
-@pytest.mark.anyio
 async def test_the_next_step_waits_for_the_end_of_the_last_ones_events(newest: Zoo) -> None:
     """Gradio forgets a session whose event stream is closed between completion and end."""
     space = await anyio.to_thread.run_sync(newest.url_of, "turns")
@@ -311,11 +245,10 @@ async def test_the_next_step_waits_for_the_end_of_the_last_ones_events(newest: Z
         assert [request.path for request in front.requests].count(EVENTS) == 2
 
 
-@pytest.mark.anyio
 async def test_the_next_step_does_not_wait_long_for_that_end(
     newest: Zoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qwen_gradio._gradio.reply.DRAIN_TIMEOUT", 0.2)
+    monkeypatch.setattr(qwen_gradio._gradio.reply, "DRAIN_TIMEOUT", 0.2)
     space = await anyio.to_thread.run_sync(newest.url_of, "bot")
 
     def behave(request: Request) -> Forward:
@@ -325,7 +258,6 @@ async def test_the_next_step_does_not_wait_long_for_that_end(
         assert await given(front.url) == CHAINS["bot"]
 
 
-@pytest.mark.anyio
 async def test_a_full_queue_between_steps_is_retried_in_the_same_session(newest: Zoo) -> None:
     space = await anyio.to_thread.run_sync(newest.url_of, "turns")
 
@@ -341,7 +273,6 @@ async def test_a_full_queue_between_steps_is_retried_in_the_same_session(newest:
     assert [status.retry_in for status in reported if status.state == "retrying"] == [0.1]
 
 
-@pytest.mark.anyio
 async def test_leaving_a_chain_stops_the_step_that_runs(newest: Zoo) -> None:
     space = await anyio.to_thread.run_sync(newest.url_of, "endless")
     with Front(lambda request: Forward(), space) as front:
@@ -356,7 +287,6 @@ async def test_leaving_a_chain_stops_the_step_that_runs(newest: Zoo) -> None:
     assert paths[-5:] == [JOIN, EVENTS, JOIN, EVENTS, CANCEL]
 
 
-@pytest.mark.anyio
 async def test_a_time_out_ends_a_chain_with_the_partial_text(newest: Zoo) -> None:
     space = await anyio.to_thread.run_sync(newest.url_of, "endless")
     with pytest.raises(StreamTimeoutError, match=r"timeout=1\.5 seconds") as caught:

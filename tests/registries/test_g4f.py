@@ -50,11 +50,6 @@ pytestmark = pytest.mark.anyio
 NAME = "Qwen_Qwen_2_5_Max"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"  # the only one that g4f runs on
-
-
 @pytest.fixture(scope="module", autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A directory for g4f's files, with the list of providers that it would otherwise fetch."""
@@ -123,14 +118,12 @@ def test_the_client_gets_fragments_one_by_one(scripted: ScriptedSpace, provider:
     assert texts(ask(scripted, provider, question, stream=True)) == ["Hello", ", ", "world"]
 
 
-def test_a_complete_reply_is_the_final_text_of_the_page(server: None) -> None:
-    apps = Zoo(program="rewriting.py")
+def test_a_complete_reply_is_the_final_text_of_the_page(drawing: Zoo) -> None:
     client = Client(provider=registry.Qwen_Qwen_2_5_Max)
     question: Any = {"role": "user", "content": "?"}
-    url = apps.url_of("chatbot-typo")
+    url = drawing.url_of("chatbot-typo")
     completion = client.chat.completions.create([question], "", space=url, stream=False)
     assert whole(completion) == "Paris is in France. It is large."
-    apps.close()
 
 
 @pytest.mark.parametrize("model", ["", "auto", "qwen-2-5-max", "qwen-2.5-max", "qwen-qwen2-5-max"])
@@ -179,7 +172,7 @@ async def test_stop_sequences_end_the_reply_and_stop_the_space(
 
 
 @on_registered
-@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("stream", [pytest.param(False, marks=pytest.mark.slow), True])
 async def test_timeout_limits_the_complete_reply(
     scripted: ScriptedSpace, provider: Any, stream: bool
 ) -> None:
@@ -430,6 +423,7 @@ def client(http_api: str) -> Iterator[openai.OpenAI]:
         yield client
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wanted",
     [
@@ -445,21 +439,25 @@ def test_the_http_api_streams_to_the_openai_client(
     assert_it_streams(client, **wanted)
 
 
+@pytest.mark.slow
 def test_the_http_api_also_gives_complete_replies(client: openai.OpenAI) -> None:
     assert_it_answers(client)
 
 
+@pytest.mark.slow
 def test_the_http_api_lists_the_models_and_the_provider(client: openai.OpenAI) -> None:
     listed = [model.id for model in client.models.list()]
     assert {"qwen-2-5-max", "qwen-2.5-max", NAME} <= set(listed)
 
 
+@pytest.mark.slow
 def test_closing_the_http_apis_stream_early_stops_the_space(
     client: openai.OpenAI, scripted: ScriptedSpace
 ) -> None:
     assert_closing_stops(client, scripted)
 
 
+@pytest.mark.slow
 def test_the_http_api_reports_errors_by_status(http_api: str) -> None:
     messages: Any = [script(say=["x"])]
     with openai.OpenAI(base_url=f"{http_api}/api/{NAME}", api_key="secret", max_retries=0) as api:

@@ -56,11 +56,6 @@ def echo():
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"  # Inspect's limits of concurrency are bound to the first that is used
-
-
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INSPECT_DISPLAY", "none")
@@ -182,6 +177,7 @@ def test_wrong_options_and_models_are_rejected() -> None:
         get_model(MODEL, memoize=False, spase="owner/name")
 
 
+@pytest.mark.slow
 def test_an_unknown_model_is_an_error_of_one_line(tmp_path: Path) -> None:
     (tmp_path / "task.py").write_text(TASK)
     inspect = str(Path(sys.executable).with_name("inspect"))
@@ -202,12 +198,10 @@ async def test_a_picture_arrives(seeing: str, part: Content) -> None:
     assert output.completion == "what image 3x2"
 
 
-async def test_a_sound_arrives(server: None) -> None:
-    space = Zoo(program="seeing.py")
+async def test_a_sound_arrives(seeing_apps: Zoo) -> None:
     sound = ContentAudio(audio=f"data:audio/wav;base64,{b64encode(WAV).decode()}", format="wav")
     question = ChatMessageUser(content=[ContentText(text="what"), sound])
-    output = await model_at(space.url_of("see-beside")).generate([question])
-    space.close()
+    output = await model_at(seeing_apps.url_of("see-beside")).generate([question])
     assert output.completion == "what .wav 44 bytes"
 
 

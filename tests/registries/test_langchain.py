@@ -31,12 +31,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
-from qwen_gradio import (
-    GenerationError,
-    ModelNotFoundError,
-    SpaceInterfaceError,
-    StreamTimeoutError,
-)
+from qwen_gradio import GenerationError, ModelNotFoundError, SpaceInterfaceError, StreamTimeoutError
 from qwen_gradio._openai import cut
 from qwen_gradio.registries.langchain import ChatQwenGradio
 
@@ -45,11 +40,6 @@ from ..support.samples import DATA_URL, PNG
 from ..support.servers import NOBODY, ScriptedSpace, Zoo, ZooSpace, script, tag_of
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"  # the only one that LangChain runs on
 
 
 class TextOnly:
@@ -342,10 +332,7 @@ async def test_options_that_a_text_chat_does_not_support_are_rejected(complaint:
         (HumanMessage([{"type": "image_url", "image_url": {"url": "data:,"}}]), "a data: URL must"),
         (HumanMessage([{"type": "image", "base64": "", "mime_type": "image/png"}]), "is empty"),
         (ToolMessage("4", tool_call_id="1"), "what a tool returned"),
-        (
-            AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "1"}]),
-            "not tool_calls",
-        ),
+        (AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "1"}]), "not tool_calls"),
         (ChatMessage(role="judge", content="?"), "unknown role 'judge'"),
     ],
     ids=["image URL", "image", "tool message", "tool calls", "unknown role"],

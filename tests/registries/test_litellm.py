@@ -58,11 +58,6 @@ STARTING = 120.0
 """Seconds within which the proxy must have started; its imports take long."""
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"  # the only one that LiteLLM runs on
-
-
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(litellm, "custom_provider_map", [])
@@ -104,22 +99,17 @@ def test_registering_leaves_other_providers_alone(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_complete_replies_come_to_sync_and_async_calls(scripted: ScriptedSpace) -> None:
-    question = script(say=["Hello", ", ", "world"])
+    question = script(text=["Thinking...", "Hello, world"], every=0.1)
     for response in (ask(scripted, question), await aask(scripted, question)):
         assert whole(response) == "Hello, world"
         assert response.choices[0].finish_reason == "stop"
 
 
-@pytest.mark.parametrize(("options", "earlier"), [({}, 2), ({"history": "flat"}, 0)])
-def test_earlier_turns_are_sent_turn_by_turn(
-    scripted: ScriptedSpace, options: dict[str, Any], earlier: int
-) -> None:
+def test_earlier_turns_are_sent_turn_by_turn(scripted: ScriptedSpace) -> None:
     turns = [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"}]
-    response = ask(scripted, *turns, script(show="inputs"), **options)
-    if earlier:
-        assert len(json.loads(whole(response))[1]) == earlier
-    else:
-        assert whole(response).startswith("User: 1+1?")
+    asked = [*turns, script(show="inputs")]
+    assert len(json.loads(whole(ask(scripted, *asked)))[1]) == 2
+    assert whole(ask(scripted, *asked, history="flat")).startswith("User: 1+1?")
 
 
 def test_reasoning_in_earlier_turns_is_left_out(scripted: ScriptedSpace) -> None:
@@ -143,12 +133,6 @@ async def test_a_fragment_arrives_while_the_space_is_still_writing(scripted: Scr
     await stopped(scripted, question)
 
 
-async def test_a_complete_reply_is_the_final_text(scripted: ScriptedSpace) -> None:
-    question = script(text=["Thinking...", "The answer is 4"], every=0.1)
-    response = await aask(scripted, question)
-    assert whole(response) == "The answer is 4"
-
-
 HI = {"role": "user", "content": "hi"}
 
 
@@ -169,13 +153,9 @@ async def test_reasoning_is_streamed_before_the_text(thinking: ZooSpace) -> None
         assert json.loads("".join(texts(each))) == {"message": "hi"}
         assert len({chunk.id for chunk in each}) == 1
         assert each[-1].choices[0].finish_reason == "stop"
-
-
-async def test_a_streams_chunks_make_the_complete_reply(thinking: ZooSpace) -> None:
-    chunks = list(ask(thinking, HI, stream=True))
-    message: Any = litellm.stream_chunk_builder(chunks).choices[0].message  # type: ignore[union-attr]
-    assert message.reasoning_content == "Let me think."
-    assert json.loads(message.content) == {"message": "hi"}
+        message: Any = litellm.stream_chunk_builder(each).choices[0].message  # type: ignore[union-attr]
+        assert message.reasoning_content == "Let me think."
+        assert json.loads(message.content) == {"message": "hi"}
 
 
 async def test_reasoning_counts_in_the_usage_of_both_forms(thinking: ZooSpace) -> None:
@@ -303,9 +283,7 @@ def test_a_stop_sequence_in_pieces_is_found_and_its_beginning_alone_is_not() -> 
     ],
 )
 async def test_each_error_is_one_of_litellms(
-    error: type[errors.QwenGradioError],
-    expected: type[Exception],
-    monkeypatch: pytest.MonkeyPatch,
+    error: type[errors.QwenGradioError], expected: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: Any, **options: Any) -> None:
         raise error("what happened")
@@ -348,7 +326,7 @@ async def test_retry_after_is_passed_to_litellm(monkeypatch: pytest.MonkeyPatch)
     assert caught.value.response.headers["retry-after"] == "7"
 
 
-@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("stream", [pytest.param(False, marks=pytest.mark.slow), True])
 async def test_timeout_is_honoured(scripted: ScriptedSpace, stream: bool) -> None:
     await aask(scripted, script(say=["warm"]))  # otherwise the Space may not begin in time
     question = script(say=["x"], finish="hang")
@@ -511,10 +489,7 @@ async def test_a_router_falls_back_from_a_space_that_is_gone(
 ) -> None:
     messages: list[Any] = [script(say=["a", "b"], every=0.1)]
     reply: Any = await router(scripted, NOBODY).acompletion("first", messages, stream=stream)
-    assert (await atexts(reply) if stream else whole(reply)) in (
-        ["a", "b"],
-        "ab",
-    )
+    assert (await atexts(reply) if stream else whole(reply)) in (["a", "b"], "ab")
     reply = router(scripted, NOBODY).completion("first", messages, stream=stream)
     assert (texts(reply) if stream else whole(reply)) in (["a", "b"], "ab")
 
@@ -582,17 +557,20 @@ def test_the_proxy_streams_to_the_openai_client(proxy: openai.OpenAI) -> None:
     assert_it_streams(proxy, model="qwen-2-5-max")
 
 
+@pytest.mark.slow
 def test_the_proxy_also_gives_complete_replies(proxy: openai.OpenAI) -> None:
     assert [model.id for model in proxy.models.list()] == ["qwen-2-5-max"]
     assert_it_answers(proxy)
 
 
+@pytest.mark.slow
 def test_closing_the_proxys_stream_early_stops_the_space(
     proxy: openai.OpenAI, scripted: ScriptedSpace
 ) -> None:
     assert_closing_stops(proxy, scripted)
 
 
+@pytest.mark.slow
 def test_the_proxy_rejects_options_that_a_text_chat_does_not_support(proxy: openai.OpenAI) -> None:
     messages: Any = [script(say=["x"])]
     with pytest.raises(openai.BadRequestError, match="does not support n"):

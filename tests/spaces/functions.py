@@ -32,10 +32,7 @@ if MAJOR >= 5:
 
     @function("api-objects")
     def objects(
-        text: str,
-        history: list | None = None,
-        system_prompt: str = "",
-        temperature: float = 0.7,
+        text: str, history: list | None = None, system_prompt: str = "", temperature: float = 0.7
     ) -> Iterator[dict]:
         for said in model(text=text, history=history, system=system_prompt, at=temperature):
             yield {"reasoning": "let me see", "content": said}

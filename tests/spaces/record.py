@@ -68,25 +68,13 @@ DEPENDENCY = {
     "trigger_only_on_success",
     "types",
 }
-PARAMETER = {
-    "component",
-    "label",
-    "parameter_default",
-    "parameter_has_default",
-    "parameter_name",
-}
+PARAMETER = {"component", "label", "parameter_default", "parameter_has_default", "parameter_name"}
 
 
 def described(gradio: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each kind of app that runs on this Gradio, and its recording."""
     done = subprocess.run(
-        [
-            python_with(gradio),
-            SPACES / zoo_program(gradio),
-            "--form",
-            FORMS[gradio],
-            "--describe",
-        ],
+        [python_with(gradio), SPACES / zoo_program(gradio), "--form", FORMS[gradio], "--describe"],
         env=os.environ | QUIET,
         stdout=subprocess.PIPE,
         text=True,

@@ -52,7 +52,7 @@ def notice_the_abandoned():
     while True:
         time.sleep(0.1)
         for tag, when in list(asked_for_more.items()):
-            if time.monotonic() - when > 2 and asked_for_more.pop(tag, None):
+            if time.monotonic() - when > 1 and asked_for_more.pop(tag, None):
                 tell(event="stopped", tag=tag)
 
 
@@ -63,11 +63,7 @@ def held(history, query, text):
     """The history with one turn more, in this Space's form."""
     if options.form == "pairs":
         return [*history, [query, text]]
-    return [
-        *history,
-        {"role": "user", "content": query},
-        {"role": "assistant", "content": text},
-    ]
+    return [*history, {"role": "user", "content": query}, {"role": "assistant", "content": text}]
 
 
 def model_chat(query, history, system, request: gr.Request, progress=gr.Progress()):  # noqa: B008

@@ -5,9 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any, Literal
 
+import pytest
+
 from qwen_gradio import FragmentStream, Qwen_Qwen_2_5_Max, StreamTimeoutError
 
 from .servers import PATIENCE, ScriptedSpace, ZooSpace
+
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+"""For what takes long, in a file that otherwise runs on trio as well."""
 
 
 def ask(
@@ -26,9 +31,9 @@ async def begun(
 ) -> FragmentStream:
     """Return a stream whose first fragment, "x", has arrived, and which may now time out.
 
-    Its timeout is two seconds, or more where the Space needs more for that fragment.
+    Its timeout is a second, or more where the Space needs more for that fragment.
     """
-    for seconds in (2.0, 10.0, PATIENCE):
+    for seconds in (1.0, 10.0, PATIENCE):
         stream = await ask(space, question, **{option: seconds})
         with suppress(StreamTimeoutError):
             assert await stream.__anext__() == "x"

@@ -9,40 +9,84 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from subprocess import PIPE
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import pytest
 
+from .forks import Fork, Program, channel
 from .servers import PATIENCE
 
 COMMAND = [sys.executable, "-m", "qwen_gradio"]
+MODULES = (
+    "qwen_gradio.batch",
+    "qwen_gradio.cli",
+    "qwen_gradio._gradio.space",
+    "rich.progress",
+    "typer",
+)
+"""What most commands import."""
+
+ENVIRONMENT = dict(os.environ)
+"""That of these tests, before any of them has changed it."""
 
 
-def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments], input=stdin, capture_output=True, text=True, timeout=4 * PATIENCE
-    )
+def run(
+    *arguments: object, stdin: str = "", stdout: IO[str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
+        ends: Any = {"stdin": PIPE, "stdout": stdout or output, "stderr": errors}
+        with started(*arguments, cwd=cwd, **ends) as process:
+            assert process.stdin is not None
+            with suppress(BrokenPipeError), process.stdin:
+                process.stdin.write(stdin)
+            code = process.wait(4 * PATIENCE)
+        output.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(str(arguments), code, output.read(), errors.read())
 
 
 @contextmanager
-def started(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
-    with subprocess.Popen([*COMMAND, *arguments], **options) as process:
+def started(
+    *arguments: object, cwd: Path | None = None, is_on_terminal: bool = False, **ends: Any
+) -> Iterator[Program]:
+    """Run the command, and kill it at the end."""
+    command = [*COMMAND, *map(str, arguments)]
+    ends = {"stdout": PIPE, "stderr": PIPE, **ends}
+    process: Program
+    # An encoding is chosen when Python starts.
+    if sys.platform == "linux" and "PYTHONIOENCODING" not in os.environ:
+        forks = channel(sys.executable, MODULES, frozenset(ENVIRONMENT.items()))
+        process = Fork(command, os.environ, forks, cwd or Path.cwd(), is_on_terminal, **ends)
+    else:
+        if is_on_terminal:
+            ends |= {"start_new_session": True, "preexec_fn": _take_control}
+        process = subprocess.Popen(command, cwd=cwd, errors="surrogateescape", **ends)
+    with process:
         try:
             yield process
         finally:
             process.kill()
 
 
-def interrupt(process: subprocess.Popen[str]) -> None:
+def _take_control() -> None:
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def interrupt(process: Program) -> None:
     """Send what Ctrl-C sends once a process waits."""
     _wait_until_it_waits(process)
     process.send_signal(signal.SIGINT)
 
 
-def _wait_until_it_waits(process: subprocess.Popen[str]) -> None:
+def _wait_until_it_waits(process: Program) -> None:
     """Python does not notice a signal that comes just before it waits, until it is woken.
 
     asyncio alone loses one in a thousand on a busy machine. A second Ctrl-C is noticed.
@@ -83,21 +127,15 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._ours, text.encode())
 
-    def interrupt(self, process: subprocess.Popen[str]) -> None:
+    def interrupt(self, process: Program) -> None:
         """Press Ctrl-C once a command waits."""
         _wait_until_it_waits(process)
         self.type("\x03")
 
-    def started(self, *arguments: str) -> Any:
+    def started(self, *arguments: object) -> AbstractContextManager[Program]:
         """Run a command with this as its controlling terminal, so that Ctrl-C reaches it."""
-        import fcntl
-        import termios
-
-        def take_control() -> None:
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-        ends = {"stdin": self.its, "stdout": self.its, "stderr": self.its}
-        return started(*arguments, **ends, start_new_session=True, preexec_fn=take_control)
+        ends: Any = {"stdin": self.its, "stdout": self.its, "stderr": self.its}
+        return started(*arguments, **ends, is_on_terminal=True)
 
 
 on_terminals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")

@@ -92,10 +92,7 @@ class Front:
     """Runs in a thread of its own from `with` to its end."""
 
     def __init__(
-        self,
-        behave: Behaviour,
-        upstream: str = NOBODY,
-        tls: ssl.SSLContext | None = None,
+        self, behave: Behaviour, upstream: str = NOBODY, tls: ssl.SSLContext | None = None
     ) -> None:
         self.behave = behave
         self.tls = tls

@@ -21,10 +21,7 @@ def executed(path: Path, folder: Path, max_tokens: int = 512) -> nbformat.Notebo
     for cell in notebook.cells:
         cell.source = cell.source.replace("max_tokens=512", f"max_tokens={max_tokens}")
     NotebookClient(
-        notebook,
-        timeout=300,
-        coalesce_streams=True,
-        resources={"metadata": {"path": str(folder)}},
+        notebook, timeout=300, coalesce_streams=True, resources={"metadata": {"path": str(folder)}}
     ).execute()
     return notebook
 
