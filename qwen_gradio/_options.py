@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from numbers import Integral, Real
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -135,11 +134,17 @@ def to_pairs(reasoning_tags: ReasoningTags) -> tuple[tuple[str, str], ...]:
     """
     if isinstance(reasoning_tags, bool):
         return THOUGHT_TAGS if reasoning_tags else ()
-    with suppress(TypeError, ValueError):
-        pairs = tuple((start, end) for start, end in reasoning_tags)
-        if all(isinstance(tag, str) and tag for pair in pairs for tag in pair):
-            return pairs
+    # Lists only: an iterator would be empty at the next question.
+    if isinstance(reasoning_tags, (list, tuple)) and all(map(_is_pair, reasoning_tags)):
+        return tuple((start, end) for start, end in reasoning_tags)
     raise TypeError("reasoning_tags must be True, False or pairs of tags")
+
+
+def _is_pair(tags: object) -> bool:
+    match tags:
+        case [str(start), str(end)]:
+            return bool(start and end)
+    return False
 
 
 def require(**given: object) -> None:

@@ -86,7 +86,7 @@ class Chat:
                 f"question must be text, not {type(question).__name__}: Chat remembers the earlier "
                 "turns. To send your own messages, use a provider or `ask`"
             )
-        require(system=self.system, files=files)
+        require(system=self.system)
         attached = [] if files is None else read_files(files)
         parts = [{"type": "file", "file": file} for file in attached]
         content = [{"type": "text", "text": question}, *parts] if parts else question

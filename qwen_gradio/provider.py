@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._access import Access, Auth, Secret
-from ._files.reading import Files, is_files, read_files, read_media
+from ._files.reading import Files, read_files, read_media
 from ._messages import History, Messages, prompt_from
 from ._options import RULES, ReasoningTags, require, to_pairs
 from ._reply import StreamStatus
@@ -165,8 +165,6 @@ class Provider:
         :raises TypeError, ValueError: at once, if another parameter is wrong.
         """
         require(**{name: value for name, value in locals().items() if name in RULES})
-        if files is not None and not is_files(files):
-            raise TypeError("files must be a path, a URL, bytes, an open file, or a list of these")
         attached = () if files is None else read_files(files)
         for form in ("media", "images"):  # g4f's names
             attached += read_media(form, kwargs.pop(form, None) or ())

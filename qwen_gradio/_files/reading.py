@@ -30,8 +30,11 @@ def _is_file(value: Any) -> bool:
 def read_files(files: Files) -> tuple[Attachment, ...]:
     """Read files now; they may change or vanish afterwards. URLs are not read.
 
+    :raises TypeError: if this is neither a file nor a list of files.
     :raises InvalidMessagesError: with the first file that cannot be sent.
     """
+    if not is_files(files):
+        raise TypeError("files must be a path, a URL, bytes, an open file, or a list of these")
     listed: Sequence[Any] = files if isinstance(files, (list, tuple)) else [files]
     return tuple(_read(f"files[{number}]", file) for number, file in enumerate(listed))
 

@@ -101,9 +101,10 @@ class Values:
 
     def _history_with(self, component: Component, turns: Sequence[HistoryTurn]) -> list[Any]:
         """Return a component's history followed by turns, in the app's own format if known."""
+        before = component.value if isinstance(component.value, list) else []
         contents = [
             item.get("content")
-            for item in component.value
+            for item in before
             if isinstance(item, dict) and item.get("role") == "assistant"
         ]
         writes_text = self._habits.answers_in_parts is False
@@ -111,7 +112,7 @@ class Values:
             writes_text = isinstance(contents[-1], str)
         form = self.plan.form
         form = "messages" if form == "segments" and writes_text else form
-        return [*component.value, *FORMS[form](turns)]
+        return [*before, *FORMS[form](turns)]
 
     def attach(self, upload: Callable[[Attachment], dict[str, Any]]) -> None:
         """Upload files, and put them into the components and the earlier turns.

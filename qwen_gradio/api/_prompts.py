@@ -17,6 +17,8 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
     "logprobs": (),
 }
 """Options that a chat does not support, each with the values that have no effect."""
+MAX_PROMPTS = 2048
+"""Maximum prompts in a request, as in OpenAI's API. A body has room for millions."""
 
 
 def prompt_request(body: bytes | bytearray) -> ChatRequest:
@@ -26,9 +28,11 @@ def prompt_request(body: bytes | bytearray) -> ChatRequest:
     prompt = given.get("prompt")
     prompts = [prompt] if isinstance(prompt, str) else prompt
     match prompts:
-        case [*texts] if texts and all(isinstance(text, str) for text in texts):
-            return check_request(given, [[{"role": "user", "content": text}] for text in texts])
-    raise RequestError("prompt must be a string or a list of strings, not tokens", "prompt")
+        case [_, *_] if len(prompts) <= MAX_PROMPTS and all(isinstance(p, str) for p in prompts):
+            return check_request(given, [[{"role": "user", "content": text}] for text in prompts])
+    raise RequestError(
+        f"prompt must be a string or a list of up to {MAX_PROMPTS} strings, not tokens", "prompt"
+    )
 
 
 class PromptAnswer(ChatAnswer):

@@ -82,7 +82,7 @@ class ItemReader:
 
         :raises InvalidItemsError: with the numbers of items that cannot be asked.
         """
-        if isinstance(prompts, (Mapping, AsyncIterable)) or hasattr(prompts, "columns"):
+        if isinstance(prompts, (bytes, Mapping, AsyncIterable)) or hasattr(prompts, "columns"):
             raise TypeError(
                 f"prompts must be a file or a list, not {type(prompts).__name__}. "
                 'For a DataFrame, pass frame.to_dict("records")'

@@ -85,6 +85,7 @@ REJECTED: dict[str, Any] = {
     "prompt": [],
     "prompt ": [1, 2, 3],
     "prompt  ": {"text": "x"},
+    "prompt   ": ["x"] * 2049,
     "suffix": "x",
     "echo": True,
     "best_of": 2,

@@ -15,7 +15,9 @@ async def later() -> AsyncIterator[str]:
     yield "x"
 
 
-@pytest.mark.parametrize("prompts", [{"prompt": "x"}, pd.DataFrame({"prompt": ["x"]}), later()])
+@pytest.mark.parametrize(
+    "prompts", [b"a.txt", {"prompt": "x"}, pd.DataFrame({"prompt": ["x"]}), later()]
+)
 def test_other_types_are_not_taken_for_prompts(prompts: Any) -> None:
     with pytest.raises(TypeError, match="a file or a list"):
         items_of(prompts)

@@ -63,6 +63,12 @@ async def test_a_question_that_is_not_text_is_rejected(question: Any) -> None:
         await Chat().ask(question)
 
 
+@pytest.mark.parametrize("files", [7, {"a": b"x"}, [7], [None], True])
+def test_files_that_are_not_files_are_rejected(files: Any) -> None:
+    with pytest.raises(TypeError, match="files must be a path, a URL, bytes"):
+        Chat().stream("?", files=files)
+
+
 async def test_a_system_prompt_that_is_not_text_is_rejected() -> None:
     chat = Chat("Be brief.")
     chat.system = 7  # type: ignore[assignment]

@@ -154,7 +154,10 @@ WRONG: dict[str, list[Any]] = {
     "headers": [[("X-Key", "x")], "X-Key: x", 7, [], {"X-Key": b"x"}],
     "api_name": [1.0, True, b"chat", ["chat"], Path("chat")],
     "ssl_verify": [None, 0, 1, "no", Path("cert.pem")],
-    "reasoning_tags": ["<think>", 7, [7], ["<think>"], [("<think>",)], [("<think>", "")], [(7, 8)]],
+    "reasoning_tags": [
+        *("<think>", 7, [7], ["<think>"], [("<think>",)], [("<think>", "")], [(7, 8)]),
+        *(["<>"], "", {("<a>", "</a>"): 1}, iter([("<a>", "</a>")])),
+    ],
     "temperature": ["0.5", True, [0.5], b"1", math.nan, -1],
     "max_tokens": ["10", 10.5, True, 0, -1],
     "top_p": ["0.5", True],

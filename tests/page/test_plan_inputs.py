@@ -113,6 +113,16 @@ def test_earlier_turns_go_into_the_chatbot_after_what_it_holds(
     assert first_inputs(plan, NATIVE) == [query, [greeting, *turns]]
 
 
+def test_a_default_of_the_history_that_is_not_a_list_is_replaced() -> None:
+    api = {"_api_info": {"type": "string"}}, {"_api_info": {}, "value": 0.5, "label": "history"}
+    components: dict[int, Any] = {30 + n: ("api", props) for n, props in enumerate((*api, {}))}
+    answer = function("answer", None, [30, 31], [32])
+    assert first_inputs(planned(answer, components=components), NATIVE)[1] == [
+        {"role": "user", "content": "1+1?"},
+        {"role": "assistant", "content": "2"},
+    ]
+
+
 def test_earlier_turns_go_into_the_query_where_the_space_keeps_state() -> None:
     chat = function("chat", SUBMIT, [BOX, CHATBOT, STATE], [CHATBOT, STATE])
     assert first_inputs(planned(chat), NATIVE) == [f"System: Be brief.\n{FLAT}", [], None]
