@@ -120,6 +120,8 @@ async def run(
     if out is not None:
         require(out=out)
         file = Rows(Path(out))
+        if isinstance(prompts, (str, PathLike)) and file.path == Path(prompts).resolve():
+            raise OutputError(f"{out} cannot be both the input and the output")
     asker = Asker(**options)
     with ExitStack() as opened:
         opened.enter_context(allow_interrupt())
