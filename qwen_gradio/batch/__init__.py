@@ -116,12 +116,7 @@ async def run(
         its row instead.
     """
     require(prompts=prompts, retry_errors=retry_errors, keep=keep, progress=progress)
-    file = None
-    if out is not None:
-        require(out=out)
-        file = Rows(Path(out))
-        if isinstance(prompts, (str, PathLike)) and file.path == Path(prompts).resolve():
-            raise OutputError(f"{out} cannot be both the input and the output")
+    file = None if out is None else _to_rows(out, prompts)
     asker = Asker(**options)
     with ExitStack() as opened:
         opened.enter_context(allow_interrupt())
@@ -179,6 +174,14 @@ async def rows(prompts: Prompts, **options: Unpack[AskOptions]) -> AsyncGenerato
                 receive = partial(portal.call, received.receive)
                 yield await to_thread.run_sync(receive, abandon_on_cancel=True)
         asking.result()
+
+
+def _to_rows(out: str | PathLike[str], prompts: Prompts) -> Rows:
+    require(out=out)
+    rows = Rows(Path(out))
+    if isinstance(prompts, (str, PathLike)) and rows.path == Path(prompts).resolve():
+        raise OutputError(f"{out} cannot be both the input and the output")
+    return rows
 
 
 def _find_kept(
