@@ -28,7 +28,6 @@ TITLES = {
     "reader": "reader",
     "endpoint": "endpoint",
 }
-ROUNDS = 3
 COLUMNS = {"batch": "ours", "httpx": "reader"}
 """Clients that have no column of their own."""
 ROWS = (
@@ -52,6 +51,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="short loads, for their counts alone")
     parser.add_argument("--only", metavar="A,B", help=f"these of {', '.join(TITLES)}")
     parser.add_argument("--gradio", default="6", help="6 (default), or 5.49.1 or 4.44.1")
+    parser.add_argument("--rounds", type=int, default=3, help="five minutes each (default: 3)")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the fragments' arrivals")
     options = parser.parse_args()
     clients = options.only.split(",") if options.only else list(TITLES)
@@ -60,7 +60,7 @@ def main() -> None:
     taken: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     are_as_wanted = True
     quick = [load._replace(streams=min(load.streams, 20), turns=1) for load in LOADS]
-    for load in quick if options.quick else LOADS * ROUNDS:
+    for load in quick if options.quick else LOADS * options.rounds:
         for name in load.clients:
             column = COLUMNS.get(name, name)
             if column not in clients:
