@@ -114,7 +114,7 @@ def test_an_empty_message_is_rejected(embedded: str) -> None:
 
 
 def test_a_context_that_is_too_small_is_rejected() -> None:
-    with pytest.raises(ValueError, match="needs 256"), running(context=1):
+    with pytest.raises(ValueError, match="minimum is 256"), running(context=1):
         pass
 
 
