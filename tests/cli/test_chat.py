@@ -145,6 +145,7 @@ def test_what_was_typed_can_be_recalled(scripted: ScriptedSpace, terminal: Termi
     with terminal.started("chat", "--space", scripted.url) as process:
         for typed in ("remembered\n", "\x10\n"):  # Ctrl-P recalls the last line
             terminal.wait_for("> ")
+            terminal.shown = ""
             terminal.type(typed)
             terminal.wait_for("remembered\r\n> ")
         terminal.type("\x04")
