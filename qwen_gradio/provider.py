@@ -150,7 +150,7 @@ class Provider:
         :param reasoning_tags: True treats text between `<think>` and `</think>` or similar tags,
             before the answer, as reasoning; False does not. You can also pass your own pairs of
             tags. By default, the provider decides. Tags declared by the Space's page always count.
-        :param files: files for the last user message, besides those in it: a path, bytes, a file
+        :param files: more files for the last user message than those in it: a path, bytes, a file
             opened in binary mode, a `data:` or https URL, or a list of these, of up to 20 MB each.
             They are read now, except https URLs, which the Space reads. A Space that does not take
             them raises `SpaceInterfaceError` before anything is sent.

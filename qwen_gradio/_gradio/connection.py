@@ -79,7 +79,7 @@ class Connection:
         """Send a request, and return its complete response.
 
         :param options: httpx's options; `server`, the name for errors of a server other than the
-            Space; and `accepted`, the statuses to return besides success.
+            Space; and `accepted`, other statuses to return than success.
         :raises QwenGradioError: for any other status.
         :raises TooLargeError: if the response has more than `max_bytes`.
         """

@@ -86,23 +86,25 @@ def locate(access: Access, connection: Connection) -> Listing:
 
 def listing_of(access: Access) -> Listing:
     """Return the Hub's information about a Space; an empty listing if there is none."""
-    if access.hub_key is not None:
-        with closing(Connection(access, HUB_TIMEOUT)) as connection, suppress(QwenGradioError):
-            return _look_up(access, connection)
-    return Listing()
+    with closing(Connection(access, HUB_TIMEOUT)) as connection:
+        return _listing_of(access, connection)
 
 
 def explain(
     answer: SpaceUnavailableError, access: Access, connection: Connection
 ) -> SpaceUnavailableError:
     """Return the error for the Space's stage, if that explains `answer`; otherwise `answer`."""
-    listing = Listing()
-    if access.hub_key is not None:
-        with suppress(QwenGradioError):
-            listing = _look_up(access, connection)
+    listing = _listing_of(access, connection)
     error = _error_from_stage(access.space, listing) or answer
     error.stage = listing.stage or None
     return error
+
+
+def _listing_of(access: Access, connection: Connection) -> Listing:
+    if access.hub_key is not None:
+        with suppress(QwenGradioError):
+            return _look_up(access, connection)
+    return Listing()
 
 
 def _look_up(access: Access, connection: Connection) -> Listing:

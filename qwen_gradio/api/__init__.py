@@ -62,7 +62,7 @@ SHUTDOWN_TIMEOUT = 2
 def app(spaces: Iterable[str] = (), **options: Unpack[EndpointOptions]) -> Starlette:
     """Return the endpoint as an ASGI application, for your own server.
 
-    :param spaces: Spaces to serve besides the models of all providers, as `owner/name` or URL. Each
+    :param spaces: Spaces to serve beyond the models of all providers, as `owner/name` or URL. Each
         is a model of that name. `NAME=owner/name` gives it another name; the name of a provider's
         model replaces that model. `owner/name?api_name=/chat&inputs.Style=brief` sets an endpoint
         and values of inputs, as JSON or else text, encoded as in a URL.
