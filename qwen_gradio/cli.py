@@ -216,7 +216,7 @@ def serve(
 
 
 @app.command()
-@with_options("local", "history", "stream_timeout", "verbose")
+@with_options("local", "api_key", "history", "stream_timeout", "verbose")
 def api(
     options: Options,
     spaces: Annotated[
@@ -251,16 +251,6 @@ def api(
             envvar="QWEN_GRADIO_SERVER_KEY",
         ),
     ] = None,
-    api_key: Annotated[
-        str | None,
-        option(
-            "Hugging Face token, sent to every Space.",
-            "TOKEN",
-            "--api-key",
-            "--token",
-            envvar="QWEN_GRADIO_API_KEY",
-        ),
-    ] = None,
     allow_origins: Annotated[
         list[str] | None,
         option(
@@ -279,7 +269,7 @@ def api(
         from .api import serve as serve_api
     except ModuleNotFoundError as missing:
         fail(str(missing))
-    if api_key and not api_key.startswith(TOKEN_PREFIXES):
+    if options.api_key and not options.api_key.startswith(TOKEN_PREFIXES):
         raise typer.BadParameter(
             "not a Hugging Face token, which begins with hf_. To set the key that clients must "
             "send, use --server-key",
@@ -294,7 +284,7 @@ def api(
                 port,
                 spaces=spaces or [],
                 space=space,
-                token=api_key,
+                token=options.api_key,
                 max_tokens=max_tokens or (LOCAL_MAX_TOKENS if options.local else None),
                 server_key=server_key,
                 max_concurrency=max_concurrency,

@@ -154,6 +154,8 @@ class Options:
             "Hugging Face token for a Space that requires one. Visible in the process list; prefer "
             "the environment variable.",
             "TOKEN",
+            "--api-key",
+            "--token",
             envvar="QWEN_GRADIO_API_KEY",
             panel=SPACE,
         ),
